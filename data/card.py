@@ -1,0 +1,122 @@
+"""`embedder.json`: what an embedder says of itself.
+
+Training writes it, the indexer reads it; this schema is all that the two share.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from data.errors import EmbedderCorrupt
+from data.normalise import SIDE
+from data.sealed import BrokenSeal, seal, unseal
+
+CARD_VERSION = 1
+CARD_NAME = "embedder.json"
+ONNX_NAME = "embedder.onnx"
+KERAS_NAME = "embedder.keras"
+
+
+@dataclass(frozen=True)
+class SameDifferent:
+    """The distance up to which two digits count as the same class.
+
+    Attributes:
+        threshold: Euclidean distance between embeddings.
+        accuracy: share of `pairs` it judges rightly.
+        pairs: how many pairs it was calibrated on, half of them of the same class.
+        source: which images the pairs were made of.
+    """
+
+    threshold: float
+    accuracy: float
+    pairs: int
+    source: str
+
+
+@dataclass(frozen=True)
+class EmbedderCard:
+    """Everything known of an embedder but its weights.
+
+    Attributes:
+        recipe: name and every parameter of the recipe.
+        dataset: `name`, `split`, `count` and `sha256` of what it was trained on.
+        seed: of the training run.
+        normaliser: version of the normaliser its inputs went through.
+        dimension: length of an embedding.
+        metric: `"euclidean"`.
+        onnx_sha256: of `embedder.onnx`; the embedder's identity.
+        history: one record per epoch.
+        same_different: calibrated threshold for comparing two digits.
+        canary_images: (8, 28, 28) uint8.
+        canary_embeddings: (8, dimension) float32, what the embedder gave for them when exported.
+        seconds: how long training took.
+        created: UTC, ISO 8601.
+        program: version of digit-search that wrote it.
+    """
+
+    recipe: dict[str, Any]
+    dataset: dict[str, Any]
+    seed: int
+    normaliser: int
+    dimension: int
+    metric: str
+    onnx_sha256: str
+    history: list[dict[str, float]]
+    same_different: SameDifferent
+    canary_images: np.ndarray
+    canary_embeddings: np.ndarray
+    seconds: float
+    created: str
+    program: str
+
+    def to_bytes(self) -> bytes:
+        """The content of `embedder.json`."""
+        record = asdict(self) | {
+            "version": CARD_VERSION,
+            "input_shape": [SIDE, SIDE],
+            "canary_images": base64.b64encode(self.canary_images.tobytes()).decode(),
+            "canary_embeddings": [[float(x) for x in row] for row in self.canary_embeddings],
+        }
+        return seal(record)
+
+    @classmethod
+    def from_bytes(cls, content: bytes, name: str) -> EmbedderCard:
+        """Read what :meth:`to_bytes` wrote.
+
+        Raises:
+            EmbedderCorrupt: damaged, or of another format version; `name` says which file.
+        """
+        try:
+            record = unseal(content)
+        except BrokenSeal as exc:
+            raise EmbedderCorrupt(
+                f"{name}: expected a sealed embedder record, but {exc}; train again"
+            ) from exc
+        version = record.pop("version", None)
+        if version != CARD_VERSION:
+            raise EmbedderCorrupt(
+                f"{name}: expected format version {CARD_VERSION}, received {version!r};"
+                " train again with this program"
+            )
+        try:
+            return cls._from_record(record)
+        except (KeyError, TypeError, ValueError) as exc:
+            raise EmbedderCorrupt(
+                f"{name}: a field is missing or of the wrong kind: {exc}"
+            ) from exc
+
+    @classmethod
+    def _from_record(cls, record: dict[str, Any]) -> EmbedderCard:
+        del record["input_shape"]
+        pixels = np.frombuffer(base64.b64decode(record.pop("canary_images")), np.uint8)
+        return cls(
+            same_different=SameDifferent(**record.pop("same_different")),
+            canary_images=pixels.reshape(-1, SIDE, SIDE),
+            canary_embeddings=np.array(record.pop("canary_embeddings"), np.float32),
+            **record,
+        )

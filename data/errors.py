@@ -1,0 +1,113 @@
+"""Every error this project raises on purpose, and nothing else.
+
+Libraries raise these; only the command line (and later the web) turns them into words and exit
+statuses. A message is one line: what was expected, what came, what to do.
+
+    DigitsError
+    ├── UsageError              an argument that cannot be meant (k = 0, unknown recipe)
+    ├── DatasetError
+    │   ├── DatasetNotFound     no such dataset here, and no way to fetch it
+    │   ├── DatasetCorrupt      damaged: wrong hash, truncated, wrong magic or count
+    │   └── DatasetInvalid      readable, but not a labelled set of digits
+    ├── PictureError
+    │   ├── PictureUnreadable   missing, not an image, truncated, too large
+    │   └── PictureBlank        an image with nothing drawn on it
+    ├── EmbedderError
+    │   ├── EmbedderNotFound    no embedder in this folder
+    │   ├── EmbedderCorrupt     damaged, or it no longer computes what it did
+    │   └── EmbedderMismatch    another embedder (or normaliser) than the index was built with
+    ├── StoreError
+    │   ├── IndexNotFound       no index in this folder
+    │   ├── IndexCorrupt        a file is missing, damaged or not what the manifest says
+    │   ├── IndexVersion        written in a format this program does not read
+    │   └── IndexLocked         another process is writing this index
+    ├── StorageError            the disk is full or the folder cannot be written
+    ├── TrainingError           training or export did not give a usable embedder
+    └── MissingExtra            the command needs an optional dependency
+"""
+
+from __future__ import annotations
+
+
+class DigitsError(Exception):
+    """Base of the family; catch this to catch them all."""
+
+
+class UsageError(DigitsError):
+    """An argument out of range or unknown."""
+
+
+class DatasetError(DigitsError):
+    """A dataset cannot be used."""
+
+
+class DatasetNotFound(DatasetError):
+    """The dataset is not here and cannot be fetched."""
+
+
+class DatasetCorrupt(DatasetError):
+    """A dataset file is damaged."""
+
+
+class DatasetInvalid(DatasetError):
+    """The files are readable but are not a labelled set of digits."""
+
+
+class PictureError(DigitsError):
+    """A picture cannot be used as a query."""
+
+
+class PictureUnreadable(PictureError):
+    """The file is missing, not an allowed image, damaged or too large."""
+
+
+class PictureBlank(PictureError):
+    """The picture holds no ink."""
+
+
+class EmbedderError(DigitsError):
+    """An embedder cannot be used."""
+
+
+class EmbedderNotFound(EmbedderError):
+    """The folder holds no embedder."""
+
+
+class EmbedderCorrupt(EmbedderError):
+    """The embedder's files are damaged or compute something else than recorded."""
+
+
+class EmbedderMismatch(EmbedderError):
+    """The embedder is not the one the index was built with."""
+
+
+class StoreError(DigitsError):
+    """An index directory cannot be used."""
+
+
+class IndexNotFound(StoreError):
+    """The folder holds no index."""
+
+
+class IndexCorrupt(StoreError):
+    """A file of the index is missing or is not what the manifest promises."""
+
+
+class IndexVersion(StoreError):
+    """The index was written in another format version."""
+
+
+class IndexLocked(StoreError):
+    """Another process holds the writer's lock."""
+
+
+class StorageError(DigitsError):
+    """Writing failed: disk full, read-only folder, quota."""
+
+
+class TrainingError(DigitsError):
+    """Training or export failed to give a usable embedder."""
+
+
+class MissingExtra(DigitsError):
+    """An optional dependency is not installed."""

@@ -1,0 +1,104 @@
+"""Write a file whole or not at all.
+
+Every file this project leaves behind goes through here: a temporary name in the same folder,
+fsync, rename, fsync of the folder. Failures of the disk become :class:`StorageError`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from data.errors import StorageError
+
+TEMPORARY_PREFIX = ".writing-"
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace `path` by `content`; a reader sees the old file or the new one, never a part.
+
+    Raises:
+        StorageError: the disk is full or the folder is not writable; `path` is as it was.
+    """
+    write_together(path.parent, {path.name: content})
+
+
+def write_together(folder: Path, contents: dict[str, bytes]) -> None:
+    """Replace several files of `folder`, in the order given, once all of them are on the disk.
+
+    Raises:
+        StorageError: the disk is full or the folder is not writable; every file is as it was.
+    """
+    size = sum(len(content) for content in contents.values())
+    place = folder / next(iter(contents)) if len(contents) == 1 else folder
+    written: dict[str, Path] = {}
+    with storage_errors(place, size):
+        try:
+            for name, content in contents.items():
+                written[name] = _write_temporary(folder, content)
+            for name, temporary in written.items():
+                temporary.replace(folder / name)
+        finally:
+            for temporary in written.values():
+                temporary.unlink(missing_ok=True)
+        sync_folder(folder)
+
+
+def _write_temporary(folder: Path, content: bytes) -> Path:
+    descriptor, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o666 & ~_umask())
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        Path(name).unlink()
+        raise
+    return Path(name)
+
+
+def make_folder(folder: Path) -> None:
+    """Create `folder` and its parents.
+
+    Raises:
+        StorageError: it cannot be created, or the name belongs to a file.
+    """
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path, size: int | None = None) -> Iterator[None]:
+    """Translate the operating system's refusal to write `path` (`size` bytes) into our error."""
+    try:
+        yield
+    except OSError as exc:
+        needed = f" ({size:,} bytes)" if size is not None else ""
+        advice = {
+            errno.ENOSPC: "free some space or choose another folder",
+            errno.EDQUOT: "free some of your quota or choose another folder",
+            errno.EACCES: "choose a folder you may write to",
+            errno.EROFS: "choose a folder you may write to",
+        }.get(exc.errno or 0, "choose another folder")
+        reason = exc.strerror or type(exc).__name__
+        raise StorageError(f"cannot write {path}{needed}: {reason}; {advice}") from exc
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

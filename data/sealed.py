@@ -1,0 +1,54 @@
+"""JSON records that notice any change: the manifest and `embedder.json` are written this way.
+
+A sealed record is JSON in one canonical form (sorted keys, two-space indent, final newline) whose
+key `seal` holds the SHA-256 of the same record without it. A changed value breaks the seal; a
+changed byte that leaves the values alone breaks the canonical form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+SEAL = "seal"
+
+
+class BrokenSeal(ValueError):
+    """The bytes are not a sealed record; the text says why."""
+
+
+def seal(record: dict[str, Any]) -> bytes:
+    """`record` as sealed bytes; its values must be JSON's own (no NaN)."""
+    return _canonical({**record, SEAL: _digest(record)})
+
+
+def unseal(content: bytes) -> dict[str, Any]:
+    """The record inside sealed bytes.
+
+    Raises:
+        BrokenSeal: anything but what :func:`seal` wrote.
+    """
+    try:
+        record = json.loads(content)
+    except (ValueError, RecursionError) as exc:
+        raise BrokenSeal("it is not JSON") from exc
+    if not isinstance(record, dict) or SEAL not in record:
+        raise BrokenSeal("it holds no seal")
+    expected = record.pop(SEAL)
+    try:
+        intact = expected == _digest(record) and content == seal(record)
+    except ValueError as exc:
+        raise BrokenSeal("it holds numbers that are not JSON") from exc
+    if not intact:
+        raise BrokenSeal("it was changed after it was written")
+    return record
+
+
+def _digest(record: dict[str, Any]) -> str:
+    return hashlib.sha256(_canonical(record)).hexdigest()
+
+
+def _canonical(record: dict[str, Any]) -> bytes:
+    text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode()

@@ -1,0 +1,1 @@
+"""From pictures' pixels to an index on disk: encode, search vectors, store, build."""

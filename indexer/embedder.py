@@ -1,0 +1,150 @@
+"""Encode digits with ONNX Runtime; knows nothing of Keras.
+
+An embedder is its ONNX bytes and its card. It is opened only if the bytes are those the card
+names, and only if it still gives the card's canaries their recorded embeddings on this machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from data.card import CARD_NAME, ONNX_NAME, EmbedderCard
+from data.errors import EmbedderCorrupt, EmbedderMismatch, EmbedderNotFound, UsageError
+from data.normalise import NORMALISER_VERSION, SIDE, scale_to_unit
+from data.progress import Progress, silent
+
+BATCH = 256  # activations of a batch stay in the processor's cache
+CANARY_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """An encoder of digits.
+
+    Attributes:
+        card: what it says of itself.
+        onnx: the network, as bytes.
+        session: ONNX Runtime's.
+    """
+
+    card: EmbedderCard
+    onnx: bytes
+    session: onnxruntime.InferenceSession
+
+    @classmethod
+    def open(cls, folder: Path, threads: int | None = None) -> Embedder:
+        """Open the embedder in `folder`.
+
+        Raises:
+            EmbedderNotFound: there is none.
+            EmbedderCorrupt: damaged; the message names the file.
+            EmbedderMismatch: made for another normaliser.
+        """
+        contents = []
+        for name in (CARD_NAME, ONNX_NAME):
+            try:
+                contents.append((folder / name).read_bytes())
+            except OSError as exc:
+                raise EmbedderNotFound(
+                    f"no embedder in {folder}: {name} cannot be read ({exc.strerror}); make one"
+                    " with: digits train"
+                ) from exc
+        card = EmbedderCard.from_bytes(contents[0], str(folder / CARD_NAME))
+        return cls.from_bytes(contents[1], card, str(folder / ONNX_NAME), threads)
+
+    @classmethod
+    def from_bytes(
+        cls, onnx: bytes, card: EmbedderCard, name: str, threads: int | None = None
+    ) -> Embedder:
+        """Open an embedder from its content; `name` is the file to blame.
+
+        Raises:
+            EmbedderCorrupt: not the bytes the card names, or the canaries moved.
+            EmbedderMismatch: made for another normaliser.
+        """
+        received = hashlib.sha256(onnx).hexdigest()
+        if received != card.onnx_sha256:
+            raise EmbedderCorrupt(
+                f"{name}: expected SHA-256 {card.onnx_sha256}, received {received}; train again"
+            )
+        if card.normaliser != NORMALISER_VERSION:
+            raise EmbedderMismatch(
+                f"{name}: made for normaliser {card.normaliser}, this program has"
+                f" {NORMALISER_VERSION}; train again"
+            )
+        embedder = cls(card, onnx, _session(onnx, name, threads))
+        embedder._check_canaries(name)
+        return embedder
+
+    @property
+    def identity(self) -> str:
+        """What an index remembers it by: the SHA-256 of the ONNX file."""
+        return self.card.onnx_sha256
+
+    def embed(self, images: np.ndarray, progress: Progress = silent) -> np.ndarray:
+        """Encode digits.
+
+        Args:
+            images: (n, 28, 28) uint8, or float32 in [0, 1], ink bright.
+            progress: told after every few batches.
+
+        Returns:
+            (n, d) float32 embeddings.
+
+        Raises:
+            UsageError: wrong shape or dtype, or pixels that are not numbers in [0, 1].
+        """
+        check_images(images)
+        embeddings = np.empty((len(images), self.card.dimension), np.float32)
+        for start in range(0, len(images), BATCH):
+            batch = images[start : start + BATCH]
+            pixels = scale_to_unit(batch) if batch.dtype == np.uint8 else batch
+            embeddings[start : start + len(batch)] = self._run(pixels)
+            progress(start + len(batch), len(images), "encoding")
+        return embeddings
+
+    def _run(self, pixels: np.ndarray) -> np.ndarray:
+        (embeddings,) = self.session.run(None, {self.session.get_inputs()[0].name: pixels})
+        return np.asarray(embeddings)
+
+    def _check_canaries(self, name: str) -> None:
+        moved = np.abs(self.embed(self.card.canary_images) - self.card.canary_embeddings).max()
+        if not moved <= CANARY_TOLERANCE:
+            raise EmbedderCorrupt(
+                f"{name}: its test digits moved by {moved:.2g} (allowed: {CANARY_TOLERANCE:g}), so"
+                " distances to stored digits would be wrong; train and index again on this machine"
+            )
+
+
+def check_images(images: np.ndarray) -> None:
+    """Refuse anything but digits in the MNIST convention, before it reaches native code.
+
+    Raises:
+        UsageError: not (n, 28, 28) uint8 or float32 in [0, 1].
+    """
+    if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE):
+        raise UsageError(f"expected images of shape (n, 28, 28), received {images.shape}")
+    if images.dtype == np.uint8:
+        return
+    if images.dtype != np.float32:
+        raise UsageError(f"expected uint8 or float32 images, received {images.dtype}")
+    if len(images) and not (images.min() >= 0 and images.max() <= 1):
+        raise UsageError("expected float32 images with finite values in [0, 1]")
+
+
+def _session(onnx: bytes, name: str, threads: int | None) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    # Idle workers sleep instead of spinning, so that FAISS has the cores to itself.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    except Exception as exc:  # ONNX Runtime raises classes of its own, one for each status
+        raise EmbedderCorrupt(f"{name}: not a network that ONNX Runtime can run") from exc

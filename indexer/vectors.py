@@ -1,0 +1,124 @@
+"""FAISS, and the one distance convention: true Euclidean distances, nearest first.
+
+FAISS speaks in squared distances, and its batched path expands |x - y|^2, which loses digits to
+cancellation. So a few more candidates than asked for are fetched, their distances computed anew,
+and ranked by distance, then position: one query and a batch of queries get the same answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import faiss
+import numpy as np
+
+from data.errors import IndexCorrupt, UsageError
+
+SPARE = 8
+BLOCK = 4096  # queries at a time, so that memory does not grow with their number
+
+
+@dataclass(frozen=True)
+class VectorIndex:
+    """Vectors that can be searched; positions are their ids.
+
+    Attributes:
+        engine: the FAISS index behind it.
+    """
+
+    engine: Any
+
+    @classmethod
+    def build(cls, vectors: np.ndarray) -> VectorIndex:
+        """An exact index of (n, d) float32 vectors."""
+        engine = faiss.IndexFlatL2(vectors.shape[1])
+        engine.add(np.ascontiguousarray(vectors, np.float32))
+        return cls(engine)
+
+    @classmethod
+    def from_bytes(cls, content: bytes, count: int, dimension: int, name: str) -> VectorIndex:
+        """Read what :meth:`to_bytes` wrote; the bytes must already be known to be intact.
+
+        Raises:
+            IndexCorrupt: not an index of `count` vectors of length `dimension`.
+        """
+        try:
+            engine = faiss.deserialize_index(np.frombuffer(content, np.uint8))
+        except RuntimeError as exc:
+            raise IndexCorrupt(f"{name}: not a FAISS index") from exc
+        if (engine.ntotal, engine.d) != (count, dimension):
+            raise IndexCorrupt(
+                f"{name}: expected {count:,} vectors of length {dimension}, received"
+                f" {engine.ntotal:,} of length {engine.d}"
+            )
+        return cls(engine)
+
+    def to_bytes(self) -> bytes:
+        """The index as FAISS serialises it."""
+        content: bytes = faiss.serialize_index(self.engine).tobytes()
+        return content
+
+    def __len__(self) -> int:
+        """Number of vectors."""
+        return int(self.engine.ntotal)
+
+    def search(
+        self, queries: np.ndarray, k: int, exclude: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The k nearest vectors of each query.
+
+        Args:
+            queries: (n, d) float32, finite.
+            k: how many, 1 to `len(self)`, or one less when something is excluded.
+            exclude: (n,) ids, for each query the one stored vector that must not answer.
+
+        Returns:
+            ids (n, k) int64 and Euclidean distances (n, k) float32; column 0 is the nearest,
+            equal distances are ordered by id.
+
+        Raises:
+            UsageError: k out of range, or queries of another length or not finite.
+        """
+        self._check(queries, k, len(self) - (exclude is not None))
+        ids = np.empty((len(queries), k), np.int64)
+        distances = np.empty((len(queries), k), np.float32)
+        for start in range(0, len(queries), BLOCK):
+            block = slice(start, start + BLOCK)
+            barred = None if exclude is None else exclude[block]
+            ids[block], distances[block] = self._search_block(queries[block], k, barred)
+        return ids, distances
+
+    def _search_block(
+        self, queries: np.ndarray, k: int, exclude: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        fetched = min(k + SPARE, len(self))
+        _, ids = self.engine.search(np.ascontiguousarray(queries), fetched)  # (n, f)
+        found = self.vectors(ids.ravel()).reshape(*ids.shape, -1)  # (n, f, d)
+        distances = np.linalg.norm(found - queries[:, None], axis=2)  # (n, f)
+        if exclude is not None:
+            distances[ids == exclude[:, None]] = np.inf
+        nearest = np.lexsort((ids, distances), axis=1)[:, :k]  # (n, k)
+        rows = np.arange(len(queries))[:, None]
+        return ids[rows, nearest], distances[rows, nearest]
+
+    def vectors(self, ids: np.ndarray) -> np.ndarray:
+        """Stored vectors (m, d) float32 of ids (m,)."""
+        return np.asarray(self.engine.reconstruct_batch(np.ascontiguousarray(ids, np.int64)))
+
+    def _check(self, queries: np.ndarray, k: int, most: int) -> None:
+        if not 1 <= k <= most:
+            raise UsageError(
+                f"expected k from 1 to {most:,} (the digits that can answer), received {k}"
+            )
+        if queries.ndim != 2 or queries.shape[1] != self.engine.d:
+            raise UsageError(
+                f"expected queries of shape (n, {self.engine.d}), received {queries.shape}"
+            )
+        if queries.dtype != np.float32 or not np.isfinite(queries).all():
+            raise UsageError("expected finite float32 queries")
+
+
+def set_threads(threads: int) -> None:
+    """Let FAISS use this many threads."""
+    faiss.omp_set_num_threads(threads)

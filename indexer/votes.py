@@ -1,0 +1,69 @@
+"""What neighbours say: their labels become votes, and leave-one-out tells how many to ask.
+
+Pure functions of arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from data.datasets import CLASSES
+
+Weights = Literal["uniform", "distance"]
+WEIGHTS: tuple[Weights, ...] = get_args(Weights)
+
+
+def cast_votes(labels: np.ndarray, distances: np.ndarray, weights: Weights) -> np.ndarray:
+    """The share of the vote each class gets.
+
+    Args:
+        labels: (n, k) integers in 0..9, nearest first.
+        distances: (n, k) floats.
+        weights: `"uniform"`: one vote each; `"distance"`: 1/distance each, and where a neighbour
+            lies at distance 0, only such neighbours vote (scikit-learn's rule).
+
+    Returns:
+        (n, 10) float64 whose rows add up to 1.
+    """
+    if weights == "uniform":
+        weight = np.ones(labels.shape)
+    else:
+        exact = distances == 0
+        weight = np.where(exact, 1.0, 1 / np.where(exact, 1.0, distances.astype(np.float64)))
+        weight[exact.any(axis=1)[:, None] & ~exact] = 0
+    votes = np.zeros((len(labels), CLASSES))
+    np.add.at(votes, (np.arange(len(labels))[:, None], labels), weight)
+    shares: np.ndarray = votes / votes.sum(axis=1, keepdims=True)
+    return shares
+
+
+def winners(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The class with most votes, (n,) uint8; among equals, that of the nearest neighbour."""
+    rows = np.arange(len(labels))[:, None]
+    leading = votes[rows, labels] >= votes.max(axis=1, keepdims=True) * (1 - 1e-12)  # (n, k)
+    nearest = leading.argmax(axis=1)  # (n,) the first neighbour of a leading class
+    return np.asarray(labels[rows[:, 0], nearest], np.uint8)
+
+
+def best_k(
+    labels: np.ndarray, distances: np.ndarray, truth: np.ndarray, weights: Weights
+) -> tuple[int, float]:
+    """How many neighbours name most items rightly; the most, among equals: their vote says more.
+
+    Args:
+        labels: (n, m) integers, neighbours' labels, nearest first; k is tried from 1 to m.
+        distances: (n, m) floats.
+        truth: (n,) integers.
+        weights: as for :func:`cast_votes`.
+
+    Returns:
+        k and its accuracy.
+    """
+    accuracies = []
+    for k in range(1, labels.shape[1] + 1):
+        votes = cast_votes(labels[:, :k], distances[:, :k], weights)
+        accuracies.append(float((winners(votes, labels[:, :k]) == truth).mean()))
+    best = max(accuracies)
+    return len(accuracies) - accuracies[::-1].index(best), best

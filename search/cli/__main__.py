@@ -1,0 +1,5 @@
+"""`python -m search.cli` is `digits`."""
+
+from search.cli import main
+
+main()

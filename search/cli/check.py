@@ -1,0 +1,169 @@
+"""`digits evaluate`, `info` and `verify`: how good, what, and whether it is whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from search.cli.console import note, progress_bar, say
+from search.cli.options import (
+    FOLDER,
+    dataset_option,
+    format_option,
+    index_option,
+    k_option,
+    plots_option,
+    seed_option,
+    threads_option,
+    weights_option,
+    with_options,
+)
+
+if TYPE_CHECKING:
+    from data.datasets import Dataset
+
+
+@click.command(epilog="Example: digits evaluate --dataset mnist --plots plots")
+@with_options(
+    dataset_option,
+    index_option,
+    click.option(
+        "--embedder", "embedder_folder", type=FOLDER, help="Expect this embedder's index."
+    ),
+    k_option,
+    weights_option,
+    click.option(
+        "--threshold",
+        type=click.FloatRange(min=0),
+        help="Distance up to which a pair is the same.  [default: the embedder's calibrated one]",
+    ),
+    seed_option,
+    threads_option,
+    plots_option,
+    format_option,
+)
+def evaluate(
+    source: str,
+    index_folder: Path,
+    embedder_folder: Path | None,
+    k: int | None,
+    weights: Literal["uniform", "distance"],
+    threshold: float | None,
+    seed: int,
+    threads: int | None,
+    plots_folder: Path | None,
+    style: str,
+) -> None:
+    """Measure the index on a dataset's test split: accuracy, precision, MAP@R, pairs."""
+    from data.datasets import load_dataset
+    from search.report import format_facts
+
+    test = load_dataset(source, "test")
+    figures = evaluate_index(
+        index_folder,
+        test,
+        seed,
+        plots_folder,
+        embedder_folder=embedder_folder,
+        k=k,
+        weights=weights,
+        threshold=threshold,
+        threads=threads,
+    )
+    say(format_facts(figures, style))
+
+
+def evaluate_index(
+    folder: Path,
+    test: Dataset,
+    seed: int,
+    plots_folder: Path | None,
+    *,
+    embedder_folder: Path | None = None,
+    k: int | None = None,
+    weights: Literal["uniform", "distance"] = "uniform",
+    threshold: float | None = None,
+    threads: int | None = None,
+) -> dict[str, Any]:
+    """The figures of one evaluation; what is None comes from the index."""
+    from search.evaluate import evaluate as measure
+    from search.index import DigitIndex
+
+    index = DigitIndex.open(folder, threads)
+    if embedder_folder:
+        index.require_embedder(embedder_folder)
+    if threshold is None:
+        threshold = index.embedder.card.same_different.threshold
+    with progress_bar("Evaluating") as progress:
+        evaluation = measure(
+            index,
+            test,
+            k=index.manifest.k[weights] if k is None else k,
+            weights=weights,
+            threshold=threshold,
+            seed=seed,
+            progress=progress,
+        )
+    if plots_folder:
+        from search.plots import draw_evaluation
+
+        note(f"Plots: {', '.join(map(str, draw_evaluation(evaluation, test, plots_folder)))}")
+    return evaluation.figures()
+
+
+@click.command(epilog="Example: digits info --format json")
+@with_options(index_option, format_option)
+def info(index_folder: Path, style: str) -> None:
+    """Tell what the index holds, how it was made, and what was chosen when it was built."""
+    from search.index import DigitIndex
+    from search.report import format_facts
+
+    index = DigitIndex.open(index_folder)
+    manifest, card = index.manifest, index.embedder.card
+    facts = {
+        "index": str(index_folder),
+        "generation": manifest.generation,
+        "count": manifest.count,
+        "kind": manifest.kind,
+        "dimension": manifest.dimension,
+        "metric": manifest.metric,
+        "dataset": manifest.dataset,
+        "k": manifest.k,
+        "leave_one_out": manifest.leave_one_out,
+        "normaliser": manifest.normaliser,
+        "embedder": manifest.embedder,
+        "recipe": card.recipe["name"],
+        "trained_on": card.dataset,
+        "training_seconds": card.seconds,
+        "pair_threshold": card.same_different.threshold,
+        "pair_threshold_accuracy": card.same_different.accuracy,
+        "bytes": sum(entry.size for entry in manifest.files.values()),
+        "created": manifest.created,
+        "program": manifest.program,
+    }
+    say(format_facts(facts, style))
+
+
+@click.command(epilog="Example: digits verify --index mnist-index")
+@with_options(index_option, format_option)
+def verify(index_folder: Path, style: str) -> None:
+    """Check every byte of the index, and that its embedder still gives its vectors."""
+    import time
+
+    from search.index import DigitIndex
+    from search.report import format_facts
+
+    started = time.perf_counter()
+    index = DigitIndex.open(index_folder)
+    index.check_vectors()
+    facts = {
+        "index": str(index_folder),
+        "generation": index.manifest.generation,
+        "files": len(index.manifest.files) + 1,
+        "bytes": sum(entry.size for entry in index.manifest.files.values()),
+        "verdict": "intact",
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+    say(format_facts(facts, style))

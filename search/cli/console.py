@@ -1,0 +1,36 @@
+"""Speak to a person: results on stdout, progress and warnings on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator
+
+import click
+
+from data.progress import Progress
+
+
+def say(lines: Iterable[str]) -> None:
+    """Print results."""
+    for line in lines:
+        click.echo(line)
+
+
+def note(text: str) -> None:
+    """Print something that is not a result."""
+    click.echo(text, err=True)
+
+
+@contextlib.contextmanager
+def progress_bar(label: str) -> Iterator[Progress]:
+    """A bar with the time left on a terminal's stderr; silence elsewhere."""
+    with click.progressbar(
+        length=1, label=label, file=sys.stderr, show_pos=False, item_show_func=lambda text: text
+    ) as bar:
+
+        def show(done: int, total: int, note: str = "") -> None:
+            bar.length = total
+            bar.update(done - bar.pos, note or None)
+
+        yield show

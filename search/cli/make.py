@@ -1,0 +1,180 @@
+"""`digits train`, `index` and `build`: from a dataset to an index that answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from search.cli.console import note, progress_bar, say
+from search.cli.options import (
+    dataset_option,
+    embedder_option,
+    epochs_option,
+    format_option,
+    index_option,
+    plots_option,
+    recipe_option,
+    seed_option,
+    threads_option,
+    with_options,
+)
+
+if TYPE_CHECKING:
+    from data.card import EmbedderCard
+    from data.datasets import Dataset
+    from indexer.embedder import Embedder
+    from indexer.store import Manifest
+
+training = with_options(dataset_option, recipe_option, epochs_option, embedder_option)
+running = with_options(seed_option, threads_option, plots_option)
+
+
+@click.command(epilog="Example: digits train --recipe notebook --embedder notebook-embedder")
+@training
+@running
+@format_option
+def train(
+    source: str,
+    recipe_name: str,
+    epochs: int | None,
+    embedder_folder: Path,
+    seed: int,
+    threads: int | None,
+    plots_folder: Path | None,
+    style: str,
+) -> None:
+    """Train an embedder and export it as ONNX, Keras file and card.
+
+    Needs the extra: pip install 'digit-search[train]'.
+    """
+    from data.datasets import load_dataset
+    from search.report import format_facts
+
+    del threads
+    _check_recipe(recipe_name)
+    card = _train(
+        load_dataset(source, "train"), recipe_name, epochs, embedder_folder, seed, plots_folder
+    )
+    say(format_facts(_card_facts(card, embedder_folder), style))
+
+
+@click.command(epilog="Example: digits index --dataset mnist --index mnist-index")
+@with_options(dataset_option, embedder_option, index_option, seed_option, threads_option)
+@format_option
+def index(
+    source: str,
+    embedder_folder: Path,
+    index_folder: Path,
+    seed: int,
+    threads: int | None,
+    style: str,
+) -> None:
+    """Encode a dataset's training split into an index, replacing the one that was there."""
+    from data.datasets import load_dataset
+    from indexer.embedder import Embedder
+    from search.report import format_facts
+
+    embedder = Embedder.open(embedder_folder, threads)
+    manifest = _index(load_dataset(source, "train"), embedder, index_folder, seed, threads)
+    say(format_facts(_index_facts(manifest, index_folder), style))
+
+
+@click.command(epilog="Example: digits build --dataset mnist")
+@training
+@index_option
+@running
+@format_option
+def build(
+    source: str,
+    recipe_name: str,
+    epochs: int | None,
+    embedder_folder: Path,
+    index_folder: Path,
+    seed: int,
+    threads: int | None,
+    plots_folder: Path | None,
+    style: str,
+) -> None:
+    """Train an embedder, index the training split, and evaluate on the test split.
+
+    Needs the extra: pip install 'digit-search[train]'.
+    """
+    from data.datasets import load_dataset
+    from indexer.embedder import Embedder
+    from search.cli.check import evaluate_index
+    from search.report import format_facts
+
+    _check_recipe(recipe_name)
+    dataset = load_dataset(source, "train")
+    card = _train(dataset, recipe_name, epochs, embedder_folder, seed, plots_folder)
+    embedder = Embedder.open(embedder_folder, threads)
+    manifest = _index(dataset, embedder, index_folder, seed, threads)
+    facts = _card_facts(card, embedder_folder) | _index_facts(manifest, index_folder)
+    figures = evaluate_index(index_folder, load_dataset(source, "test"), seed, plots_folder)
+    say(format_facts(facts | figures, style))
+
+
+def _check_recipe(name: str) -> None:
+    """Refuse an unknown recipe before anything slow begins."""
+    from training.recipes import find_recipe
+
+    find_recipe(name)
+
+
+def _train(
+    dataset: Dataset,
+    recipe_name: str,
+    epochs: int | None,
+    folder: Path,
+    seed: int,
+    plots_folder: Path | None,
+) -> EmbedderCard:
+    from training import require_backend
+    from training.recipes import find_recipe
+
+    require_backend()
+    from training.export import export
+    from training.fit import fit
+
+    recipe = find_recipe(recipe_name)
+    with progress_bar("Training") as progress:
+        trained = fit(recipe, dataset, seed, epochs=epochs, progress=progress)
+    card = export(trained, recipe, dataset, seed, folder)
+    if plots_folder:
+        from training.plots import draw_training
+
+        note(f"Plots: {', '.join(map(str, draw_training(trained, dataset, seed, plots_folder)))}")
+    return card
+
+
+def _index(
+    dataset: Dataset, embedder: Embedder, folder: Path, seed: int, threads: int | None
+) -> Manifest:
+    from indexer.build import build_index
+    from indexer.vectors import set_threads
+
+    if threads:
+        set_threads(threads)
+    with progress_bar("Indexing") as progress:
+        return build_index(dataset, embedder, folder, seed, progress)
+
+
+def _card_facts(card: EmbedderCard, folder: Path) -> dict[str, object]:
+    return {
+        "embedder": str(folder),
+        "recipe": card.recipe["name"],
+        "dimension": card.dimension,
+        "training_seconds": card.seconds,
+        "pair_threshold": card.same_different.threshold,
+    }
+
+
+def _index_facts(manifest: Manifest, folder: Path) -> dict[str, object]:
+    return {
+        "index": str(folder),
+        "generation": manifest.generation,
+        "count": manifest.count,
+        "k": manifest.k["uniform"],
+    }

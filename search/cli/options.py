@@ -1,0 +1,128 @@
+"""Options that several commands share, so that each is worded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def _folder_default(name: str) -> Callable[[], Path]:
+    def default() -> Path:
+        from search import places
+
+        folder: Path = getattr(places, f"default_{name}")()
+        return folder
+
+    return default
+
+
+def _default_style(_context: click.Context, _parameter: click.Parameter, style: str | None) -> str:
+    import sys
+
+    return style or ("table" if sys.stdout.isatty() else "jsonl")
+
+
+def _use_threads(
+    _context: click.Context, _parameter: click.Parameter, threads: int | None
+) -> int | None:
+    """Set the bound for the libraries that read it when they are imported, which is later."""
+    import os
+
+    if threads:
+        for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+            os.environ[variable] = str(threads)
+    return threads
+
+
+index_option = click.option(
+    "--index",
+    "index_folder",
+    type=FOLDER,
+    envvar="DIGITS_INDEX",
+    default=_folder_default("index"),
+    show_default="$DIGITS_INDEX, else the user's data folder",
+    help="Folder of the index.",
+)
+embedder_option = click.option(
+    "--embedder",
+    "embedder_folder",
+    type=FOLDER,
+    envvar="DIGITS_EMBEDDER",
+    default=_folder_default("embedder"),
+    show_default="$DIGITS_EMBEDDER, else the user's data folder",
+    help="Folder of the embedder.",
+)
+dataset_option = click.option(
+    "--dataset",
+    "source",
+    default="mnist",
+    show_default=True,
+    metavar="NAME|FOLDER|FILE.npz",
+    help="mnist, optdigits, a folder of LABEL/name.png, or an .npz with x_train and y_train.",
+)
+recipe_option = click.option(
+    "--recipe", "recipe_name", default="default", show_default=True, help="default or notebook."
+)
+epochs_option = click.option(
+    "--epochs", type=click.IntRange(min=1), help="Passes over the data, instead of the recipe's."
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of all chance."
+)
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    callback=_use_threads,
+    help="Processors to use at most.  [default: all]",
+)
+k_option = click.option(
+    "-k", "k", type=int, help="How many neighbours.", show_default="10 to show, the index's to vote"
+)
+weights_option = click.option(
+    "--weights",
+    type=click.Choice(["uniform", "distance"]),
+    default="uniform",
+    show_default=True,
+    help="One vote for each neighbour, or 1/distance.",
+)
+format_option = click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json", "jsonl", "csv"]),
+    callback=_default_style,
+    help="How to print.  [default: table on a terminal, else jsonl]",
+)
+plots_option = click.option(
+    "--plots", "plots_folder", type=FOLDER, help="Also draw plots into this folder."
+)
+sheet_option = click.option(
+    "--sheet",
+    "sheet_file",
+    type=FILE,
+    help="Also draw a contact sheet: each query as the model saw it, beside its neighbours.",
+)
+id_option = click.option(
+    "--id",
+    "ids",
+    multiple=True,
+    metavar="ID",
+    help="Ask about a stored digit, such as mnist/train/123; it does not answer for itself.",
+)
+
+
+def with_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several options as one decorator; they are shown in the order given."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate

@@ -1,0 +1,106 @@
+"""Measure an embedder and its index on a test split that nothing was chosen on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from data.datasets import Dataset
+from data.pairs import SAME, make_pairs
+from data.progress import Progress, silent
+from indexer.votes import Weights
+from search.classify import Classification, Neighbours, classify
+from search.index import DigitIndex
+from search.metrics import confusion, map_at_r, precision
+
+TEN = 10
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures, and what plots of them need.
+
+    Attributes:
+        n: test digits.
+        k: neighbours that voted, with `weights`.
+        knn_accuracy: share of test digits named rightly.
+        precision_at_10: share of the ten nearest with the query's label.
+        map_at_r: mean average precision at R.
+        pair_accuracy: share of 2n random test pairs judged rightly at `pair_threshold`.
+        confusion: (10, 10) counts; rows are the truth.
+        seconds: how long it took.
+        classification: of every test digit.
+        pairs: (2n, 2) positions of the test pairs, with `targets` (2n,), 0 for the same class, and
+            `pair_distances` (2n,).
+    """
+
+    n: int
+    k: int
+    weights: Weights
+    knn_accuracy: float
+    precision_at_10: float
+    map_at_r: float
+    pair_accuracy: float
+    pair_threshold: float
+    confusion: np.ndarray
+    seconds: float
+    classification: Classification
+    pairs: np.ndarray
+    targets: np.ndarray
+    pair_distances: np.ndarray
+
+    def figures(self) -> dict[str, Any]:
+        """The figures alone, as JSON's own types."""
+        arrays = ("classification", "pairs", "targets", "pair_distances")
+        kept = {name: value for name, value in asdict(self).items() if name not in arrays}
+        return kept | {"confusion": self.confusion.tolist()}
+
+
+def evaluate(
+    index: DigitIndex,
+    test: Dataset,
+    *,
+    k: int,
+    weights: Weights,
+    threshold: float,
+    seed: int,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Ask the index about every digit of `test`.
+
+    Args:
+        index: to measure.
+        test: what to ask.
+        k: neighbours that vote.
+        weights: of the vote.
+        threshold: distance up to which a pair counts as the same class.
+        seed: for the random pairs.
+        progress: told while encoding.
+    """
+    started = time.perf_counter()
+    vectors, labels = index.vectors, index.labels
+    embeddings = index.embedder.embed(test.images, progress)  # (n, d)
+    ids, distances = vectors.search(embeddings, min(max(k, TEN), len(vectors)))
+    named = classify(Neighbours(ids[:, :k], labels[ids[:, :k]], distances[:, :k]), weights)
+    references = vectors.vectors(np.arange(len(vectors)))  # (m, d)
+    pairs, targets = make_pairs(test.labels, np.random.default_rng(seed))
+    apart = np.linalg.norm(embeddings[pairs[:, 0]] - embeddings[pairs[:, 1]], axis=1)  # (2n,)
+    return Evaluation(
+        n=len(test),
+        k=k,
+        weights=weights,
+        knn_accuracy=float((named.labels == test.labels).mean()),
+        precision_at_10=precision(labels[ids[:, :TEN]], test.labels),
+        map_at_r=map_at_r(embeddings, test.labels, references, labels),
+        pair_accuracy=float(((apart <= threshold) == (targets == SAME)).mean()),
+        pair_threshold=threshold,
+        confusion=confusion(test.labels, named.labels),
+        seconds=round(time.perf_counter() - started, 2),
+        classification=named,
+        pairs=pairs,
+        targets=targets,
+        pair_distances=apart,
+    )

@@ -1,0 +1,191 @@
+"""Open an index once, ask it often: the Python API."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data.card import EmbedderCard
+from data.errors import EmbedderMismatch, IndexCorrupt, UsageError
+from data.npz import BadArray, read_npy
+from indexer.embedder import CANARY_TOLERANCE, Embedder
+from indexer.sources import Sources, parse_sources
+from indexer.store import Content, Manifest, read_generation
+from indexer.vectors import VectorIndex, set_threads
+from indexer.votes import Weights
+from search.classify import Classification, Neighbours, classify
+
+__all__ = ["Classification", "DigitIndex", "Neighbours"]
+
+DEFAULT_K = 10
+VERIFIED = 1000
+
+
+@dataclass(frozen=True)
+class DigitIndex:
+    """One generation of an index, verified and in memory.
+
+    Attributes:
+        manifest: what it is.
+        embedder: the one it was built with.
+        vectors: the embeddings of its digits.
+        labels: (count,) uint8.
+        images: (count, 28, 28) uint8, memory-mapped.
+        sources: where each digit came from.
+    """
+
+    manifest: Manifest
+    embedder: Embedder
+    vectors: VectorIndex
+    labels: np.ndarray
+    images: np.ndarray
+    sources: Sources
+
+    @classmethod
+    def open(cls, folder: str | Path, threads: int | None = None) -> DigitIndex:
+        """Open the index in `folder`; `threads` bounds the processors used (all, when None).
+
+        Raises:
+            IndexNotFound: there is none.
+            IndexVersion: written in a format this program does not read.
+            IndexCorrupt, EmbedderCorrupt: damaged; the message names the file.
+            EmbedderMismatch: its embedder is not the one it was built with.
+        """
+        folder = Path(folder)
+        manifest, contents = read_generation(folder)
+        if threads:
+            set_threads(threads)
+        path = {role: str(folder / entry.name) for role, entry in manifest.files.items()}
+        return cls(
+            manifest,
+            _open_embedder(manifest, contents, path, threads),
+            VectorIndex.from_bytes(
+                bytes(contents["vectors"]), manifest.count, manifest.dimension, path["vectors"]
+            ),
+            _array(contents["labels"], (manifest.count,), path["labels"]),
+            _array(contents["images"], (manifest.count, 28, 28), path["images"]),
+            _sources(contents["sources"], path["sources"]),
+        )
+
+    def __len__(self) -> int:
+        """Number of digits."""
+        return self.manifest.count
+
+    def embed(self, images: np.ndarray) -> np.ndarray:
+        """Embeddings (n, d) float32 of digits (n, 28, 28), uint8 or float32 in [0, 1]."""
+        return self.embedder.embed(images)
+
+    def search(
+        self, images: np.ndarray, k: int = DEFAULT_K, exclude: np.ndarray | None = None
+    ) -> Neighbours:
+        """The k stored digits most like each of n digits.
+
+        Args:
+            images: (n, 28, 28) uint8, or float32 in [0, 1], ink bright; in the MNIST convention
+                (`data.normalise.find_digits` brings pictures there).
+            k: 1 to the number of digits in the index.
+            exclude: (n,) positions; for each query the stored digit that must not answer, because
+                it is the query itself.
+
+        Raises:
+            UsageError: wrong shape, dtype or values, or k out of range.
+        """
+        ids, distances = self.vectors.search(self.embed(images), k, exclude)
+        return Neighbours(ids, self.labels[ids], distances)
+
+    def classify(
+        self,
+        images: np.ndarray,
+        k: int | None = None,
+        weights: Weights = "uniform",
+        exclude: np.ndarray | None = None,
+    ) -> Classification:
+        """Name each of n digits by the vote of its k nearest.
+
+        Args:
+            images: as for :meth:`search`.
+            k: how many vote; None takes the k chosen by leave-one-out when the index was built.
+            weights: `"uniform"`, or `"distance"` for 1/distance.
+            exclude: as for :meth:`search`.
+
+        Raises:
+            UsageError: as for :meth:`search`, or unknown weights.
+        """
+        if weights not in self.manifest.k:
+            raise UsageError(
+                f"expected weights {' or '.join(self.manifest.k)}, received {weights!r}"
+            )
+        asked = self.manifest.k[weights] if k is None else k
+        return classify(self.search(images, asked, exclude), weights)
+
+    def name(self, position: int) -> str:
+        """The id of a stored digit, for example `mnist/train/123`."""
+        return self.sources.name(position)
+
+    def position(self, name: str) -> int:
+        """The position of the stored digit with this id.
+
+        Raises:
+            UsageError: there is none.
+        """
+        return self.sources.position(name)
+
+    def require_embedder(self, folder: Path) -> None:
+        """Make sure that the embedder in `folder` is the one this index was built with.
+
+        Raises:
+            EmbedderMismatch: it is another one.
+            EmbedderNotFound, EmbedderCorrupt: there is none that can be used.
+        """
+        received = Embedder.open(folder).identity
+        if received != self.manifest.embedder:
+            raise EmbedderMismatch(
+                f"{folder}: expected embedder {self.manifest.embedder[:12]}, which the index was"
+                f" built with, received {received[:12]}; build the index again with: digits index"
+            )
+
+    def check_vectors(self) -> None:
+        """Encode some stored digits again and compare.
+
+        Raises:
+            IndexCorrupt: the stored vectors are not what the embedder gives for the images.
+        """
+        sample = np.unique(np.linspace(0, len(self) - 1, VERIFIED).astype(np.int64))
+        moved = np.abs(self.embed(self.images[sample]) - self.vectors.vectors(sample)).max()
+        if not moved <= CANARY_TOLERANCE:
+            raise IndexCorrupt(
+                f"stored vectors differ by {moved:.2g} from what the embedder gives for their"
+                f" images (allowed: {CANARY_TOLERANCE:g}); build the index again"
+            )
+
+
+def _open_embedder(
+    manifest: Manifest, contents: dict[str, Content], path: dict[str, str], threads: int | None
+) -> Embedder:
+    card = EmbedderCard.from_bytes(bytes(contents["card"]), path["card"])
+    if card.onnx_sha256 != manifest.embedder:
+        raise EmbedderMismatch(
+            f"{path['card']}: expected the card of embedder {manifest.embedder[:12]}, received that"
+            f" of {card.onnx_sha256[:12]}; build the index again"
+        )
+    return Embedder.from_bytes(bytes(contents["embedder"]), card, path["embedder"], threads)
+
+
+def _array(content: Content, shape: tuple[int, ...], path: str) -> np.ndarray:
+    try:
+        array = read_npy(content)
+    except BadArray as exc:
+        raise IndexCorrupt(f"{path}: expected an array, but {exc}") from exc
+    if array.shape != shape or array.dtype != np.uint8:
+        raise IndexCorrupt(f"{path}: expected {shape} uint8, received {array.shape} {array.dtype}")
+    return array
+
+
+def _sources(content: Content, path: str) -> Sources:
+    try:
+        return parse_sources(bytes(content))
+    except (json.JSONDecodeError, TypeError) as exc:
+        raise IndexCorrupt(f"{path}: expected one segment a line, but {exc}") from exc

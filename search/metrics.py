@@ -1,0 +1,65 @@
+"""How good are distances? The measures of metric learning, as pure functions of arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from data.datasets import CLASSES
+
+BLOCK = 256  # queries at a time, so that distances to all references fit in memory
+
+
+def precision(neighbour_labels: np.ndarray, truth: np.ndarray) -> float:
+    """precision@k: the share of neighbours (n, k) that have their query's label (n,)."""
+    return float((neighbour_labels == truth[:, None]).mean())
+
+
+def map_at_r(
+    queries: np.ndarray, truth: np.ndarray, references: np.ndarray, labels: np.ndarray
+) -> float:
+    """MAP@R: how purely the R nearest are of the query's class, R being the size of that class.
+
+    For one query it is 1/R * sum over i <= R of precision@i where the i-th nearest has the query's
+    label, else 0. Source: Musgrave, Belongie and Lim, "A Metric Learning Reality Check", ECCV
+    2020, section 3.2. Among equal distances other classes count as nearer.
+
+    Args:
+        queries: (n, d) float32.
+        truth: (n,) integers; a class without references scores 0.
+        references: (m, d) float32.
+        labels: (m,) integers.
+    """
+    total = 0.0
+    for label in np.unique(truth):
+        same, other = references[labels == label], references[labels != label]
+        members = queries[truth == label]
+        for start in range(0, len(members), BLOCK):
+            block = members[start : start + BLOCK]
+            to_same = np.sort(_squared_distances(block, same), axis=1)  # (b, r)
+            to_other = _squared_distances(block, other)  # (b, m - r)
+            total += sum(map(_average_precision, to_same, to_other))
+    return total / len(queries)
+
+
+def _average_precision(to_same: np.ndarray, to_other: np.ndarray) -> float:
+    """AP@R of one query, from sorted distances (r,) to its class and distances to all others."""
+    r = len(to_same)
+    if not r:
+        return 0.0
+    intruders = np.sort(to_other[to_other <= to_same[-1]])
+    found = np.arange(1, r + 1)
+    rank = found + np.searchsorted(intruders, to_same, side="right")  # (r,) rank of the i-th found
+    return float((found / rank)[rank <= r].sum() / r)
+
+
+def _squared_distances(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(a, b) squared Euclidean distances up to a constant for each row of `left`."""
+    squared: np.ndarray = (right**2).sum(axis=1) - 2 * left @ right.T
+    return squared
+
+
+def confusion(truth: np.ndarray, named: np.ndarray) -> np.ndarray:
+    """(10, 10) int64: element [i, j] counts digits i that were named j."""
+    counts = np.zeros((CLASSES, CLASSES), np.int64)
+    np.add.at(counts, (truth, named), 1)
+    return counts

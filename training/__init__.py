@@ -1,0 +1,44 @@
+"""How an embedder is learned: the only place with Keras and TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from data.errors import MissingExtra
+
+
+def require_backend() -> None:
+    """Import Keras on TensorFlow, without their start-up chatter.
+
+    Raises:
+        MissingExtra: they are not installed.
+    """
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with _native_stderr_closed():
+            import keras
+            import tensorflow
+
+            tensorflow.config.list_physical_devices()  # says now what it would say later
+    except ImportError as exc:
+        raise MissingExtra(
+            f"training needs Keras and TensorFlow ({exc.name} is missing):"
+            " pip install 'digit-search[train]'"
+        ) from exc
+    del keras
+
+
+@contextlib.contextmanager
+def _native_stderr_closed() -> Iterator[None]:
+    """Hide what native code prints past Python: TensorFlow logs before its log level is read."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,40 @@
+"""The in-batch input pipeline: deformed digits and their labels, drawn by position."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from data.datasets import Dataset
+from training.augment import deform
+from training.recipes import Recipe
+
+MIN_STEPS = 60  # an epoch of a small dataset goes round until it has this many steps
+
+
+def batches_of(
+    recipe: Recipe,
+    dataset: Dataset,
+    training: np.ndarray,
+) -> tuple[tf.data.Dataset, int]:
+    """Endless batches of `(images, labels)`, deformed as the recipe says, and steps an epoch.
+
+    images (b, 28, 28) float32 in [0, 1]; labels (b,) int32.
+    """
+    images = tf.constant(dataset.images[training])
+    labels = tf.constant(dataset.labels[training].astype(np.int32))
+    affine = recipe.augmentation
+
+    def gather(positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        batch = tf.cast(tf.gather(images, positions), tf.float32) / 255  # (b, 28, 28)
+        return (deform(batch, affine) if affine else batch), tf.gather(labels, positions)
+
+    size = min(recipe.batch_size, len(training))
+    batches = (
+        tf.data.Dataset.range(len(training))
+        .shuffle(len(training))
+        .batch(size, drop_remainder=True)
+        .map(gather, num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+    return batches.repeat(), max(len(training) // size, MIN_STEPS)

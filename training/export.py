@@ -1,0 +1,104 @@
+"""Cut out the trained tower: ONNX to search with, Keras to train on, a card that tells what it is.
+
+The ONNX file is refused unless it computes what Keras computes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from data.card import CARD_NAME, KERAS_NAME, ONNX_NAME, EmbedderCard
+from data.datasets import Dataset
+from data.errors import TrainingError
+from data.files import make_folder, write_together
+from data.normalise import NORMALISER_VERSION, scale_to_unit
+from training.fit import Trained
+from training.recipes import Recipe
+
+TOLERANCE = 1e-4
+COMPARED = 256
+CANARIES = 8
+
+
+def export(
+    trained: Trained, recipe: Recipe, dataset: Dataset, seed: int, folder: Path
+) -> EmbedderCard:
+    """Write `embedder.onnx`, `embedder.keras` and `embedder.json` into `folder`.
+
+    Raises:
+        TrainingError: ONNX Runtime and Keras differ by more than 1e-4 on 256 images.
+        StorageError: the folder cannot be written; what was in it still is.
+    """
+    make_folder(folder)
+    onnx = onnx_bytes(trained.tower)
+    images = dataset.images[:COMPARED]
+    embeddings = _agreed_embeddings(trained.tower, onnx, scale_to_unit(images))
+    card = EmbedderCard(
+        recipe=asdict(recipe),
+        dataset=dataset.facts(),
+        seed=seed,
+        normaliser=NORMALISER_VERSION,
+        dimension=embeddings.shape[1],
+        metric="euclidean",
+        onnx_sha256=hashlib.sha256(onnx).hexdigest(),
+        history=trained.history,
+        same_different=trained.same_different,
+        canary_images=images[:CANARIES],
+        canary_embeddings=embeddings[:CANARIES],
+        seconds=trained.seconds,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        program=version("digit-search"),
+    )
+    contents = {KERAS_NAME: _keras_bytes(trained.tower), ONNX_NAME: onnx}
+    write_together(folder, contents | {CARD_NAME: card.to_bytes()})
+    return card
+
+
+def onnx_bytes(tower: keras.Model) -> bytes:
+    """`tower` as an ONNX file with a dynamic batch axis."""
+
+    def save(path: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # tf2onnx probes numpy for names long removed
+            logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+            tower.export(path, format="onnx", verbose=False)
+
+    return _saved(save, ONNX_NAME)
+
+
+def _keras_bytes(tower: keras.Model) -> bytes:
+    return _saved(tower.save, KERAS_NAME)
+
+
+def _saved(save: Callable[[Path], None], name: str) -> bytes:
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / name
+        save(path)
+        return path.read_bytes()
+
+
+def _agreed_embeddings(tower: keras.Model, onnx: bytes, images: np.ndarray) -> np.ndarray:
+    """What ONNX Runtime gives for `images`, once it is known to be what Keras gives."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+    (received,) = session.run(None, {session.get_inputs()[0].name: images})
+    expected = np.asarray(tower.predict_on_batch(images))
+    error = float(np.abs(received - expected).max())
+    if not error <= TOLERANCE:
+        raise TrainingError(
+            f"the exported ONNX tower differs from Keras by {error:.2g} (allowed: {TOLERANCE:g});"
+            " nothing was written"
+        )
+    return np.asarray(received)

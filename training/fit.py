@@ -1,0 +1,129 @@
+"""Run a recipe: dataset in, trained tower out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from data.card import SameDifferent
+from data.datasets import Dataset
+from data.pairs import make_pairs
+from data.progress import Progress, silent
+from training.batches import batches_of
+from training.calibrate import best_threshold
+from training.history import History, embed
+from training.losses import LOSSES
+from training.networks import NETWORKS, siamese
+from training.pairs import pairs_of
+from training.recipes import Recipe
+
+CALIBRATION_PAIRS = 20_000
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run leaves.
+
+    Attributes:
+        tower: (n, 28, 28) float32 -> (n, d) float32.
+        history: one record per epoch.
+        same_different: the calibrated threshold.
+        seconds: how long it took.
+    """
+
+    tower: keras.Model
+    history: list[dict[str, float]]
+    same_different: SameDifferent
+    seconds: float
+
+
+def fit(
+    recipe: Recipe,
+    dataset: Dataset,
+    seed: int,
+    *,
+    epochs: int | None = None,
+    progress: Progress = silent,
+) -> Trained:
+    """Train an embedder; `epochs` overrides the recipe's.
+
+    Raises:
+        TrainingError: the loss stopped being a number.
+    """
+    started = time.perf_counter()
+    keras.utils.set_random_seed(seed)
+    rng = np.random.default_rng(seed)
+    training, validation = hold_out(dataset.labels, recipe.validation, rng)
+    tower = NETWORKS[recipe.network](**recipe.network_options)
+    if recipe.sampler == "pairs":
+        model = siamese(tower)
+        batches, steps = pairs_of(recipe, dataset, training, rng)
+    else:
+        model = tower
+        batches, steps = batches_of(recipe, dataset, training)
+    epochs = epochs or recipe.epochs
+    model.compile(
+        optimizer=keras.optimizers.Adam(_schedule(recipe, steps * epochs)),
+        loss=LOSSES[recipe.loss](**recipe.loss_options),
+        metrics=["binary_accuracy"] if recipe.sampler == "pairs" else None,
+        jit_compile=False,  # on CPUs oneDNN's own kernels are faster than XLA's
+    )
+    history = History(tower, dataset, training, validation, progress, steps * epochs)
+    model.fit(batches, steps_per_epoch=steps, epochs=epochs, verbose=0, callbacks=[history])
+    calibrated = _calibrate(tower, dataset, validation, rng)
+    return Trained(tower, history.records, calibrated, round(time.perf_counter() - started, 2))
+
+
+def hold_out(
+    labels: np.ndarray, count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split positions into training and validation, class by class in proportion.
+
+    Args:
+        labels: (n,) integers.
+        count: about how many to hold out; at most a tenth of `labels`.
+        rng: source of randomness.
+
+    Returns:
+        Positions to train on and positions held out, each sorted; together 0..n-1.
+    """
+    share = min(count / len(labels), 0.1)
+    held_out = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        held_out[rng.choice(members, int(len(members) * share), replace=False)] = True
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def _schedule(
+    recipe: Recipe, steps: int
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    warm_up = max(1, steps // 10)
+    return keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate / 100,
+        max(1, steps - warm_up),
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warm_up,
+    )
+
+
+def _calibrate(
+    tower: keras.Model, dataset: Dataset, validation: np.ndarray, rng: np.random.Generator
+) -> SameDifferent:
+    """Choose the threshold on held-out images where there are some, else on the training set."""
+    source = "held-out training images" if len(validation) else "training images"
+    pool = validation if len(validation) else np.arange(len(dataset))
+    images, labels = dataset.images[pool], dataset.labels[pool]
+    embeddings = embed(tower, images)  # (n, d)
+    rounds = -(-CALIBRATION_PAIRS // (2 * len(pool)))
+    drawn = [make_pairs(labels, rng) for _ in range(rounds)]
+    pairs = np.concatenate([pairs for pairs, _ in drawn])[:CALIBRATION_PAIRS]
+    targets = np.concatenate([targets for _, targets in drawn])[:CALIBRATION_PAIRS]
+    distances = np.linalg.norm(embeddings[pairs[:, 0]] - embeddings[pairs[:, 1]], axis=1)
+    threshold, accuracy = best_threshold(distances, targets)
+    return SameDifferent(threshold, accuracy, len(pairs), source)
