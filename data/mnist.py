@@ -192,9 +192,8 @@ def _idx_path(folder: Path, file: IdxFile) -> Path | None:
 
 
 def _load_idx(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    images, labels = (
-        _read_verified(table[split], _require(folder, table[split])) for table in (IMAGES, LABELS)
-    )
+    files = [(table[split], _require(folder, table[split])) for table in (IMAGES, LABELS)]
+    images, labels = (_read_verified(file, path) for file, path in files)
     return images, labels
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import mmap
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -83,7 +84,7 @@ def _read_header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
             shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
         else:
             shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-    except (ValueError, SyntaxError, TypeError) as exc:
+    except (ValueError, SyntaxError, TypeError, tokenize.TokenError) as exc:
         raise BadArray(f"it has no .npy header ({str(exc).splitlines()[0]})") from exc
     if dtype.hasobject:
         raise BadArray("it holds Python objects, not numbers")

@@ -80,7 +80,8 @@ class VectorIndex:
         Raises:
             UsageError: k out of range, or queries of another length or not finite.
         """
-        self._check(queries, k, len(self) - (exclude is not None))
+        self.check_k(k, spared=exclude is not None)
+        self._check_queries(queries)
         ids = np.empty((len(queries), k), np.int64)
         distances = np.empty((len(queries), k), np.float32)
         for start in range(0, len(queries), BLOCK):
@@ -106,11 +107,19 @@ class VectorIndex:
         """Stored vectors (m, d) float32 of ids (m,)."""
         return np.asarray(self.engine.reconstruct_batch(np.ascontiguousarray(ids, np.int64)))
 
-    def _check(self, queries: np.ndarray, k: int, most: int) -> None:
+    def check_k(self, k: int, *, spared: bool = False) -> None:
+        """Refuse a k out of range; `spared` leaves one vector out of every answer.
+
+        Raises:
+            UsageError: k is below 1 or above the number of vectors that can answer.
+        """
+        most = len(self) - spared
         if not 1 <= k <= most:
             raise UsageError(
                 f"expected k from 1 to {most:,} (the digits that can answer), received {k}"
             )
+
+    def _check_queries(self, queries: np.ndarray) -> None:
         if queries.ndim != 2 or queries.shape[1] != self.engine.d:
             raise UsageError(
                 f"expected queries of shape (n, {self.engine.d}), received {queries.shape}"

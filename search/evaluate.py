@@ -79,7 +79,11 @@ def evaluate(
         threshold: distance up to which a pair counts as the same class.
         seed: for the random pairs.
         progress: told while encoding.
+
+    Raises:
+        UsageError: k out of range.
     """
+    index.vectors.check_k(k)
     started = time.perf_counter()
     vectors, labels = index.vectors, index.labels
     embeddings = index.embedder.embed(test.images, progress)  # (n, d)

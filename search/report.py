@@ -28,11 +28,20 @@ def strict_json(value: Any, indent: int | None = None) -> str:
     return json.dumps(value, allow_nan=False, indent=indent)
 
 
-def format_answers(answers: Iterable[Answer], style: str) -> Iterator[str]:
+CSV_FIELDS = {
+    SearchAnswer: ("query", "rank", "id", "label", "distance", "error"),
+    ClassifyAnswer: ("query", "label", "confidence", "votes", "error"),
+}
+
+
+def format_answers(
+    answers: Iterable[Answer], kind: type[SearchAnswer | ClassifyAnswer], style: str
+) -> Iterator[str]:
     """Lines to print.
 
     Args:
         answers: of one command.
+        kind: what the command answers with where it can.
         style: `"table"`; `"json"` (one query gives an object, several give an array); `"jsonl"`
             (one object a line) or `"csv"` (one neighbour, or one named query, a line).
     """
@@ -43,7 +52,7 @@ def format_answers(answers: Iterable[Answer], style: str) -> Iterator[str]:
         records = [asdict(answer) for answer in answers]
         yield strict_json(records[0] if len(records) == 1 else records, indent=2)
     elif style == "csv":
-        yield from _csv(answers)
+        yield from _csv(answers, CSV_FIELDS[kind])
     else:
         yield from _tables(answers)
 
@@ -109,28 +118,19 @@ def _named_row(answer: ClassifyAnswer | FailedAnswer) -> list[str]:
     ]
 
 
-def _csv(answers: Iterable[Answer]) -> Iterator[str]:
-    header: list[str] = []
+def _csv(answers: Iterable[Answer], fields: Sequence[str]) -> Iterator[str]:
+    yield _csv_line(fields)
     for answer in answers:
         for row in _csv_rows(answer):
-            if not header:
-                header = list(row)
-                yield _csv_line(header)
-            yield _csv_line([row.get(name, "") for name in header])
+            yield _csv_line([row.get(field, "") for field in fields])
 
 
 def _csv_rows(answer: Answer) -> Iterator[dict[str, Any]]:
     if isinstance(answer, SearchAnswer):
         for one in answer.neighbours:
-            yield {"query": answer.query, **asdict(one), "error": ""}
+            yield {"query": answer.query, **asdict(one)}
     elif isinstance(answer, ClassifyAnswer):
-        yield {
-            "query": answer.query,
-            "label": answer.label,
-            "confidence": answer.confidence,
-            "votes": strict_json(answer.votes),
-            "error": "",
-        }
+        yield {**asdict(answer), "votes": strict_json(answer.votes)}
     else:
         yield asdict(answer)
 

@@ -13,28 +13,31 @@ MIN_STEPS = 60  # an epoch of a small dataset goes round until it has this many 
 
 
 def batches_of(
-    recipe: Recipe,
-    dataset: Dataset,
-    training: np.ndarray,
+    recipe: Recipe, dataset: Dataset, training: np.ndarray, seed: int
 ) -> tuple[tf.data.Dataset, int]:
     """Endless batches of `(images, labels)`, deformed as the recipe says, and steps an epoch.
 
-    images (b, 28, 28) float32 in [0, 1]; labels (b,) int32.
+    images (b, 28, 28) float32 in [0, 1]; labels (b,) int32. The deformation of a batch depends on
+    `seed` and its number alone, so batches can be made side by side and still be repeated.
     """
     images = tf.constant(dataset.images[training])
     labels = tf.constant(dataset.labels[training].astype(np.int32))
     affine = recipe.augmentation
 
-    def gather(positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def gather(number: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         batch = tf.cast(tf.gather(images, positions), tf.float32) / 255  # (b, 28, 28)
-        return (deform(batch, affine) if affine else batch), tf.gather(labels, positions)
+        if affine:
+            batch = deform(batch, affine, tf.stack([tf.cast(seed, tf.int64), number]))
+        return batch, tf.gather(labels, positions)
 
     size = min(recipe.batch_size, len(training))
     batches = (
         tf.data.Dataset.range(len(training))
         .shuffle(len(training))
         .batch(size, drop_remainder=True)
+        .repeat()
+        .enumerate()
         .map(gather, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
-    return batches.repeat(), max(len(training) // size, MIN_STEPS)
+    return batches, max(len(training) // size, MIN_STEPS)

@@ -23,7 +23,8 @@ def best_threshold(distances: np.ndarray, targets: np.ndarray) -> tuple[float, f
     # right[i]: pairs judged rightly when the i nearest count as the same.
     right = np.concatenate([[0], np.cumsum(same)]) + (~same).sum()
     right[1:] -= np.cumsum(~same)
-    splits = np.concatenate([[True], np.diff(ranked) > 0, [True]])  # no cut between equal distances
+    # No cut between equal distances, nor below 0.
+    splits = np.concatenate([[ranked[0] > 0], np.diff(ranked) > 0, [True]])
     best = int(np.argmax(np.where(splits, right, -1)))
     around = np.concatenate([[0.0], ranked, [ranked[-1] + 1]])
     return float(around[best : best + 2].mean()), float(right[best] / len(ranked))

@@ -62,8 +62,8 @@ def fit(
         model = siamese(tower)
         batches, steps = pairs_of(recipe, dataset, training, rng)
     else:
-        model = tower
-        batches, steps = batches_of(recipe, dataset, training)
+        model = keras.Model(tower.inputs, tower.outputs)  # compiled in the tower's stead
+        batches, steps = batches_of(recipe, dataset, training, seed)
     epochs = epochs or recipe.epochs
     model.compile(
         optimizer=keras.optimizers.Adam(_schedule(recipe, steps * epochs)),
@@ -72,7 +72,14 @@ def fit(
         jit_compile=False,  # on CPUs oneDNN's own kernels are faster than XLA's
     )
     history = History(tower, dataset, training, validation, progress, steps * epochs)
-    model.fit(batches, steps_per_epoch=steps, epochs=epochs, verbose=0, callbacks=[history])
+    model.fit(
+        batches,
+        steps_per_epoch=steps,
+        epochs=epochs,
+        shuffle=False,  # the batches already are
+        verbose=0,
+        callbacks=[history],
+    )
     calibrated = _calibrate(tower, dataset, validation, rng)
     return Trained(tower, history.records, calibrated, round(time.perf_counter() - started, 2))
 

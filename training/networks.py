@@ -32,7 +32,7 @@ def conv_tower(channels: tuple[int, ...] = (16, 32, 64), dimension: int = 64) ->
     for depth, width in enumerate(channels):
         strides = 2 if depth in (1, 2) else 1
         x = layers.Conv2D(width, 3, strides=strides, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization()(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)  # settled after a few hundred steps
         x = layers.ReLU()(x)
     x = layers.Dense(dimension)(layers.Flatten()(x))
     return keras.Model(images, layers.UnitNormalization(name="embeddings")(x), name="conv_tower")

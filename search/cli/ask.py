@@ -21,7 +21,7 @@ from search.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from search.answers import Answer
+    from search.answers import Answer, ClassifyAnswer, SearchAnswer
     from search.index import DigitIndex
     from search.queries import FailedQuery, Query
 
@@ -51,12 +51,12 @@ def search(
 
     IMAGE is a picture, a folder of pictures, an .npy array, or - for stdin.
     """
-    from search.answers import search_answers
+    from search.answers import SearchAnswer, search_answers
     from search.index import DEFAULT_K
 
     index, queries = _open(index_folder, images, ids, threads)
     answers = search_answers(index, queries, DEFAULT_K if k is None else k)
-    _show(index, answers, style, sheet_file)
+    _show(index, answers, SearchAnswer, style, sheet_file)
 
 
 @click.command(epilog="Example: digits classify *.png --format csv > names.csv")
@@ -77,10 +77,11 @@ def classify(
 
     IMAGE is a picture, a folder of pictures, an .npy array, or - for stdin.
     """
-    from search.answers import classify_answers
+    from search.answers import ClassifyAnswer, classify_answers
 
     index, queries = _open(index_folder, images, ids, threads)
-    _show(index, classify_answers(index, queries, k, weights), style, sheet_file)
+    answers = classify_answers(index, queries, k, weights)
+    _show(index, answers, ClassifyAnswer, style, sheet_file)
 
 
 @click.command(epilog="Example: digits compare mine.png yours.png")
@@ -133,6 +134,7 @@ def _open(
 def _show(
     index: DigitIndex,
     answers: Iterable[tuple[Query | None, Answer]],
+    kind: type[SearchAnswer | ClassifyAnswer],
     style: str,
     sheet_file: Path | None,
 ) -> None:
@@ -153,7 +155,7 @@ def _show(
                 drawn.append((query, answer))
             yield answer
 
-    say(format_answers(watched(), style))
+    say(format_answers(watched(), kind, style))
     if sheet_file:
         from data.files import write_whole
         from search.sheet import draw_sheet

@@ -1,0 +1,1 @@
+"""Behaviour of every package, on real digits."""

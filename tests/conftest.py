@@ -1,0 +1,125 @@
+"""Fixtures: real digits, and one embedder and index made once for the whole session.
+
+Everything runs on the embedded optdigits. `$DIGITS_MNIST` and `$DIGITS_REAL` add tests on the real
+MNIST and on real people's pictures; without them those tests are skipped and say so.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.datasets import Dataset, load_dataset
+from data.errors import DigitsError
+from data.mnist import find_mnist
+from indexer.build import build_index
+from indexer.embedder import Embedder
+from search import DigitIndex
+
+SEED = 0
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nothing is read from or written to the home of whoever runs the tests."""
+    home = tmp_path_factory.mktemp("home")
+    for variable in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "KERAS_HOME"):
+        os.environ[variable] = str(home)
+    for variable in ("DIGITS_INDEX", "DIGITS_EMBEDDER"):
+        os.environ.pop(variable, None)
+
+
+@pytest.fixture(scope="session")
+def train_set() -> Dataset:
+    return load_dataset("optdigits", "train")
+
+
+@pytest.fixture(scope="session")
+def test_set() -> Dataset:
+    return load_dataset("optdigits", "test")
+
+
+@pytest.fixture(scope="session")
+def mnist_place() -> Path:
+    try:
+        place = find_mnist()
+    except DigitsError as exc:
+        pytest.skip(str(exc))
+    if place is None:
+        pytest.skip("set $DIGITS_MNIST to run this on the real MNIST")
+    return place
+
+
+@pytest.fixture(scope="session")
+def real_pictures() -> Path:
+    if "DIGITS_REAL" not in os.environ:
+        pytest.skip("set $DIGITS_REAL to run this on real people's pictures")
+    return Path(os.environ["DIGITS_REAL"])
+
+
+@pytest.fixture(scope="session")
+def embedder_folder(train_set: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small embedder, trained for a few seconds on optdigits."""
+    from training import require_backend
+
+    require_backend()
+    from training.export import export
+    from training.fit import fit
+    from training.recipes import find_recipe
+
+    folder = tmp_path_factory.mktemp("embedder")
+    recipe = find_recipe("default")
+    export(fit(recipe, train_set, SEED, epochs=3), recipe, train_set, SEED, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def embedder(embedder_folder: Path) -> Embedder:
+    return Embedder.open(embedder_folder)
+
+
+@pytest.fixture(scope="session")
+def index_folder(
+    train_set: Dataset, embedder: Embedder, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """An index of optdigits; tests that change one copy it first."""
+    folder = tmp_path_factory.mktemp("index")
+    build_index(train_set, embedder, folder, SEED)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def index(index_folder: Path) -> DigitIndex:
+    return DigitIndex.open(index_folder)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(SEED)
+
+
+@pytest.fixture(scope="session")
+def digits(index_folder: Path) -> Run:
+    """Run the command line in a process of its own, against the session's index."""
+
+    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "DIGITS_INDEX": str(index_folder)}
+        environment.update(options.pop("env", {}))  # type: ignore[call-overload]
+        return subprocess.run(
+            [sys.executable, "-m", "search.cli", *map(str, arguments)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            **options,  # type: ignore[call-overload]
+        )
+
+    return run

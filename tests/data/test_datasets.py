@@ -1,0 +1,120 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.datasets import Dataset, load_dataset
+from data.errors import DatasetInvalid, DatasetNotFound
+from tests.drawings import draw_digit
+
+
+def labelled_folder(folder: Path, labels: tuple[int, ...] = (3, 7), each: int = 5) -> Path:
+    for label in labels:
+        (folder / str(label)).mkdir(parents=True)
+        for number in range(each):
+            draw_digit(label, width=10 + number).save(folder / str(label) / f"{number}.png")
+    return folder
+
+
+def test_optdigits_in_the_mnist_convention(train_set: Dataset, test_set: Dataset) -> None:
+    assert len(train_set) + len(test_set) == 1797
+    images = np.concatenate([train_set.images, test_set.images])
+    assert images.shape[1:] == (28, 28)
+    assert images.dtype == np.uint8
+    assert (images.max(axis=(1, 2)) > 200).all()
+    inked = images > 0
+    assert (inked.any(axis=1).sum(axis=1) <= 22).all()  # twenty columns, smeared by at most two
+    rows = np.arange(28)
+    mass = images.sum(axis=2) @ rows / images.sum(axis=(1, 2))  # centre of mass, vertically
+    assert np.abs(mass - 13.5).max() < 1
+
+
+def test_splits_share_nothing_and_keep_the_classes(train_set: Dataset, test_set: Dataset) -> None:
+    train = {image.tobytes() for image in train_set.images}
+    assert sum(image.tobytes() in train for image in test_set.images) == 0
+    for label in range(10):
+        share = (test_set.labels == label).sum() / (train_set.labels == label).sum()
+        assert 0.2 < share < 0.3
+
+
+def test_the_content_hash_is_of_the_content(train_set: Dataset) -> None:
+    same = Dataset("other", "train", train_set.images.copy(), train_set.labels.copy())
+    assert same.sha256() == train_set.sha256()
+    same.labels[0] ^= 1
+    assert same.sha256() != train_set.sha256()
+
+
+def test_a_labelled_folder(tmp_path: Path) -> None:
+    folder = labelled_folder(tmp_path / "mine")
+    train, test = (load_dataset(str(folder), split) for split in ("train", "test"))
+    assert (train.name, len(train), len(test)) == ("mine", 8, 2)
+    assert sorted(set(train.labels)) == [3, 7]
+    assert train.images.max(axis=(1, 2)).min() > 200
+
+
+@pytest.mark.parametrize(
+    ("labels", "extra", "said"),
+    [
+        ((3,), None, "two classes"),
+        ((3, 7), "letters", "named 0 to 9, received 'letters'"),
+        ((), None, "found no image"),
+    ],
+)
+def test_folders_that_are_not_labelled_digits(
+    tmp_path: Path, labels: tuple[int, ...], extra: str | None, said: str
+) -> None:
+    folder = labelled_folder(tmp_path / "mine", labels)
+    folder.mkdir(exist_ok=True)
+    if extra:
+        (folder / extra).mkdir()
+    with pytest.raises(DatasetInvalid, match=said):
+        load_dataset(str(folder), "train")
+
+
+def test_a_broken_picture_in_a_folder_is_named(tmp_path: Path) -> None:
+    folder = labelled_folder(tmp_path / "mine")
+    (folder / "3" / "broken.png").write_bytes(b"not a picture")
+    with pytest.raises(DatasetInvalid, match=r"3/broken\.png"):
+        load_dataset(str(folder), "train")
+
+
+def test_npz_with_and_without_a_test_split(tmp_path: Path, test_set: Dataset) -> None:
+    path = tmp_path / "set.npz"
+    np.savez(path, x_train=test_set.images, y_train=test_set.labels.astype(np.int64))
+    train, test = (load_dataset(str(path), split) for split in ("train", "test"))
+    assert len(train) + len(test) == len(test_set)
+    assert len(test) > 0
+    np.savez(
+        path,
+        x_train=test_set.images,
+        y_train=test_set.labels,
+        x_test=test_set.images[:20],
+        y_test=test_set.labels[:20],
+    )
+    assert len(load_dataset(str(path), "test")) == 20
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"x": np.zeros((3, 28, 28), np.uint8)},
+        {"x_train": np.zeros((3, 28, 28)), "y_train": np.arange(3)},
+        {"x_train": np.zeros((3, 28, 27), np.uint8), "y_train": np.arange(3)},
+        {"x_train": np.zeros((3, 28, 28), np.uint8), "y_train": np.arange(4)},
+        {"x_train": np.zeros((3, 28, 28), np.uint8), "y_train": np.array([0, 1, 10])},
+        {"x_train": np.zeros((3, 28, 28), np.uint8), "y_train": np.array([0, 1, -1])},
+        {"x_train": np.zeros((3, 28, 28), np.uint8), "y_train": np.array([0.0, 1.0, 2.0])},
+        {"x_train": np.zeros((3, 28, 28), np.uint8), "y_train": np.array([1, 1, 1])},
+        {"x_train": np.zeros((0, 28, 28), np.uint8), "y_train": np.zeros(0, int)},
+    ],
+)
+def test_npz_that_is_no_set_of_digits(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    path = tmp_path / "set.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(DatasetInvalid, match=r"set"):
+        load_dataset(str(path), "train")
+
+
+def test_an_unknown_name(tmp_path: Path) -> None:
+    with pytest.raises(DatasetNotFound, match="mnist, optdigits, a folder"):
+        load_dataset(str(tmp_path / "absent"), "train")

@@ -1,0 +1,330 @@
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from search import DigitIndex
+from search.cli import cli
+from tests.conftest import Run
+from tests.drawings import draw_digit
+
+COMMANDS = sorted(cli.commands)
+
+
+@pytest.fixture
+def drawing(tmp_path: Path) -> Path:
+    path = tmp_path / "three.png"
+    draw_digit(3).save(path)
+    return path
+
+
+def records(done: subprocess.CompletedProcess[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def one_line_error(done: subprocess.CompletedProcess[str], status: int) -> str:
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1, done.stderr
+    return errors[0]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_help_ends_in_an_example(command: str, digits: Run) -> None:
+    for flag in ("-h", "--help"):
+        done = digits(*command.split(), flag)
+        assert done.returncode == 0
+        assert done.stdout.rstrip().splitlines()[-1].strip().startswith("Example: digits")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["search", "--help"], ["search", "DRAWING"], ["classify", "DRAWING"]]
+)
+def test_the_query_path_imports_no_framework(
+    arguments: list[str], drawing: Path, index_folder: Path
+) -> None:
+    arguments = [str(drawing) if one == "DRAWING" else one for one in arguments]
+    code = (
+        "import sys\nfrom search.cli import main\n"
+        f"sys.argv = ['digits', *{arguments!r}]\n"
+        "try:\n    main()\nexcept SystemExit as exit:\n    assert not exit.code, exit.code\n"
+        "print([name for name in ('tensorflow', 'keras', 'matplotlib', 'sklearn', 'pooch')"
+        " if name in sys.modules], 'numpy' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "DIGITS_INDEX": str(index_folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    heavy, numpy_too = done.stdout.splitlines()[-1].rsplit(" ", 1)
+    assert heavy == "[]"
+    assert numpy_too == str("--help" not in arguments)
+
+
+def test_search_answers_what_the_api_answers(digits: Run, drawing: Path, index: DigitIndex) -> None:
+    done = digits("search", drawing, "-k", 4, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["query"] == str(drawing)
+    assert answer["index"] == {
+        "generation": index.manifest.generation,
+        "embedder": index.manifest.embedder,
+    }
+    assert [one["rank"] for one in answer["neighbours"]] == [1, 2, 3, 4]
+    distances = [one["distance"] for one in answer["neighbours"]]
+    assert distances == sorted(distances)
+    for one in answer["neighbours"]:
+        assert index.labels[index.position(one["id"])] == one["label"]
+
+
+def test_a_stored_digit_skips_itself(digits: Run, index: DigitIndex) -> None:
+    done = digits("search", "--id", "optdigits/train/5", "-k", 3, "--format", "json")
+    answer = json.loads(done.stdout)
+    ids = [one["id"] for one in answer["neighbours"]]
+    assert "optdigits/train/5" not in ids
+    expected = index.search(index.images[5:6], 3, exclude=np.array([5]))
+    assert ids == [index.name(int(position)) for position in expected.ids[0]]
+
+
+def test_file_folder_stdin_and_array_are_the_same_digit(
+    digits: Run, drawing: Path, tmp_path: Path
+) -> None:
+    pixels = np.asarray(Image.open(drawing).convert("L"))
+    np.save(tmp_path / "three.npy", pixels)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shutil.copy(drawing, folder)
+    done = digits("classify", drawing, folder, tmp_path / "three.npy", "--format", "jsonl")
+    answers = records(done)
+    assert len(answers) == 3
+    assert len({json.dumps(answer["neighbours"]) for answer in answers}) == 1
+    assert len({json.dumps(answer["votes"]) for answer in answers}) == 1
+
+
+def test_stdin(digits: Run, drawing: Path, index_folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "search.cli", "classify", "-", "--format", "json"],
+        input=drawing.read_bytes(),
+        env={**os.environ, "DIGITS_INDEX": str(index_folder)},
+        capture_output=True,
+        check=True,
+    )
+    from_stdin = json.loads(done.stdout)
+    from_file = json.loads(digits("classify", drawing, "--format", "json").stdout)
+    assert from_stdin.pop("query") == "-"
+    del from_file["query"]
+    assert from_stdin == from_file
+
+
+def test_a_stack_of_digits_is_a_query_each(digits: Run, index: DigitIndex, tmp_path: Path) -> None:
+    np.save(tmp_path / "stack.npy", index.images[:3])
+    done = digits("search", tmp_path / "stack.npy", "-k", 1)
+    answers = records(done)
+    assert [answer["query"] for answer in answers] == [
+        f"{tmp_path}/stack.npy[{number}]" for number in range(3)
+    ]
+    assert [answer["neighbours"][0]["id"] for answer in answers] == [  # type: ignore[index]
+        f"optdigits/train/{number}" for number in range(3)
+    ]
+
+
+def test_one_bad_picture_does_not_stop_the_others(
+    digits: Run, drawing: Path, tmp_path: Path
+) -> None:
+    bad = {
+        "empty.png": b"",
+        "text.png": b"I am not a picture",
+        "cut.png": drawing.read_bytes()[:300],
+        "lying.npy": b"\x93NUMPY\x01\x00\x04\x00abcd",
+    }
+    for name, content in bad.items():
+        (tmp_path / name).write_bytes(content)
+    Image.new("L", (50, 50), 255).save(tmp_path / "blank.png")
+    paths = [tmp_path / name for name in [*bad, "blank.png", "absent.png"]]
+    done = digits("search", paths[0], drawing, *paths[1:], "--id", "optdigits/train/99999")
+    assert done.returncode == 1
+    answers = records(done)
+    assert len(answers) == 8
+    assert "neighbours" in answers[1]
+    for path, answer in zip(paths, [answers[0], *answers[2:7]], strict=True):
+        assert answer["query"] == str(path)
+        assert path.name in str(answer["error"])
+    assert "expected optdigits/train/0" in str(answers[7]["error"])
+    assert len([line for line in done.stderr.splitlines() if line.startswith("Error:")]) == 7
+    assert "Traceback" not in done.stderr
+
+
+def test_contact_sheet(digits: Run, drawing: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    done = digits("classify", drawing, "--id", "optdigits/train/3", "-k", 4, "--sheet", sheet)
+    assert done.returncode == 0
+    image = np.asarray(Image.open(sheet).convert("L"))
+    assert image.shape[1] > image.shape[0] > 200
+    assert (image < 100).mean() > 0.05  # the background of stored digits
+    assert str(sheet) in done.stderr
+
+
+def test_compare(digits: Run, drawing: Path, index: DigitIndex, tmp_path: Path) -> None:
+    same = json.loads(digits("compare", drawing, drawing, "--format", "json").stdout)
+    assert same["distance"] == 0
+    assert same["verdict"] == "same"
+    draw_digit(0).save(tmp_path / "zero.png")
+    other = json.loads(digits("compare", drawing, tmp_path / "zero.png", "--format", "json").stdout)
+    assert other["threshold"] == index.embedder.card.same_different.threshold
+    assert other["verdict"] == "different"
+    assert other["distance"] > other["threshold"]
+    error = one_line_error(digits("compare", drawing, tmp_path / "absent.png"), 1)
+    assert "absent.png" in error
+
+
+def test_evaluate_reports_the_documented_figures(digits: Run) -> None:
+    done = digits("evaluate", "--dataset", "optdigits", "--format", "json")
+    figures = json.loads(done.stdout)
+    assert figures.keys() >= {
+        "n", "k", "knn_accuracy", "precision_at_10", "map_at_r", "pair_accuracy",
+        "pair_threshold", "confusion", "seconds",
+    }  # fmt: skip
+    assert figures["n"] == np.sum(figures["confusion"])
+    assert figures["knn_accuracy"] > 0.93
+
+
+def test_plots_of_an_evaluation(digits: Run, tmp_path: Path) -> None:
+    done = digits("evaluate", "--dataset", "optdigits", "--plots", tmp_path / "plots")
+    assert done.returncode == 0, done.stderr
+    for path in (tmp_path / "plots").iterdir():
+        assert np.asarray(Image.open(path).convert("L")).std() > 5
+        assert path.name in done.stderr
+    assert len(list((tmp_path / "plots").iterdir())) == 4
+
+
+def test_info_and_verify(digits: Run, index: DigitIndex, index_folder: Path) -> None:
+    facts = json.loads(digits("info", "--format", "json").stdout)
+    assert facts["count"] == len(index)
+    assert facts["k"] == index.manifest.k
+    checked = json.loads(digits("verify", "--format", "json").stdout)
+    assert checked["verdict"] == "intact"
+    assert checked["seconds"] > 0
+
+
+def test_verify_names_the_damaged_file(digits: Run, index_folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(index_folder, tmp_path / "copy"))
+    path = next(copy.glob("images-*"))
+    content = bytearray(path.read_bytes())
+    content[-7] ^= 4
+    path.write_bytes(content)
+    assert path.name in one_line_error(digits("verify", "--index", copy), 1)
+    assert path.name in one_line_error(digits("search", "x.png", "--index", copy), 1)
+
+
+def test_train_index_and_build_from_the_command_line(digits: Run, tmp_path: Path) -> None:
+    embedder, index = tmp_path / "embedder", tmp_path / "index"
+    where = ["--dataset", "optdigits", "--embedder", embedder]
+    done = digits("train", *where, "--epochs", 1, "--plots", tmp_path / "plots", "--seed", 4)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["recipe"] == "default"
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {
+        "first-digits.png", "pairs.png", "network.png", "curves.png",
+    }  # fmt: skip
+    assert json.loads(digits("index", *where, "--index", index).stdout)["generation"] == 1
+    done = digits("build", *where, "--index", index, "--epochs", 2)
+    assert done.returncode == 0, done.stderr
+    built = json.loads(done.stdout)
+    assert built["generation"] == 2
+    assert built["knn_accuracy"] > 0.8
+    error = one_line_error(digits("evaluate", "--dataset", "optdigits", "--embedder", embedder), 1)
+    assert "expected embedder" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["search"], 2, "IMAGE"),
+        (["search", "DRAWING", "-k", "0"], 2, "received 0"),
+        (["search", "DRAWING", "-k", "99999"], 2, "received 99999"),
+        (["search", "DRAWING", "-k", "many"], 2, "many"),
+        (["classify", "DRAWING", "--weights", "best"], 2, "best"),
+        (["search", "DRAWING", "--index", "NOWHERE"], 1, "digits build"),
+        (["train", "--recipe", "magic", "--dataset", "optdigits"], 2, "default, notebook"),
+        (["train", "--dataset", "NOWHERE"], 1, "no dataset"),
+        (["index", "--dataset", "optdigits", "--embedder", "NOWHERE"], 1, "digits train"),
+        (["evaluate", "--dataset", "optdigits", "-k", "0"], 2, "received 0"),
+        (["search", "DRAWING", "--sheet", "NOWHERE/sheet.png"], 1, "cannot write"),
+        (["dance"], 2, "dance"),
+    ],
+)
+def test_misuse_is_one_clear_line(
+    arguments: list[str], status: int, said: str, digits: Run, drawing: Path, tmp_path: Path
+) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    filled = [one.replace("DRAWING", str(drawing)).replace("NOWHERE", nowhere) for one in arguments]
+    assert said in one_line_error(digits(*filled), status)
+
+
+def test_no_mnist_and_no_network(digits: Run, tmp_path: Path) -> None:
+    environment = {"DIGITS_MNIST": "", "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
+    error = one_line_error(digits("train", "--dataset", "mnist", env=environment), 1)
+    for way in ("DIGITS_MNIST", "mnist.npz", "internet", "optdigits"):
+        assert way in error
+
+
+def test_names_cannot_play_with_the_terminal(digits: Run, tmp_path: Path) -> None:
+    path = tmp_path / "\x1b[31mred\n.png"
+    draw_digit(1).save(path, "PNG")
+    done = digits("classify", path, tmp_path / "\x1b]0;owned\x07.png", "--format", "table")
+    assert done.returncode == 1
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_ctrl_c_leaves_what_was_there(
+    index_folder: Path, embedder_folder: Path, tmp_path: Path
+) -> None:
+    embedder = Path(shutil.copytree(embedder_folder, tmp_path / "embedder"))
+    before = {path.name: path.read_bytes() for path in embedder.iterdir()}
+    with subprocess.Popen(
+        [sys.executable, "-m", "search.cli", "train", "--dataset", "optdigits", "--epochs", "500",
+         "--embedder", embedder],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as training:  # fmt: skip
+        time.sleep(12)
+        training.send_signal(signal.SIGINT)
+        _, errors = training.communicate(timeout=60)
+    assert training.returncode == 130
+    assert "Traceback" not in errors
+    assert {path.name: path.read_bytes() for path in embedder.iterdir()} == before
+
+
+def test_a_closed_pipe_is_no_traceback(index_folder: Path) -> None:
+    command = f"{sys.executable} -m search.cli search --id optdigits/train/1 -k 1000 | head -1"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        env={**os.environ, "DIGITS_INDEX": str(index_folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_array_queries_are_checked(digits: Run, tmp_path: Path) -> None:
+    for name, array in {
+        "nan": np.full((28, 28), np.nan),
+        "flat": np.zeros(784),
+        "words": np.array(["a"]),
+    }.items():
+        file = io.BytesIO()
+        np.save(file, array)
+        path = tmp_path / f"{name}.npy"
+        path.write_bytes(file.getvalue())
+        assert path.name in one_line_error(digits("search", path), 1)

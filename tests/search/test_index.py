@@ -1,0 +1,107 @@
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.datasets import Dataset
+from data.errors import EmbedderMismatch, EmbedderNotFound, IndexNotFound, UsageError
+from search import Classification, DigitIndex, Neighbours
+from search.evaluate import evaluate
+
+
+def test_neighbours_are_the_nearest_by_brute_force(index: DigitIndex, test_set: Dataset) -> None:
+    images = test_set.images[:40]
+    found = index.search(images, k=7)
+    assert isinstance(found, Neighbours)
+    stored = index.embed(index.images)
+    distances = np.linalg.norm(index.embed(images)[:, None] - stored[None], axis=2)
+    assert np.allclose(found.distances, np.sort(distances, axis=1)[:, :7], atol=1e-4)
+    assert np.array_equal(found.labels, index.labels[found.ids])
+
+
+def test_a_stored_digit_finds_itself_unless_excluded(index: DigitIndex) -> None:
+    some = np.arange(0, 100, 10)
+    assert np.array_equal(index.search(index.images[some], 1).ids[:, 0], some)
+    found = index.search(index.images[some], 5, exclude=some)
+    assert not (found.ids == some[:, None]).any()
+
+
+def test_classification_names_most_digits(index: DigitIndex, test_set: Dataset) -> None:
+    named = index.classify(test_set.images)
+    assert isinstance(named, Classification)
+    assert (named.labels == test_set.labels).mean() > 0.93
+    assert np.allclose(named.votes.sum(axis=1), 1)
+    assert np.array_equal(named.confidences, named.votes.max(axis=1))
+    assert named.neighbours.ids.shape[1] == index.manifest.k["uniform"]
+
+
+def test_results_are_frozen(index: DigitIndex) -> None:
+    found = index.search(index.images[:1], 1)
+    with pytest.raises(FrozenInstanceError):
+        found.ids = found.labels  # type: ignore[misc]
+
+
+def test_names_lead_back(index: DigitIndex) -> None:
+    assert index.name(12) == "optdigits/train/12"
+    assert index.position("optdigits/train/12") == 12
+
+
+@pytest.mark.parametrize(
+    ("images", "k", "weights"),
+    [
+        (np.zeros((1, 28, 28), np.uint8), 0, "uniform"),
+        (np.zeros((1, 28, 28), np.uint8), 10**6, "uniform"),
+        (np.zeros((28, 28), np.uint8), 1, "uniform"),
+        (np.full((1, 28, 28), np.nan, np.float32), 1, "uniform"),
+        (np.zeros((1, 28, 28), np.uint8), 1, "triangular"),
+    ],
+)
+def test_misuse_is_named(index: DigitIndex, images: np.ndarray, k: int, weights: str) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        index.classify(images, k, weights)  # type: ignore[arg-type]
+
+
+def test_no_index_here(tmp_path: Path) -> None:
+    with pytest.raises(IndexNotFound, match="digits build"):
+        DigitIndex.open(tmp_path / "absent")
+
+
+def test_the_embedder_must_be_the_index_s(
+    index: DigitIndex, embedder_folder: Path, train_set: Dataset, tmp_path: Path
+) -> None:
+    index.require_embedder(embedder_folder)
+    with pytest.raises(EmbedderNotFound):
+        index.require_embedder(tmp_path)
+    from training import require_backend
+
+    require_backend()
+    from training.export import export
+    from training.fit import fit
+    from training.recipes import find_recipe
+
+    recipe = find_recipe("notebook")
+    export(fit(recipe, train_set, 1, epochs=1), recipe, train_set, 1, tmp_path)
+    with pytest.raises(EmbedderMismatch, match="digits index"):
+        index.require_embedder(tmp_path)
+
+
+def test_evaluation_is_what_plain_code_finds(index: DigitIndex, test_set: Dataset) -> None:
+    k = 5
+    measured = evaluate(index, test_set, k=k, weights="uniform", threshold=0.5, seed=3)
+    stored, asked = index.embed(index.images), index.embed(test_set.images)
+    distances = np.linalg.norm(asked[:, None] - stored[None], axis=2)
+    labels = index.labels[np.argsort(distances, axis=1, kind="stable")]
+    right = 0
+    for row, truth in zip(labels, test_set.labels, strict=True):
+        counts = np.bincount(row[:k], minlength=10)
+        tied = np.flatnonzero(counts == counts.max())
+        right += next(label for label in row[:k] if label in tied) == truth
+    assert measured.knn_accuracy == pytest.approx(right / len(test_set))
+    hits = (labels[:, :10] == test_set.labels[:, None]).mean()
+    assert measured.precision_at_10 == pytest.approx(hits)
+    assert measured.confusion.sum() == len(test_set)
+    assert measured.confusion.trace() / len(test_set) == pytest.approx(measured.knn_accuracy)
+    same = test_set.labels[measured.pairs[:, 0]] == test_set.labels[measured.pairs[:, 1]]
+    near = np.linalg.norm(asked[measured.pairs[:, 0]] - asked[measured.pairs[:, 1]], axis=1) <= 0.5
+    assert measured.pair_accuracy == pytest.approx((near == same).mean())

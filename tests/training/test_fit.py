@@ -1,0 +1,153 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.card import CARD_NAME, KERAS_NAME, ONNX_NAME, EmbedderCard
+from data.datasets import Dataset
+from data.errors import TrainingError, UsageError
+from data.pairs import SAME, make_pairs
+from training import require_backend
+
+require_backend()
+
+import keras  # noqa: E402
+
+from training import export as export_module  # noqa: E402
+from training.batches import batches_of  # noqa: E402
+from training.export import export, onnx_bytes  # noqa: E402
+from training.fit import Trained, fit, hold_out  # noqa: E402
+from training.history import embed  # noqa: E402
+from training.networks import conv_tower  # noqa: E402
+from training.pairs import pairs_of  # noqa: E402
+from training.recipes import RECIPES, find_recipe  # noqa: E402
+
+QUICK = replace(find_recipe("default"), network_options={"channels": (8, 8, 8)})
+
+
+def test_the_notebook_recipe_is_the_notebook_s() -> None:
+    recipe = find_recipe("notebook")
+    assert (recipe.network, recipe.loss, recipe.sampler) == ("notebook", "contrastive", "pairs")
+    assert recipe.loss_options == {"margin": 1.0}
+    assert (recipe.epochs, recipe.batch_size) == (5, 32)
+    assert recipe.learning_rate == keras.optimizers.Adam().learning_rate
+    assert recipe.schedule == "constant"
+    assert recipe.augmentation is None
+    assert recipe.validation == 0
+
+
+def test_an_unknown_recipe_names_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="'magic': expected one of default, notebook"):
+        find_recipe("magic")
+    assert all(name == recipe.name for name, recipe in RECIPES.items())
+
+
+def test_pair_batches_hold_what_they_say(train_set: Dataset, rng: np.random.Generator) -> None:
+    recipe = find_recipe("notebook")
+    everything = np.arange(len(train_set))
+    batches, steps = pairs_of(recipe, train_set, everything, rng)
+    assert steps == -(-2 * len(train_set) // 32)
+    label_of = {
+        image.tobytes(): label
+        for image, label in zip(train_set.images, train_set.labels, strict=True)
+    }
+    for (left, right), targets in batches.take(5).as_numpy_iterator():
+        assert left.shape == right.shape == (32, 28, 28)
+        for a, b, target in zip(left, right, targets[:, 0], strict=True):
+            labels = [label_of[np.round(x * 255).astype(np.uint8).tobytes()] for x in (a, b)]
+            assert (labels[0] == labels[1]) == (target == 0)
+
+
+def test_an_epoch_of_batches_sees_every_digit_at_most_once(train_set: Dataset) -> None:
+    recipe = replace(QUICK, augmentation=None, batch_size=100)
+    batches, _ = batches_of(recipe, train_set, np.arange(len(train_set)), 0)
+    seen = [
+        image.tobytes()
+        for images, _ in batches.take(len(train_set) // 100).as_numpy_iterator()
+        for image in images
+    ]
+    assert len(seen) == len(set(seen))
+
+
+def test_validation_is_held_out_class_by_class(rng: np.random.Generator) -> None:
+    labels = rng.integers(0, 10, 5000)
+    training, validation = hold_out(labels, 300, rng)
+    assert sorted([*training, *validation]) == list(range(5000))
+    assert 280 <= len(validation) <= 300
+    assert np.bincount(labels[validation]).min() > 20
+    assert len(hold_out(labels, 0, rng)[1]) == 0
+
+
+def test_training_brings_classes_together(train_set: Dataset, test_set: Dataset) -> None:
+    reports: list[tuple[int, int]] = []
+
+    def report(done: int, total: int, note: str = "") -> None:
+        reports.append((done, total))
+
+    trained = fit(QUICK, train_set, 0, epochs=4, progress=report)
+    assert [record["epoch"] for record in trained.history] == [1, 2, 3, 4]
+    assert trained.history[-1]["loss"] < trained.history[0]["loss"]
+    assert trained.history[-1]["val_knn_accuracy"] > 0.85
+    assert reports[-1][0] == reports[-1][1]
+    assert [done for done, _ in reports] == sorted(done for done, _ in reports)
+    z = embed(trained.tower, test_set.images)
+    pairs, targets = make_pairs(test_set.labels, np.random.default_rng(0))
+    apart = np.linalg.norm(z[pairs[:, 0]] - z[pairs[:, 1]], axis=1)
+    judged_same = apart <= trained.same_different.threshold
+    assert (judged_same == (targets == SAME)).mean() > 0.9
+
+
+def test_the_same_seed_gives_the_same_embedder(train_set: Dataset) -> None:
+    first, again, other = (
+        embed(fit(QUICK, train_set, seed, epochs=1).tower, train_set.images[:50])
+        for seed in (5, 5, 6)
+    )
+    assert np.array_equal(first, again)
+    assert not np.allclose(first, other, atol=1e-2)
+
+
+def test_the_notebook_recipe_learns_on_real_pairs(train_set: Dataset) -> None:
+    trained = fit(find_recipe("notebook"), train_set, 0)
+    assert len(trained.history) == 5
+    assert trained.history[-1]["binary_accuracy"] > 0.95
+    assert trained.same_different.source == "training images"
+
+
+def test_a_loss_that_is_no_number_stops_training(train_set: Dataset) -> None:
+    recipe = replace(QUICK, learning_rate=1e30, schedule="constant")
+    with pytest.raises(TrainingError, match="finite loss"):
+        fit(recipe, train_set, 0, epochs=3)
+
+
+@pytest.fixture(scope="module")
+def trained(train_set: Dataset) -> Trained:
+    return fit(QUICK, train_set, 0, epochs=1)
+
+
+def test_export_writes_three_files_that_agree(
+    trained: Trained, train_set: Dataset, tmp_path: Path
+) -> None:
+    card = export(trained, QUICK, train_set, 0, tmp_path)
+    names = {CARD_NAME, KERAS_NAME, ONNX_NAME}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    read = EmbedderCard.from_bytes((tmp_path / CARD_NAME).read_bytes(), CARD_NAME)
+    assert read.onnx_sha256 == card.onnx_sha256
+    assert read.dataset["sha256"] == train_set.sha256()
+    assert read.recipe["name"] == "default"
+    assert np.allclose(read.canary_embeddings, embed(trained.tower, read.canary_images), atol=1e-4)
+    tower = keras.saving.load_model(tmp_path / KERAS_NAME)
+    images = train_set.images[:30]
+    assert np.allclose(embed(tower, images), embed(trained.tower, images))
+
+
+def test_an_export_that_disagrees_is_refused(
+    trained: Trained, train_set: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other_tower = conv_tower((8, 8, 8))
+    embed(other_tower, train_set.images[:1])  # Keras exports only what has been called
+    another = onnx_bytes(other_tower)
+    monkeypatch.setattr(export_module, "onnx_bytes", lambda _: another)
+    with pytest.raises(TrainingError, match="differs from Keras"):
+        export(trained, QUICK, train_set, 0, tmp_path)
+    assert list(tmp_path.iterdir()) == []

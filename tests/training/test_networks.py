@@ -1,0 +1,62 @@
+import numpy as np
+
+from training import require_backend
+
+require_backend()
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from training.networks import NETWORKS, EuclideanDistance, notebook_tower, siamese  # noqa: E402
+
+
+def test_the_notebook_tower_is_the_notebook_s() -> None:
+    dense = [layer for layer in notebook_tower().layers if isinstance(layer, keras.layers.Dense)]
+    assert [layer.units for layer in dense] == [512, 256, 128]
+    assert [layer.activation.__name__ for layer in dense] == ["relu", "relu", "linear"]
+    assert dense[0].kernel.shape == (784, 512)
+
+
+def test_towers_embed_any_number_of_digits(rng: np.random.Generator) -> None:
+    images = rng.uniform(0, 1, (3, 28, 28)).astype(np.float32)
+    for build in NETWORKS.values():
+        tower = build()
+        batch = np.asarray(tower(images))
+        one = np.asarray(tower(images[:1]))
+        assert batch.shape[0] == 3
+        assert np.allclose(batch[:1], one, atol=1e-5)
+
+
+def test_the_distance_layer_is_euclidean_and_no_lambda(rng: np.random.Generator) -> None:
+    left, right = rng.normal(size=(2, 6, 4)).astype(np.float32)
+    received = np.asarray(EuclideanDistance()((left, right)))
+    assert received.shape == (6, 1)
+    assert np.allclose(received[:, 0], np.linalg.norm(left - right, axis=1), atol=1e-6)
+    layers = siamese(notebook_tower()).layers
+    assert not any(isinstance(layer, keras.layers.Lambda) for layer in layers)
+
+
+def test_the_gradient_at_distance_zero_is_finite() -> None:
+    point = tf.Variable(np.ones((1, 4), np.float32))
+    with tf.GradientTape() as tape:
+        distance = EuclideanDistance()((point, tf.constant(point)))
+    gradient = np.asarray(tape.gradient(distance, point))
+    assert np.isfinite(gradient).all()
+
+
+def test_twins_share_their_weights(rng: np.random.Generator) -> None:
+    tower = notebook_tower()
+    model = siamese(tower)
+    assert model.count_params() == tower.count_params()
+    left, right = rng.uniform(0, 1, (2, 5, 28, 28)).astype(np.float32)
+    expected = np.linalg.norm(np.asarray(tower(left)) - np.asarray(tower(right)), axis=1)
+    assert np.allclose(np.asarray(model([left, right]))[:, 0], expected, atol=1e-5)
+
+
+def test_a_siamese_model_survives_saving(tmp_path: object) -> None:
+    model = siamese(notebook_tower())
+    path = f"{tmp_path}/model.keras"
+    model.save(path)
+    images = np.ones((2, 28, 28), np.float32)
+    again = keras.saving.load_model(path)
+    assert np.allclose(np.asarray(model([images, images])), np.asarray(again([images, images])))
