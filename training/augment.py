@@ -2,44 +2,76 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
+
 import tensorflow as tf
 
+from data.normalise import SIDE
 from training.recipes import Affine
+from training.straighten import CENTRE, frame
+
+Row = tuple[Any, ...]
 
 
 def deform(images: tf.Tensor, affine: Affine, seed: tf.Tensor) -> tf.Tensor:
     """Each image through its own random affine map about its centre, bilinear.
 
     Args:
-        images: (b, h, w) float32, background 0.
+        images: (b, 28, 28) float32, background 0.
         affine: the ranges.
         seed: (2,) integers; the same seed gives the same maps.
 
     Returns:
-        (b, h, w) float32.
+        (b, 28, 28) float32.
     """
-    count, height, width = tf.unstack(tf.shape(images))
-    reach = [affine.rotation, affine.shear, affine.scale, affine.scale, affine.shift, affine.shift]
-    chance = tf.random.stateless_uniform([6, count], seed, -1, 1)
-    angle, shear, wider, higher, right, down = tf.unstack(
-        chance * tf.constant(reach, tf.float32)[:, None]
+    (a, b), (c, d), (right, down) = _random_maps(tf.shape(images)[0], affine, seed)
+    return _sample(images, (a, b, CENTRE + right), (c, d, CENTRE + down))
+
+
+def straighten_nearly(images: tf.Tensor, jitter: Affine, seed: tf.Tensor) -> tf.Tensor:
+    """Straighten, as :class:`Straighten` does, but for a small random map; one sampling for both.
+
+    Args:
+        images: (b, 28, 28) float32, background 0.
+        jitter: how far the result may be from straight.
+        seed: (2,) integers; the same seed gives the same maps.
+
+    Returns:
+        (b, 28, 28) float32.
+    """
+    x, y, slant, size = frame(images)
+    (a, b), (c, d), (right, down) = _random_maps(tf.shape(images)[0], jitter, seed)
+    return _sample(
+        images,
+        (size * (a + slant * c), size * (b + slant * d), x + size * (right + slant * down)),
+        (size * c, size * d, y + size * down),
     )
-    scale_x, scale_y = 1 / (1 + wider), 1 / (1 + higher)
+
+
+def _random_maps(count: tf.Tensor, affine: Affine, seed: tf.Tensor) -> tuple[Row, Row, Row]:
+    """Maps from output to input about the centre: ((a, b), (c, d)) and a shift, each entry (n,)."""
+    reach = (affine.rotation, affine.shear, affine.scale, affine.stretch, *2 * (affine.shift,))
+    chance = tf.random.stateless_uniform([6, count], seed, -1, 1)
+    drawn = chance * tf.constant(reach, tf.float32)[:, None]  # (6, n)
+    angle, shear, scale, stretch, right, down = tf.unstack(drawn)
+    wider, higher = (1 + scale) * tf.exp(stretch), (1 + scale) * tf.exp(-stretch)
     cos, sin = tf.cos(angle), tf.sin(angle)
-    # Output pixel -> input pixel: rotate, shear, scale about the centre, then shift.
-    a, b = cos * scale_x, (cos * shear - sin) * scale_x
-    c, d = sin * scale_y, (sin * shear + cos) * scale_y
-    middle_x, middle_y = (tf.cast(side - 1, tf.float32) / 2 for side in (width, height))
-    shift_x = middle_x - a * middle_x - b * middle_y + right
-    shift_y = middle_y - c * middle_x - d * middle_y + down
+    to_column = (wider * cos, higher * (cos * shear - sin))
+    to_row = (wider * sin, higher * (sin * shear + cos))
+    return to_column, to_row, (right, down)
+
+
+def _sample(images: tf.Tensor, to_column: Row, to_row: Row) -> tf.Tensor:
+    """Sample at column a*u + b*v + e, row c*u + d*v + f; u and v are offsets from the centre."""
+    (a, b, e), (c, d, f) = to_column, to_row
     zero = tf.zeros_like(a)
-    deformed = tf.raw_ops.ImageProjectiveTransformV3(
+    maps = [a, b, e - CENTRE * (a + b), c, d, f - CENTRE * (c + d), zero, zero]
+    sampled = tf.raw_ops.ImageProjectiveTransformV3(
         images=images[..., None],
-        transforms=tf.stack([a, b, shift_x, c, d, shift_y, zero, zero], axis=1),  # (b, 8)
-        output_shape=tf.stack([height, width]),
-        fill_value=np.float32(0),
+        transforms=tf.stack(maps, axis=1),  # (n, 8)
+        output_shape=[SIDE, SIDE],
+        fill_value=0.0,
         interpolation="BILINEAR",
         fill_mode="CONSTANT",
-    )  # (b, h, w, 1)
-    return deformed[..., 0]
+    )  # (n, 28, 28, 1)
+    return sampled[..., 0]

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.datasets import Dataset
-from training.augment import deform
+from training.augment import deform, straighten_nearly
 from training.recipes import Recipe
 
 MIN_STEPS = 60  # an epoch of a small dataset goes round until it has this many steps
@@ -15,19 +15,23 @@ MIN_STEPS = 60  # an epoch of a small dataset goes round until it has this many 
 def batches_of(
     recipe: Recipe, dataset: Dataset, training: np.ndarray, seed: int
 ) -> tuple[tf.data.Dataset, int]:
-    """Endless batches of `(images, labels)`, deformed as the recipe says, and steps an epoch.
+    """Endless batches of `(images, labels)`, and how many make an epoch.
 
-    images (b, 28, 28) float32 in [0, 1]; labels (b,) int32. The deformation of a batch depends on
-    `seed` and its number alone, so batches can be made side by side and still be repeated.
+    Images are deformed and straightened as the recipe says: they enter the network behind the
+    straightening front, not the whole tower. What happens to a batch depends on `seed` and its
+    number alone, so batches can be made side by side and still be repeated.
+
+    images (b, 28, 28) float32 in [0, 1]; labels (b,) int32.
     """
     images = tf.constant(dataset.images[training])
     labels = tf.constant(dataset.labels[training].astype(np.int32))
-    affine = recipe.augmentation
 
     def gather(number: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         batch = tf.cast(tf.gather(images, positions), tf.float32) / 255  # (b, 28, 28)
-        if affine:
-            batch = deform(batch, affine, tf.stack([tf.cast(seed, tf.int64), number]))
+        if recipe.augmentation:
+            batch = deform(batch, recipe.augmentation, [seed, 2 * number])
+        if recipe.straighten:
+            batch = straighten_nearly(batch, recipe.jitter, [seed, 2 * number + 1])
         return batch, tf.gather(labels, positions)
 
     size = min(recipe.batch_size, len(training))

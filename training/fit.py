@@ -16,7 +16,8 @@ from training.batches import batches_of
 from training.calibrate import best_threshold
 from training.history import History, embed
 from training.losses import LOSSES
-from training.networks import NETWORKS, siamese
+from training.networks import NETWORKS, siamese, straightened
+from training.optimizers import OPTIMIZERS
 from training.pairs import pairs_of
 from training.recipes import Recipe
 
@@ -57,16 +58,19 @@ def fit(
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
     training, validation = hold_out(dataset.labels, recipe.validation, rng)
-    tower = NETWORKS[recipe.network](**recipe.network_options)
+    network = NETWORKS[recipe.network](**recipe.network_options)
+    tower = straightened(network) if recipe.straighten else network
     if recipe.sampler == "pairs":
-        model = siamese(tower)
+        model = siamese(network)
         batches, steps = pairs_of(recipe, dataset, training, rng)
     else:
-        model = keras.Model(tower.inputs, tower.outputs)  # compiled in the tower's stead
+        model = keras.Model(network.inputs, network.outputs)  # compiled in its stead
         batches, steps = batches_of(recipe, dataset, training, seed)
     epochs = epochs or recipe.epochs
     model.compile(
-        optimizer=keras.optimizers.Adam(_schedule(recipe, steps * epochs)),
+        optimizer=OPTIMIZERS[recipe.optimizer](
+            _schedule(recipe, steps * epochs), **recipe.optimizer_options
+        ),
         loss=LOSSES[recipe.loss](**recipe.loss_options),
         metrics=["binary_accuracy"] if recipe.sampler == "pairs" else None,
         jit_compile=False,  # on CPUs oneDNN's own kernels are faster than XLA's
@@ -112,8 +116,9 @@ def _schedule(
         return recipe.learning_rate
     warm_up = max(1, steps // 10)
     return keras.optimizers.schedules.CosineDecay(
-        recipe.learning_rate / 100,
+        recipe.learning_rate / 20,
         max(1, steps - warm_up),
+        alpha=0.01,
         warmup_target=recipe.learning_rate,
         warmup_steps=warm_up,
     )

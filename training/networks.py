@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import layers, ops
 
 from data.normalise import SIDE
+from training.straighten import Straighten
 
 
 def notebook_tower() -> keras.Model:
@@ -25,16 +27,22 @@ def notebook_tower() -> keras.Model:
     )
 
 
-def conv_tower(channels: tuple[int, ...] = (16, 32, 64), dimension: int = 64) -> keras.Model:
-    """Strided 3x3 convolutions down to 7x7, then one dense layer to a unit-length embedding."""
+def conv_tower(
+    blocks: tuple[tuple[int, int], ...] = ((16, 1), (32, 2), (64, 2)), dimension: int = 64
+) -> keras.Model:
+    """3x3 convolutions, then one dense layer to an embedding of unit length.
+
+    Args:
+        blocks: channels and stride of each convolution.
+        dimension: of the embedding.
+    """
     images = layers.Input((SIDE, SIDE), name="images")
     x = layers.Reshape((SIDE, SIDE, 1))(images)
-    for depth, width in enumerate(channels):
-        strides = 2 if depth in (1, 2) else 1
-        x = layers.Conv2D(width, 3, strides=strides, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization(momentum=0.9)(x)  # settled after a few hundred steps
+    for channels, stride in blocks:
+        x = layers.Conv2D(channels, 3, stride, "same", use_bias=False)(x)
+        x = FusedBatchNormalization(momentum=0.95)(x)  # settled after some hundred steps
         x = layers.ReLU()(x)
-    x = layers.Dense(dimension)(layers.Flatten()(x))
+    x = layers.Dense(dimension, use_bias=False)(layers.Flatten()(x))
     return keras.Model(images, layers.UnitNormalization(name="embeddings")(x), name="conv_tower")
 
 
@@ -42,6 +50,34 @@ NETWORKS: dict[str, Callable[..., keras.Model]] = {
     "notebook": notebook_tower,
     "conv": conv_tower,
 }
+
+
+def straightened(tower: keras.Model) -> keras.Model:
+    """`tower` with the straightening front before it; both share their weights."""
+    images = layers.Input((SIDE, SIDE), name="images")
+    return keras.Model(images, tower(Straighten()(images)), name=f"straightened_{tower.name}")
+
+
+@keras.saving.register_keras_serializable("digit_search")
+class FusedBatchNormalization(layers.BatchNormalization):
+    """Batch normalisation by TensorFlow's fused kernel, at half the cost of Keras's steps."""
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Normalise (b, h, w, c)."""
+        if not training:
+            return super().call(inputs, training=False, mask=mask)
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=self.gamma,
+            offset=self.beta,
+            mean=tf.zeros([0]),
+            variance=tf.zeros([0]),
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + batch * (1 - self.momentum))
+        return outputs
 
 
 @keras.saving.register_keras_serializable("digit_search")

@@ -14,19 +14,21 @@ from data.errors import UsageError
 
 @dataclass(frozen=True)
 class Affine:
-    """How far a digit may be turned, scaled, sheared and shifted; each drawn uniformly.
+    """How far a digit may be turned, sheared, scaled and shifted; each drawn uniformly.
 
     Attributes:
         rotation: radians, either way.
-        scale: share by which width and height may each grow or shrink.
         shear: horizontal shift per row, either way.
+        scale: share by which it may grow or shrink.
+        stretch: logarithm of the factor by which it may grow wider and lower, or the reverse.
         shift: pixels, either way, along both axes.
     """
 
-    rotation: float = 0.2
-    scale: float = 0.12
-    shear: float = 0.2
-    shift: float = 2.0
+    rotation: float
+    shear: float
+    scale: float
+    stretch: float
+    shift: float
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,12 @@ class Recipe:
             (one tower, labels; every pair in the batch counts).
         epochs: passes over the training set.
         batch_size: pairs or images a step.
-        learning_rate: Adam's, at its highest.
+        learning_rate: at its highest.
         schedule: `"constant"` or `"cosine"` (warm-up over the first tenth, then down to 0).
+        optimizer: key of `OPTIMIZERS`, with `optimizer_options`.
         augmentation: deformation of every training image, or None.
+        straighten: whether the straightening front comes before the network.
+        jitter: how far from straight a training image may end up, where `straighten` is set.
         validation: images held out of the training set to calibrate and to watch progress; 0
             trains on everything.
     """
@@ -56,8 +61,12 @@ class Recipe:
     batch_size: int
     learning_rate: float
     schedule: Literal["constant", "cosine"]
-    augmentation: Affine | None
     validation: int
+    optimizer: str = "adam"
+    augmentation: Affine | None = None
+    straighten: bool = False
+    jitter: Affine = Affine(0, 0, 0, 0, 0)
+    optimizer_options: dict[str, Any] = field(default_factory=dict)
     network_options: dict[str, Any] = field(default_factory=dict)
     loss_options: dict[str, Any] = field(default_factory=dict)
 
@@ -68,15 +77,26 @@ RECIPES = {
         Recipe(
             name="default",
             network="conv",
-            network_options={"channels": (16, 32, 64), "dimension": 64},
+            network_options={
+                "blocks": ((32, 2), (32, 1), (32, 1), (64, 2), (64, 1), (64, 1)),
+                "dimension": 64,
+            },
             loss="supervised_contrastive",
             loss_options={"temperature": 0.1},
             sampler="batches",
-            epochs=10,
+            epochs=9,
             batch_size=256,
-            learning_rate=3e-3,
+            optimizer="muon",
+            optimizer_options={
+                "weight_decay": 0.0,
+                "adam_weight_decay": 0.0,
+                "adam_beta_2": 0.98,
+            },
+            learning_rate=6e-3,
             schedule="cosine",
-            augmentation=Affine(),
+            augmentation=Affine(rotation=0.15, shear=0.1, scale=0.1, stretch=0, shift=1.5),
+            straighten=True,
+            jitter=Affine(rotation=0.1, shear=0.08, scale=0.07, stretch=0.08, shift=1.0),
             validation=2_000,
         ),
         Recipe(
@@ -89,7 +109,6 @@ RECIPES = {
             batch_size=32,
             learning_rate=1e-3,
             schedule="constant",
-            augmentation=None,
             validation=0,
         ),
     )
