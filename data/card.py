@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import EmbedderCorrupt
-from data.normalise import SIDE
+from data.render import SIDE
 from data.sealed import BrokenSeal, seal, unseal
 
 CARD_VERSION = 1

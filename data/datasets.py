@@ -14,9 +14,10 @@ import numpy as np
 
 from data.errors import DatasetInvalid, DatasetNotFound, MissingExtra, PictureError
 from data.mnist import is_mnist_place, load_mnist
-from data.normalise import SIDE, find_digits, fit
+from data.normalise import find_digits
 from data.npz import read_npz
 from data.picture import SUFFIXES, read_picture
+from data.render import SIDE, render
 
 CLASSES = 10
 HELD_OUT = 5
@@ -99,7 +100,7 @@ def _optdigits() -> tuple[np.ndarray, np.ndarray]:
         ) from exc
     digits = load_digits()
     inks = (digits.images / 16).astype(np.float32)  # (1797, 8, 8)
-    images = np.stack([fit(_crop(ink)) for ink in inks])  # (1797, 28, 28)
+    images = np.stack([render(_crop(ink)) for ink in inks])  # (1797, 28, 28)
     return _to_bytes(images), digits.target.astype(np.uint8)
 
 

@@ -1,7 +1,8 @@
-"""Bring a picture to the MNIST convention: the only normaliser, used for queries and datasets.
+"""The only normaliser: from a picture to digits in the MNIST convention.
 
-MNIST's own recipe (LeCun et al. 1998): ink bright on black, fitted into 20x20 with its aspect
-kept, its centre of mass in the middle of 28x28.
+Whatever is embedded, at training, at building an index or at asking it, has passed through here or
+is MNIST itself, which passes through unchanged. Embedders and indexes therefore carry
+NORMALISER_VERSION, which changes whenever any picture's result may.
 """
 
 from __future__ import annotations
@@ -10,64 +11,104 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from data.errors import PictureBlank
+from data.ink import Plane, find_ink
 from data.picture import Picture
+from data.render import LONGEST, SIDE, render
+from data.segment import Box, Glyph, find_glyphs
 
 NORMALISER_VERSION = 1
-SIDE = 28
-BOX = 20
+
+# A mark less tall and wide than this many pixels holds no digit's shape.
+_SMALLEST = 5
 
 
 @dataclass(frozen=True)
 class Digit:
-    """One digit found in a picture.
+    """One digit found on a picture.
 
     Attributes:
-        image: (28, 28) float32 in [0, 1], ink bright.
-        box: x, y, width, height in pixels of the original.
+        image: (28, 28) float32 in [0, 1], ink bright, in the MNIST convention.
+        box: x, y, width, height in pixels of the original, upright picture.
     """
 
-    image: np.ndarray
+    image: Plane
     box: tuple[int, int, int, int]
 
 
-def scale_to_unit(images: np.ndarray) -> np.ndarray:
-    """Min-max scaling of stored images: uint8 in [0, 255] to float32 in [0, 1]."""
-    return images.astype(np.float32) / 255
-
-
 def find_digits(picture: Picture, *, single: bool = False) -> list[Digit]:
-    """The digit of a picture, in the MNIST convention.
+    """Find every digit on a picture and bring each to the MNIST convention.
+
+    Args:
+        picture: what data.picture read.
+        single: take all ink as one digit, whatever it looks like.
+
+    Returns:
+        At least one digit, left to right, line by line.
 
     Raises:
-        PictureBlank: there is no ink.
+        PictureBlank: nothing is drawn, or nothing large enough to be a digit.
     """
-    del single
-    grey = picture.grey
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    ink = np.abs(grey - np.median(border))
-    if ink.max() < 0.1:
-        raise PictureBlank("expected a digit, received a blank picture")
-    ink = ink / ink.max()
-    rows, columns = (np.flatnonzero((ink > 0.3).any(axis=axis)) for axis in (1, 0))
-    x, y = int(columns[0]), int(rows[0])
-    width, height = int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y
-    image = fit(ink[y : y + height, x : x + width])
-    box = tuple(round(side * picture.scale) for side in (x, y, width, height))
-    return [Digit(image, box)]  # type: ignore[arg-type]
+    conventional = _already_normal(picture.grey)
+    if conventional is not None:
+        whole = Box(0, 0, *picture.grey.shape[::-1])
+        return [Digit(conventional, _in_original(whole, picture))]
+    ink = find_ink(picture.grey)
+    glyphs = find_glyphs(ink.mask, single=single)
+    large = [glyph for glyph in glyphs if max(glyph.box.width, glyph.box.height) >= _SMALLEST]
+    if not large:
+        raise PictureBlank(
+            f"expected a digit at least {_SMALLEST} pixels tall, but the largest mark is smaller; "
+            "use a larger picture or crop closer"
+        )
+    return [Digit(render(_own_ink(ink.density, g)), _in_original(g.box, picture)) for g in large]
 
 
-def fit(ink: np.ndarray) -> np.ndarray:
-    """Fit cropped ink, (h, w) float32, into 20x20 and centre its mass: (28, 28) float32."""
-    zoom = BOX / max(ink.shape)
-    size = (max(1, round(ink.shape[1] * zoom)), max(1, round(ink.shape[0] * zoom)))
-    small = cv2.resize(ink, size, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR)
-    mass = cv2.moments(small)
-    shift = np.array(
-        [
-            [1, 0, (SIDE - 1) / 2 - mass["m10"] / mass["m00"]],
-            [0, 1, (SIDE - 1) / 2 - mass["m01"] / mass["m00"]],
-        ]
-    )
-    return np.clip(cv2.warpAffine(small, np.round(shift), (SIDE, SIDE)), 0, 1)
+def scale_to_unit(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Scale stored images: the one place where bytes become floats.
+
+    Args:
+        images: (..., 28, 28) uint8.
+
+    Returns:
+        The same shape, float32 in [0, 1].
+    """
+    return images.astype(np.float32) / np.float32(255)
+
+
+def _already_normal(grey: Plane) -> Plane | None:
+    """The picture itself, ink bright, if it is in the MNIST convention to the pixel.
+
+    Resampling such an image could only blur it. All of MNIST's training images have bare black
+    around a digit whose longest side is 19 or 20 px and whose centre of mass is within half a pixel
+    of (14, 14).
+    """
+    if grey.shape != (SIDE, SIDE):
+        return None
+    for image in (grey, 1 - grey):
+        *_, width, height = cv2.boundingRect((image > 0).astype(np.uint8))
+        moments = cv2.moments(image)
+        if moments["m00"] == 0 or max(width, height) not in (LONGEST - 1, LONGEST):
+            continue
+        centre = np.array([moments["m10"], moments["m01"]]) / moments["m00"]
+        if np.abs(centre - SIDE / 2).max() <= 0.55:
+            return image
+    return None
+
+
+def _own_ink(density: Plane, glyph: Glyph) -> Plane:
+    """The ink of one glyph, (box.height, box.width), with its soft edges but without neighbours."""
+    box = glyph.box
+    near = cv2.dilate(glyph.mask, np.ones((3, 3), np.uint8))
+    return density[box.y : box.bottom, box.x : box.right] * near
+
+
+def _in_original(box: Box, picture: Picture) -> tuple[int, int, int, int]:
+    """A box in pixels of the original, rounded outwards and kept inside the picture."""
+    width, height = picture.size
+    left, top = int(box.x * picture.scale), int(box.y * picture.scale)
+    right = min(width, int(np.ceil(box.right * picture.scale)))
+    bottom = min(height, int(np.ceil(box.bottom * picture.scale)))
+    return left, top, right - left, bottom - top

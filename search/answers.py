@@ -28,6 +28,9 @@ class Neighbour:
     distance: float
 
 
+Box = tuple[int, int, int, int]
+
+
 @dataclass(frozen=True)
 class IndexFacts:
     """Which index answered: its generation and its embedder's identity."""
@@ -38,9 +41,10 @@ class IndexFacts:
 
 @dataclass(frozen=True)
 class SearchAnswer:
-    """The neighbours of one query."""
+    """The neighbours of one query; `box` is where it lies in its picture: x, y, width, height."""
 
     query: str
+    box: Box | None
     neighbours: tuple[Neighbour, ...]
     index: IndexFacts
 
@@ -50,6 +54,7 @@ class ClassifyAnswer:
     """The name of one query: `confidence` is the share of the vote that `label` got."""
 
     query: str
+    box: Box | None
     label: int
     confidence: float
     votes: dict[str, float]
@@ -77,7 +82,7 @@ def search_answers(
         found = _neighbours(index, index.search(_images(asked), k, _excluded(asked)))
         for query in batch:
             if isinstance(query, Query):
-                yield query, SearchAnswer(query.name, next(found), facts)
+                yield query, SearchAnswer(query.name, query.box, next(found), facts)
             else:
                 yield None, FailedAnswer(query.name, query.error)
 
@@ -99,7 +104,7 @@ def classify_answers(
             yield (
                 query,
                 ClassifyAnswer(
-                    query.name, int(label), float(confidence), _shares(votes), neighbours
+                    query.name, query.box, int(label), float(confidence), _shares(votes), neighbours
                 ),
             )
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import PictureError, PictureUnreadable, UsageError
-from data.normalise import SIDE, find_digits, scale_to_unit
+from data.normalise import find_digits, scale_to_unit
 from data.npz import BadArray, read_npy
 from data.picture import SUFFIXES, Picture, picture_from_array, read_picture
+from data.render import SIDE
 from search.index import DigitIndex
 
 STDIN = "-"
@@ -33,12 +34,14 @@ class Query:
         image: (28, 28) float32 in [0, 1]: the digit as the model sees it.
         original: (h, w) float32 in [0, 1]: the greys it was found in, bright as they were.
         position: of the stored digit it is, or -1.
+        box: x, y, width, height of the digit in pixels of the picture; None where the digit is all.
     """
 
     name: str
     image: np.ndarray
     original: np.ndarray
     position: int = -1
+    box: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -123,10 +126,10 @@ def _digits(name: str, source: Path | bytes | np.ndarray) -> Iterator[Query | Fa
     try:
         picture = _picture(source)
         for digit in find_digits(picture):
-            yield Query(name, digit.image, picture.grey)
+            yield Query(name, digit.image, picture.grey, box=digit.box)
     except PictureError as exc:
         text = str(exc)
-        yield FailedQuery(name, text if text.startswith(f"{name}:") else f"{name}: {text}")
+        yield FailedQuery(name, text if repr(name) in text else f"{name}: {text}")
 
 
 def _picture(source: Path | bytes | np.ndarray) -> Picture:

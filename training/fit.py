@@ -60,17 +60,15 @@ def fit(
     training, validation = hold_out(dataset.labels, recipe.validation, rng)
     network = NETWORKS[recipe.network](**recipe.network_options)
     tower = straightened(network) if recipe.straighten else network
+    epochs = epochs or recipe.epochs
     if recipe.sampler == "pairs":
         model = siamese(network)
-        batches, steps = pairs_of(recipe, dataset, training, rng)
+        batches, steps = pairs_of(recipe, dataset, training, rng, epochs)
     else:
         model = keras.Model(network.inputs, network.outputs)  # compiled in its stead
         batches, steps = batches_of(recipe, dataset, training, seed)
-    epochs = epochs or recipe.epochs
     model.compile(
-        optimizer=OPTIMIZERS[recipe.optimizer](
-            _schedule(recipe, steps * epochs), **recipe.optimizer_options
-        ),
+        optimizer=_optimizer(recipe, steps * epochs),
         loss=LOSSES[recipe.loss](**recipe.loss_options),
         metrics=["binary_accuracy"] if recipe.sampler == "pairs" else None,
         jit_compile=False,  # on CPUs oneDNN's own kernels are faster than XLA's
@@ -109,7 +107,19 @@ def hold_out(
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
-def _schedule(
+def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    """The recipe's optimiser for a run of `steps`.
+
+    Averaged weights are an exponential moving average (Polyak and Juditsky 1992), which Keras puts
+    in place of the last ones when training ends.
+    """
+    options = dict(recipe.optimizer_options)
+    if recipe.averaging:
+        options |= {"use_ema": True, "ema_momentum": 1 - 1 / max(1, recipe.averaging * steps)}
+    return OPTIMIZERS[recipe.optimizer](_learning_rate(recipe, steps), **options)
+
+
+def _learning_rate(
     recipe: Recipe, steps: int
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
     if recipe.schedule == "constant":

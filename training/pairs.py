@@ -17,16 +17,18 @@ from training.recipes import Recipe
 
 
 def pairs_of(
-    recipe: Recipe,
-    dataset: Dataset,
-    training: np.ndarray,
-    rng: np.random.Generator,
+    recipe: Recipe, dataset: Dataset, training: np.ndarray, rng: np.random.Generator, epochs: int
 ) -> tuple[tf.data.Dataset, int]:
-    """Endless batches of `((left, right), targets)` and how many make an epoch.
+    """Endless batches of `((left, right), targets)`, and how many make an epoch.
+
+    Partners are drawn anew for each epoch: every anchor is once in a positive and once in a
+    negative pair of it.
 
     left, right (b, 28, 28) float32 in [0, 1]; targets (b, 1) uint8, 0 for the same class.
     """
-    pairs, targets = make_pairs(dataset.labels[training], rng)
+    drawn = [make_pairs(dataset.labels[training], rng) for _ in range(epochs)]
+    pairs = np.concatenate([pairs for pairs, _ in drawn])
+    targets = np.concatenate([targets for _, targets in drawn])
     images = tf.constant(dataset.images[training])
 
     def gather(pair: tf.Tensor, target: tf.Tensor) -> tuple[Any, tf.Tensor]:
@@ -35,9 +37,9 @@ def pairs_of(
 
     batches = (
         tf.data.Dataset.from_tensor_slices((pairs, targets))
-        .shuffle(len(targets))
+        .repeat()
         .batch(recipe.batch_size)
         .map(gather, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
-    return batches.repeat(), -(-len(targets) // recipe.batch_size)
+    return batches, -(-2 * len(training) // recipe.batch_size)

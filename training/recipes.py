@@ -46,6 +46,7 @@ class Recipe:
         learning_rate: at its highest.
         schedule: `"constant"` or `"cosine"` (warm-up over the first tenth, then down to 0).
         optimizer: key of `OPTIMIZERS`, with `optimizer_options`.
+        averaging: share of the run over whose last steps weights are averaged; 0 takes the last.
         augmentation: deformation of every training image, or None.
         straighten: whether the straightening front comes before the network.
         jitter: how far from straight a training image may end up, where `straighten` is set.
@@ -63,6 +64,7 @@ class Recipe:
     schedule: Literal["constant", "cosine"]
     validation: int
     optimizer: str = "adam"
+    averaging: float = 0.0
     augmentation: Affine | None = None
     straighten: bool = False
     jitter: Affine = Affine(0, 0, 0, 0, 0)
@@ -109,6 +111,7 @@ RECIPES = {
             batch_size=32,
             learning_rate=1e-3,
             schedule="constant",
+            averaging=0.05,
             validation=0,
         ),
     )

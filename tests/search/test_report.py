@@ -8,8 +8,8 @@ from search.answers import Answer, ClassifyAnswer, FailedAnswer, IndexFacts, Nei
 from search.report import format_answers, format_facts, printable
 
 NEAR = (Neighbour(1, "mnist/train/5", 7, 0.25), Neighbour(2, "mnist/train/9", 1, 0.5))
-FOUND = SearchAnswer("a.png", NEAR, IndexFacts(3, "ab12"))
-NAMED = ClassifyAnswer("b.png", 7, 0.75, {"7": 0.75, "1": 0.25}, NEAR)
+FOUND = SearchAnswer("a.png", (1, 2, 3, 4), NEAR, IndexFacts(3, "ab12"))
+NAMED = ClassifyAnswer("b.png", None, 7, 0.75, {"7": 0.75, "1": 0.25}, NEAR)
 FAILED = FailedAnswer("c.png", "c.png: expected an image")
 
 
@@ -22,6 +22,7 @@ def test_json_of_one_query_is_the_documented_object() -> None:
     (text,) = lines([FOUND], "json")
     assert json.loads(text) == {
         "query": "a.png",
+        "box": [1, 2, 3, 4],
         "neighbours": [
             {"rank": 1, "id": "mnist/train/5", "label": 7, "distance": 0.25},
             {"rank": 2, "id": "mnist/train/9", "label": 1, "distance": 0.5},
@@ -29,7 +30,7 @@ def test_json_of_one_query_is_the_documented_object() -> None:
         "index": {"generation": 3, "embedder": "ab12"},
     }
     (text,) = lines([NAMED], "json")
-    assert json.loads(text).keys() == {"query", "label", "confidence", "votes", "neighbours"}
+    assert json.loads(text).keys() == {"query", "box", "label", "confidence", "votes", "neighbours"}
 
 
 def test_json_of_several_is_an_array_and_jsonl_a_line_each() -> None:

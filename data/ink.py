@@ -1,0 +1,228 @@
+"""Separate ink from paper: from grey values to how much ink each pixel holds.
+
+Light falls unevenly, paper has a grain, and nobody says whether the ink is the dark part. Three
+steps settle this. The side that departs from the rim's shade is the ink. The paper under the ink is
+what a morphological closing leaves when it fills everything narrower than a broad brush. What is
+darker than that paper, by more than the paper's own noise, is ink; Otsu's method (IEEE Trans. SMC
+9(1), 1979) parts strong ink from weak shadow among it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import PictureBlank
+
+Plane = NDArray[np.float32]
+Mask = NDArray[np.uint8]
+
+# Light varies slowly, so it is studied on a thumbnail with this longest side.
+_THUMB = 128
+# Share of the short side that counts as the rim, where paper is likelier than ink.
+_RIM = 0.06
+# Pen strokes are narrower than this share of the short side.
+_PEN = 0.12
+# The rim is of one shade when most of it differs by less than this.
+_FLAT = 0.02
+# The faintest contrast taken for ink; printed greys on white differ by twice as much.
+_FAINTEST = 0.025
+# Ink must exceed the paper's noise by this many standard deviations.
+_STANDS_OUT = 5.0
+# A pixel belongs to a stroke from this share of full ink upwards.
+_EDGE = 0.4
+
+# Medians over more values than this are taken from every n-th.
+_SAMPLE = 20_000
+
+
+@dataclass(frozen=True)
+class Ink:
+    """Where the ink is.
+
+    Attributes:
+        density: (h, w) float32 in [0, 1], 0 bare paper, 1 full ink.
+        mask: (h, w) uint8, 1 where a stroke is, 0 elsewhere.
+    """
+
+    density: Plane
+    mask: Mask
+
+
+def find_ink(grey: Plane) -> Ink:
+    """Find what is drawn, whatever the light, the paper and the polarity.
+
+    Args:
+        grey: (h, w) float32 in [0, 1].
+
+    Returns:
+        Ink density and stroke mask, both (h, w).
+
+    Raises:
+        PictureBlank: nothing stands out from the paper.
+    """
+    dark = grey if _is_dark_on_light(grey) else 1 - grey
+    relief = np.maximum(_paper(dark) - dark, 0)
+    pedestal, noise = min((_spread(relief), _spread(_rim(relief))), key=lambda pair: pair[1])
+    relief = np.maximum(relief - pedestal, 0)
+    floor = max(_FAINTEST, _STANDS_OUT * noise)
+    contrast = _full_ink(relief, floor)
+    density = np.minimum(relief / contrast, 1)
+    mask = (density > max(_EDGE, floor / contrast)).astype(np.uint8)
+    return Ink(density, mask)
+
+
+def _is_dark_on_light(grey: Plane) -> bool:
+    """Whether the ink is darker than the paper: the sign of the picture's skewness.
+
+    The third power lets few strong strokes outvote a wide faint shadow. It is taken of deviations
+    from the local mean, where the two sides of a shadow's edge cancel, in two widths of window, and
+    from the shade that the rim promises, which alone sees brushes wider than the windows.
+    """
+    small = _thumbnail(grey, _THUMB)
+    means = [cv2.blur(small, (side, side)) for side in _windows(small, _PEN, 2 * _PEN)]
+    skewness = 0.0
+    for reference in (*means, _rim_surface(small)):
+        cubes = (small - reference) ** 3
+        skewness += float(cubes.sum() / max(np.abs(cubes).sum(), 1e-12))
+    return skewness <= 0
+
+
+def _windows(small: Plane, *shares: float) -> list[int]:
+    """Odd window sides, at least 3, for shares of the short side."""
+    return [max(3, round(share * min(small.shape)) | 1) for share in shares]
+
+
+def _rim_surface(small: Plane) -> Plane:
+    """Fit the light on the rim by a quadratic surface, robustly, and extend it over the picture.
+
+    Iteratively reweighted least squares with Cauchy-like weights: ink that touches the rim is an
+    outlier. The ridge on all but the constant keeps the fit level where the rim says little.
+    """
+    h, w = small.shape
+    y = np.broadcast_to(np.linspace(-1, 1, h, dtype=np.float32)[:, None], (h, w))
+    x = np.broadcast_to(np.linspace(-1, 1, w, dtype=np.float32), (h, w))
+    rows = _quadratic(_rim(x), _rim(y))  # (n, 6)
+    shades = _rim(small)
+    level = np.median(shades)
+    target = residual = shades - level
+    ridge = np.diag(np.array([1e-9, 0.02, 0.02, 0.02, 0.02, 0.02]))
+    coefficients = np.zeros(6)
+    for _ in range(4):
+        scale = max(3 * float(np.median(np.abs(residual))), 0.04)
+        weight = (1 + (residual / scale) ** 2) ** -2
+        weighted = rows * weight[:, None]
+        normal = weighted.T @ rows + ridge * weight.sum()
+        coefficients = np.linalg.solve(normal, weighted.T @ target)
+        residual = target - rows @ coefficients
+    return np.asarray(level + _quadratic(x, y) @ coefficients, np.float32)
+
+
+def _quadratic(x: Plane, y: Plane) -> Plane:
+    """The six terms of a quadratic in x and y, stacked as a last axis."""
+    return np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=-1)
+
+
+def _paper(dark: Plane) -> Plane:
+    """The shade of the paper under and around dark ink, (h, w).
+
+    Two estimates, each a lower bound, so the lighter one holds. A closing fills strokes narrower
+    than its window wherever they are and leaves shadows alone; filling hollows removes ink of any
+    width that the rim does not reach.
+    """
+    small = _thumbnail(dark, _THUMB)
+    (side,) = _windows(small, _PEN)
+    closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
+    closed = cv2.blur(closed, (side // 2 | 1, side // 2 | 1))
+    filled = _hollows_filled(_thumbnail(dark, _THUMB // 2))
+    size = dark.shape[::-1]
+    papers = [cv2.resize(p, size, interpolation=cv2.INTER_LINEAR) for p in (closed, filled)]
+    return np.asarray(np.maximum(*papers), np.float32)
+
+
+def _hollows_filled(small: Plane) -> Plane:
+    """Raise every dark hollow to the level at which it would spill over the picture's edge.
+
+    Greyscale reconstruction by erosion (Vincent, IEEE Trans. Image Processing 2(2), 1993). Where
+    the rim shows one shade, what is darker there is ink that touches it, and is filled too.
+    """
+    rim = _rim(small)
+    level = float(np.quantile(rim, 0.8))
+    is_flat = float(np.mean(np.abs(rim - level) < _FLAT)) > 0.3
+    filled = np.ones_like(small)
+    edge = np.maximum(small, level) if is_flat else small
+    for side in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+        filled[side] = edge[side]
+    floor = np.maximum(small, level) if is_flat else small
+    kernel = np.ones((3, 3), np.uint8)
+    while True:
+        spilled = np.asarray(np.maximum(cv2.erode(filled, kernel), floor), np.float32)
+        if np.array_equal(spilled, filled):
+            return filled
+        filled = spilled
+
+
+def _thumbnail(plane: Plane, side: int) -> Plane:
+    h, w = plane.shape
+    factor = side / max(h, w)
+    if factor >= 1:
+        return plane
+    size = (max(1, round(w * factor)), max(1, round(h * factor)))
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _rim(plane: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The pixels along the four edges: (n,) of a plane, (n, c) of an array with channels."""
+    k = max(1, round(_RIM * min(plane.shape[:2])))
+    inner = plane[k:-k]
+    bands = (plane[:k], plane[-k:], inner[:, :k], inner[:, -k:])
+    return np.concatenate([band.reshape(-1, *plane.shape[2:]) for band in bands])
+
+
+def _spread(values: NDArray[np.floating]) -> tuple[float, float]:
+    """Median and standard deviation, the latter from the median absolute deviation."""
+    sample = values.reshape(-1)
+    sample = sample[:: 1 + sample.size // _SAMPLE]
+    middle = float(np.median(sample))
+    return middle, 1.4826 * float(np.median(np.abs(sample - middle)))
+
+
+def _full_ink(relief: Plane, floor: float) -> float:
+    """The contrast of full ink: the median of what lies above Otsu's threshold.
+
+    Args:
+        relief: (h, w) contrast against the paper in [0, 1].
+        floor: contrast below which a pixel is paper.
+
+    Raises:
+        PictureBlank: no pixel exceeds the floor.
+    """
+    levels = cv2.convertScaleAbs(relief, alpha=255)
+    counts = cv2.calcHist([levels], [0], None, [256], [0, 256]).ravel()
+    counts[: int(floor * 255) + 1] = 0
+    threshold = max(_otsu(counts) / 255, floor)
+    strong = relief[relief > threshold]
+    if strong.size == 0:
+        raise PictureBlank(
+            "expected a drawing, but nothing stands out from the background: a contrast of "
+            f"{floor:.1%} is needed; draw darker, light it evenly or crop closer"
+        )
+    return float(np.median(strong))
+
+
+def _otsu(counts: NDArray[Any]) -> float:
+    """The level that parts a histogram best: the largest variance between the two classes."""
+    below = np.cumsum(counts, dtype=np.float64)
+    above = below[-1] - below
+    moment = np.cumsum(counts * np.arange(counts.size), dtype=np.float64)
+    split = (below > 0) & (above > 0)
+    if not split.any():
+        return 0.0
+    gap = moment[split] / below[split] - (moment[-1] - moment[split]) / above[split]
+    between = below[split] * above[split] * gap**2
+    # Empty levels between the classes tie; their middle is the safest.
+    return float(np.flatnonzero(split)[between >= between.max() * (1 - 1e-9)].mean())
