@@ -68,7 +68,10 @@ def format_facts(facts: dict[str, Any], style: str) -> Iterator[str]:
     else:
         width = max(map(len, facts))
         for name, value in facts.items():
-            yield f"{name.replace('_', ' '):<{width}}  {_shown(value)}"
+            first, *others = _shown(value).split("\n")
+            yield f"{name.replace('_', ' '):<{width}}  {first}"
+            for line in others:
+                yield f"{'':<{width}}  {line}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -144,11 +147,18 @@ def _csv_line(values: Sequence[Any]) -> str:
 
 
 def _shown(value: Any) -> str:
+    """One value as text; a matrix as a line for each row."""
+    if isinstance(value, list):
+        return "\n".join(table([str(cell) for cell in value[0]], _cells(value[1:])))
     if isinstance(value, dict):
         return ", ".join(f"{name} {_shown(part)}" for name, part in value.items())
     if isinstance(value, float):
         return f"{value:.6g}"
     return printable(str(value))
+
+
+def _cells(matrix: Sequence[Sequence[Any]]) -> list[list[str]]:
+    return [[str(cell) for cell in row] for row in matrix]
 
 
 def _is_number(rows: Sequence[Sequence[str]], column: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 # Polylines in a box one unit wide and high, y pointing down.
@@ -26,16 +27,31 @@ STROKES: dict[int, list[list[tuple[float, float]]]] = {
 }  # fmt: skip
 
 
+FINER = 4  # drawn this much larger and reduced, so that edges are soft
+STEPS = 10  # points of a curve between two points of a stroke
+
+
 def draw_digit(
-    label: int, size: int = 200, width: int = 16, ink: str = "black", paper: str = "white"
+    label: int, size: int = 200, width: float = 16, ink: str = "black", paper: str = "white"
 ) -> Image.Image:
     """One digit, `size` pixels square with a margin, its strokes `width` pixels wide."""
-    image = Image.new("RGB", (size, size), paper)
+    large, pen = size * FINER, width * FINER
+    image = Image.new("RGB", (large, large), paper)
     draw = ImageDraw.Draw(image)
-    margin, side = 0.15 * size, 0.7 * size
     for stroke in STROKES[label]:
-        points = [(margin + x * side, margin + y * side) for x, y in stroke]
-        draw.line(points, ink, width, joint="curve")
-        for x, y in points:
-            draw.ellipse([x - width / 2, y - width / 2, x + width / 2, y + width / 2], fill=ink)
-    return image
+        for x, y in smooth(stroke):
+            left, top = (0.15 + 0.7 * x) * large - pen / 2, (0.15 + 0.7 * y) * large - pen / 2
+            draw.ellipse([left, top, left + pen, top + pen], fill=ink)
+    return image.resize((size, size), Image.Resampling.BOX)
+
+
+def smooth(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Points close together along a Catmull-Rom spline through `points`."""
+    padded = np.array([points[0], *points, points[-1]])
+    curve = []
+    for p0, p1, p2, p3 in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
+        steps = int(STEPS + 400 * np.linalg.norm(p2 - p1))
+        for t in np.linspace(0, 1, steps):
+            bend = (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3
+            curve.append(tuple(p1 + (p2 - p0) * t / 2 + bend / 2))
+    return curve

@@ -35,7 +35,10 @@ asking = with_options(
 showing = with_options(format_option, sheet_option, threads_option)
 
 
-@click.command(epilog="Example: digits search photo.jpg -k 5 --sheet neighbours.png")
+@click.command(
+    short_help="Show the stored digits most like a picture.",
+    epilog="Example: digits search photo.jpg -k 5 --sheet neighbours.png",
+)
 @asking
 @showing
 def search(
@@ -59,7 +62,10 @@ def search(
     _show(index, answers, SearchAnswer, style, sheet_file)
 
 
-@click.command(epilog="Example: digits classify *.png --format csv > names.csv")
+@click.command(
+    short_help="Name the digits on pictures.",
+    epilog="Example: digits classify *.png --format csv > names.csv",
+)
 @asking
 @weights_option
 @showing
@@ -84,7 +90,10 @@ def classify(
     _show(index, answers, ClassifyAnswer, style, sheet_file)
 
 
-@click.command(epilog="Example: digits compare mine.png yours.png")
+@click.command(
+    short_help="Tell whether two digits are the same.",
+    epilog="Example: digits compare mine.png yours.png",
+)
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @with_options(index_option, format_option, threads_option)

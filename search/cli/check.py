@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from data.datasets import Dataset
 
 
-@click.command(epilog="Example: digits evaluate --dataset mnist --plots plots")
+@click.command(
+    short_help="Measure an index on a test split.",
+    epilog="Example: digits evaluate --dataset mnist --plots plots",
+)
 @with_options(
     dataset_option,
     index_option,
@@ -113,7 +116,7 @@ def evaluate_index(
     return evaluation.figures()
 
 
-@click.command(epilog="Example: digits info --format json")
+@click.command(short_help="Tell what an index is.", epilog="Example: digits info --format json")
 @with_options(index_option, format_option)
 def info(index_folder: Path, style: str) -> None:
     """Tell what the index holds, how it was made, and what was chosen when it was built."""
@@ -146,7 +149,9 @@ def info(index_folder: Path, style: str) -> None:
     say(format_facts(facts, style))
 
 
-@click.command(epilog="Example: digits verify --index mnist-index")
+@click.command(
+    short_help="Check every byte of an index.", epilog="Example: digits verify --index mnist-index"
+)
 @with_options(index_option, format_option)
 def verify(index_folder: Path, style: str) -> None:
     """Check every byte of the index, and that its embedder still gives its vectors."""

@@ -31,7 +31,10 @@ training = with_options(dataset_option, recipe_option, epochs_option, embedder_o
 running = with_options(seed_option, threads_option, plots_option)
 
 
-@click.command(epilog="Example: digits train --recipe notebook --embedder notebook-embedder")
+@click.command(
+    short_help="Train and export an embedder.",
+    epilog="Example: digits train --recipe notebook --embedder notebook-embedder",
+)
 @training
 @running
 @format_option
@@ -60,7 +63,10 @@ def train(
     say(format_facts(_card_facts(card, embedder_folder), style))
 
 
-@click.command(epilog="Example: digits index --dataset mnist --index mnist-index")
+@click.command(
+    short_help="Encode a dataset into an index.",
+    epilog="Example: digits index --dataset mnist --index mnist-index",
+)
 @with_options(dataset_option, embedder_option, index_option, seed_option, threads_option)
 @format_option
 def index(
@@ -81,7 +87,9 @@ def index(
     say(format_facts(_index_facts(manifest, index_folder), style))
 
 
-@click.command(epilog="Example: digits build --dataset mnist")
+@click.command(
+    short_help="Train, index and evaluate.", epilog="Example: digits build --dataset mnist"
+)
 @training
 @index_option
 @running

@@ -1,0 +1,78 @@
+"""Run commands and take their wall time and peak memory, as the operating system counts them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+DIGITS = [sys.executable, "-m", "search.cli"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished command: seconds of wall time, peak memory in GB, what it printed."""
+
+    seconds: float
+    memory: float
+    output: str
+
+
+def run(command: Sequence[str | Path]) -> Run:
+    """Run a command to its end.
+
+    Raises:
+        SystemExit: it failed; its last words are shown.
+    """
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        started = time.perf_counter()
+        process = subprocess.Popen([*map(str, command)], stdout=output, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        errors.seek(0)
+        if process.returncode:
+            sys.exit(f"{' '.join(map(str, command))}\n{errors.read()[-2000:]}")
+        return Run(seconds, usage.ru_maxrss / 1e6, output.read())
+
+
+def medians(commands: dict[str, Sequence[str | Path]], rounds: int) -> dict[str, float]:
+    """Median seconds of each command over `rounds` turns, after one turn that is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    for turn in range(rounds + 1):
+        for name, command in commands.items():
+            taken = run(command).seconds
+            if turn:
+                seconds[name].append(taken)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def machine() -> str:
+    """One line: when, where and with what."""
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
+    packages = ("keras", "tensorflow", "onnxruntime", "faiss-cpu", "numpy")
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return f"{date.today()}, {os.cpu_count()} cores of {model}, Python {platform.python_version()}, {versions}"  # noqa: E501
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
