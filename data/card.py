@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from data.convention import SIDE
 from data.errors import EmbedderCorrupt
-from data.render import SIDE
 from data.sealed import BrokenSeal, seal, unseal
 
 CARD_VERSION = 1

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
+from data.convention import CLASSES, SIDE
 from data.errors import DatasetInvalid, DatasetNotFound, MissingExtra, PictureError
 from data.mnist import is_mnist_place, load_mnist
 from data.normalise import find_digits
 from data.npz import read_npz
 from data.picture import SUFFIXES, read_picture
-from data.render import SIDE, render
+from data.render import render
 
-CLASSES = 10
 HELD_OUT = 5
 
 

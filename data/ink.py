@@ -10,16 +10,14 @@ darker than that paper, by more than the paper's own noise, is ink; Otsu's metho
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from data.errors import PictureBlank
 
-Plane = NDArray[np.float32]
-Mask = NDArray[np.uint8]
+Plane = np.ndarray
+Mask = np.ndarray
 
 # Light varies slowly, so it is studied on a thumbnail with this longest side.
 _THUMB = 128
@@ -175,7 +173,7 @@ def _thumbnail(plane: Plane, side: int) -> Plane:
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _rim(plane: NDArray[np.floating]) -> NDArray[np.floating]:
+def _rim(plane: np.ndarray) -> np.ndarray:
     """The pixels along the four edges: (n,) of a plane, (n, c) of an array with channels."""
     k = max(1, round(_RIM * min(plane.shape[:2])))
     inner = plane[k:-k]
@@ -183,7 +181,7 @@ def _rim(plane: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.concatenate([band.reshape(-1, *plane.shape[2:]) for band in bands])
 
 
-def _spread(values: NDArray[np.floating]) -> tuple[float, float]:
+def _spread(values: np.ndarray) -> tuple[float, float]:
     """Median and standard deviation, the latter from the median absolute deviation."""
     sample = values.reshape(-1)
     sample = sample[:: 1 + sample.size // _SAMPLE]
@@ -214,7 +212,7 @@ def _full_ink(relief: Plane, floor: float) -> float:
     return float(np.median(strong))
 
 
-def _otsu(counts: NDArray[Any]) -> float:
+def _otsu(counts: np.ndarray) -> float:
     """The level that parts a histogram best: the largest variance between the two classes."""
     below = np.cumsum(counts, dtype=np.float64)
     above = below[-1] - below

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from data.convention import SIDE
 from data.errors import PictureBlank
 from data.ink import Plane, find_ink
 from data.picture import Picture
-from data.render import LONGEST, SIDE, render
+from data.render import LONGEST, render
 from data.segment import Box, Glyph, find_glyphs
 
 NORMALISER_VERSION = 1
@@ -66,7 +66,7 @@ def find_digits(picture: Picture, *, single: bool = False) -> list[Digit]:
     return [Digit(render(_own_ink(ink.density, g)), _in_original(g.box, picture)) for g in large]
 
 
-def scale_to_unit(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def scale_to_unit(images: np.ndarray) -> np.ndarray:
     """Scale stored images: the one place where bytes become floats.
 
     Args:

@@ -16,11 +16,9 @@ import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from data.errors import PictureUnreadable
@@ -40,7 +38,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # What Pillow's readers raise on damaged files; SyntaxError is how its PNG reader says "broken".
 _DECODE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, LookupError, TypeError)
 
-Plane = NDArray[np.float32]
+Plane = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def read_picture(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pictu
     return _picture(grey, size)
 
 
-def picture_from_array(array: NDArray[Any]) -> Picture:
+def picture_from_array(array: np.ndarray) -> Picture:
     """Take a picture that is already an array.
 
     Args:
@@ -180,10 +178,10 @@ def _stretched(values: Plane) -> Plane:
     low, high = float(values.min()), float(values.max())
     if (low >= 0 and high <= 1) or low == high:
         return np.clip(values, 0, 1)
-    return (values - np.float32(low)) / np.float32(high - low)
+    return np.asarray((values - np.float32(low)) / np.float32(high - low))
 
 
-def _unit_floats(array: NDArray[Any]) -> Plane:
+def _unit_floats(array: np.ndarray) -> Plane:
     """An array of an allowed dtype to float32 in [0, 1]."""
     if array.dtype in (np.bool_, np.uint8, np.uint16):
         top = 1 if array.dtype == np.bool_ else np.iinfo(array.dtype).max
@@ -226,7 +224,7 @@ def _composite(luma: Plane, alpha: Plane) -> Plane:
     spread = float(((luma - mean) ** 2 * alpha).sum() / total) ** 0.5
     is_page = total > 0.5 * alpha.size and spread > _FLAT
     ground = float(np.median(luma[alpha > 0.5])) if is_page else float(mean < 0.5)
-    return luma * alpha + np.float32(ground) * (1 - alpha)
+    return np.asarray(luma * alpha + np.float32(ground) * (1 - alpha))
 
 
 # Standard deviation below which an opaque area counts as one colour: ink or page, not both.
@@ -239,7 +237,7 @@ def _fitted(size: tuple[int, int]) -> tuple[int, int]:
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
-def _shrunk(plane: NDArray[Any]) -> NDArray[Any]:
+def _shrunk(plane: np.ndarray) -> np.ndarray:
     """Reduce a plane to at most _MAX_SIDE by averaging areas; dtype kept."""
     height, width = plane.shape
     if max(height, width) <= _MAX_SIDE:

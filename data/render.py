@@ -12,9 +12,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from data.convention import SIDE
 from data.ink import Mask, Plane
 
-SIDE = 28
 LONGEST = 20
 
 # Working pixels per pixel of the result.

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from data.ink import Mask
 
@@ -103,7 +102,7 @@ def find_glyphs(mask: Mask, *, single: bool = False) -> list[Glyph]:
     return _in_reading_order(glyphs)
 
 
-def _components(mask: Mask) -> tuple[NDArray[np.int32], list[Box]]:
+def _components(mask: Mask) -> tuple[np.ndarray, list[Box]]:
     """Connected components: labels (h, w), 0 for paper; the box of label i + 1 at i."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     return np.asarray(labels, np.int32), [Box(*map(int, row[:4])) for row in stats[1:]]
@@ -144,7 +143,7 @@ def _around(boxes: list[Box], group: list[int]) -> Box:
     return box
 
 
-def _glyph(labels: NDArray[np.int32], boxes: list[Box], group: list[int]) -> Glyph:
+def _glyph(labels: np.ndarray, boxes: list[Box], group: list[int]) -> Glyph:
     box = _around(boxes, group)
     chosen = np.zeros(len(boxes) + 1, np.uint8)
     chosen[[i + 1 for i in group]] = 1
@@ -198,7 +197,7 @@ def _left_of_seam(mask: Mask, most: float) -> Mask | None:
     return None
 
 
-def _seams(ink: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+def _seams(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cheapest downward paths through (h, w) ink that move at most one column a row.
 
     Returns:
@@ -217,7 +216,7 @@ def _seams(ink: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.in
     return cost, steps
 
 
-def _followed(steps: NDArray[np.int8], end: int) -> NDArray[np.intp]:
+def _followed(steps: np.ndarray, end: int) -> np.ndarray:
     """The column of a path in every row, (h,), from where it ends at the bottom."""
     path = np.empty(len(steps), np.intp)
     for y in reversed(range(len(steps))):
@@ -226,7 +225,7 @@ def _followed(steps: NDArray[np.int8], end: int) -> NDArray[np.intp]:
     return path
 
 
-def _is_tall(ink: NDArray[np.float32]) -> bool:
+def _is_tall(ink: np.ndarray) -> bool:
     rows = np.flatnonzero(ink.max(axis=1) > 0.5)
     return rows.size > 0 and bool(np.ptp(rows) >= 0.6 * len(ink))
 

@@ -14,10 +14,10 @@ import numpy as np
 import onnxruntime
 
 from data.card import CARD_NAME, ONNX_NAME, EmbedderCard
+from data.convention import SIDE
 from data.errors import EmbedderCorrupt, EmbedderMismatch, EmbedderNotFound, UsageError
 from data.normalise import NORMALISER_VERSION, scale_to_unit
 from data.progress import Progress, silent
-from data.render import SIDE
 
 BATCH = 256  # activations of a batch stay in the processor's cache
 CANARY_TOLERANCE = 1e-3

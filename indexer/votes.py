@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from data.datasets import CLASSES
+from data.convention import CLASSES
 
 Weights = Literal["uniform", "distance"]
 WEIGHTS: tuple[Weights, ...] = get_args(Weights)

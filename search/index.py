@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +56,17 @@ class DigitIndex:
             EmbedderMismatch: its embedder is not the one it was built with.
         """
         folder = Path(folder)
-        manifest, contents = read_generation(folder)
+        return cls.from_generation(folder, *read_generation(folder), threads)
+
+    @classmethod
+    def from_generation(
+        cls,
+        folder: Path,
+        manifest: Manifest,
+        contents: Mapping[str, Content],
+        threads: int | None = None,
+    ) -> DigitIndex:
+        """Open what `read_generation(folder)` gave; errors as for :meth:`open`."""
         if threads:
             set_threads(threads)
         path = {role: str(folder / entry.name) for role, entry in manifest.files.items()}
@@ -163,7 +174,7 @@ class DigitIndex:
 
 
 def _open_embedder(
-    manifest: Manifest, contents: dict[str, Content], path: dict[str, str], threads: int | None
+    manifest: Manifest, contents: Mapping[str, Content], path: dict[str, str], threads: int | None
 ) -> Embedder:
     card = EmbedderCard.from_bytes(bytes(contents["card"]), path["card"])
     if card.onnx_sha256 != manifest.embedder:

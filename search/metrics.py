@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.datasets import CLASSES
+from data.convention import CLASSES
 
 BLOCK = 256  # queries at a time, so that distances to all references fit in memory
 

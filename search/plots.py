@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.datasets import CLASSES, Dataset
+from data.convention import CLASSES
+from data.datasets import Dataset
 from data.figures import RIGHT, WRONG, draw_digit, draw_pairs, new_figure, save_figure
 from data.pairs import SAME
 from search.evaluate import Evaluation

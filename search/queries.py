@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from data.convention import SIDE
 from data.errors import PictureError, PictureUnreadable, UsageError
 from data.normalise import find_digits, scale_to_unit
 from data.npz import BadArray, read_npy
 from data.picture import SUFFIXES, Picture, picture_from_array, read_picture
-from data.render import SIDE
 from search.index import DigitIndex
 
 STDIN = "-"

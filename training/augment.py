@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from data.render import SIDE
+from data.convention import SIDE
 from training.recipes import Affine
 from training.straighten import CENTRE, frame
 

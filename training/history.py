@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from data.datasets import CLASSES, Dataset
+from data.convention import CLASSES
+from data.datasets import Dataset
 from data.errors import TrainingError
 from data.normalise import scale_to_unit
 from data.progress import Progress

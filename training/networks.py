@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 from keras import layers, ops
 
-from data.render import SIDE
+from data.convention import SIDE
 from training.straighten import Straighten
 
 

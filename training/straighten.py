@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from data.render import SIDE
+from data.convention import SIDE
 
 CENTRE = (SIDE - 1) / 2
 SPREAD = 50.0  # variance of the ink along both axes together, px^2: about MNIST's mean

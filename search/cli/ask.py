@@ -133,10 +133,17 @@ def _open(
 ) -> tuple[DigitIndex, Iterator[Query | FailedQuery]]:
     if not images and not ids:
         raise click.UsageError("expected an IMAGE (a file, a folder or -) or --id, received none")
-    from search.index import DigitIndex
-    from search.queries import read_queries
+    from concurrent.futures import ThreadPoolExecutor
 
-    index = DigitIndex.open(folder, threads)
+    from indexer.store import read_generation
+
+    # The files are verified while the engines are imported: a third off a cold query.
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read_generation, folder)
+        from search.index import DigitIndex
+        from search.queries import read_queries
+
+        index = DigitIndex.from_generation(folder, *reading.result(), threads)
     return index, read_queries(images, ids, index)
 
 
