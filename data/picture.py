@@ -168,7 +168,8 @@ def _grey(image: Image.Image) -> Plane:
     if image.mode == "F":
         return _shrunk(_stretched(np.asarray(image, np.float32)))
     colour = image if image.mode in ("1", "L", "P", "RGB") else image.convert("RGB")
-    return _shrunk(np.asarray(colour.convert("L"))).astype(np.float32) / np.float32(255)
+    grey = _shrunk(np.asarray(colour.convert("L")))
+    return np.asarray(grey, np.float32) / np.float32(255)
 
 
 def _stretched(values: Plane) -> Plane:
