@@ -178,7 +178,7 @@ def _stretched(values: Plane) -> Plane:
         raise ValueError("it holds values that are not finite")
     low, high = float(values.min()), float(values.max())
     if (low >= 0 and high <= 1) or low == high:
-        return np.clip(values, 0, 1)
+        return np.asarray(np.clip(values, 0, 1))
     return np.asarray((values - np.float32(low)) / np.float32(high - low))
 
 
