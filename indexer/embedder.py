@@ -19,7 +19,7 @@ from data.errors import EmbedderCorrupt, EmbedderMismatch, EmbedderNotFound, Usa
 from data.normalise import NORMALISER_VERSION, scale_to_unit
 from data.progress import Progress, silent
 
-BATCH = 256  # activations of a batch stay in the processor's cache
+BATCH = 32  # activations of a batch stay in the processor's cache
 CANARY_TOLERANCE = 1e-3
 
 

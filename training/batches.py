@@ -6,9 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from data.datasets import Dataset
+from data.normalise import scale_to_unit
 from training.augment import deform, straighten_nearly
-from training.recipes import Recipe
+from training.recipes import Affine, Recipe
 
+STRAIGHT = Affine(0, 0, 0, 0, 0)
 MIN_STEPS = 60  # an epoch of a small dataset goes round until it has this many steps
 
 
@@ -45,3 +47,9 @@ def batches_of(
         .prefetch(tf.data.AUTOTUNE)
     )
     return batches, max(len(training) // size, MIN_STEPS)
+
+
+def as_seen(recipe: Recipe, images: np.ndarray) -> np.ndarray:
+    """Stored digits (n, 28, 28) uint8 as the network sees them: float32, straight if it wants."""
+    unit = scale_to_unit(images)
+    return np.asarray(straighten_nearly(unit, STRAIGHT, [0, 0])) if recipe.straighten else unit

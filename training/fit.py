@@ -12,9 +12,9 @@ from data.card import SameDifferent
 from data.datasets import Dataset
 from data.pairs import make_pairs
 from data.progress import Progress, silent
-from training.batches import batches_of
+from training.batches import as_seen, batches_of
 from training.calibrate import best_threshold
-from training.history import History, embed
+from training.history import History, Watched, embed
 from training.losses import LOSSES
 from training.networks import NETWORKS, siamese, straightened
 from training.optimizers import OPTIMIZERS
@@ -22,6 +22,7 @@ from training.pairs import pairs_of
 from training.recipes import Recipe
 
 CALIBRATION_PAIRS = 20_000
+REFERENCES = 5_000
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def fit(
         metrics=["binary_accuracy"] if recipe.sampler == "pairs" else None,
         jit_compile=False,  # on CPUs oneDNN's own kernels are faster than XLA's
     )
-    history = History(tower, dataset, training, validation, progress, steps * epochs)
+    watched = _watched(recipe, dataset, training, validation) if len(validation) else None
+    history = History(network, watched, progress, steps * epochs)
     model.fit(
         batches,
         steps_per_epoch=steps,
@@ -131,6 +133,18 @@ def _learning_rate(
         alpha=0.01,
         warmup_target=recipe.learning_rate,
         warmup_steps=warm_up,
+    )
+
+
+def _watched(
+    recipe: Recipe, dataset: Dataset, training: np.ndarray, validation: np.ndarray
+) -> Watched:
+    references = training[:: max(1, len(training) // REFERENCES)]
+    return Watched(
+        as_seen(recipe, dataset.images[references]),
+        dataset.labels[references],
+        as_seen(recipe, dataset.images[validation]),
+        dataset.labels[validation],
     )
 
 
