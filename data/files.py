@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +48,8 @@ def write_together(folder: Path, contents: dict[str, bytes]) -> None:
 
 
 def _write_temporary(folder: Path, content: bytes) -> Path:
+    import tempfile  # not before something is written: queries only read
+
     descriptor, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=folder)
     try:
         with os.fdopen(descriptor, "wb") as file:

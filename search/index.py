@@ -11,7 +11,7 @@ import numpy as np
 
 from data.card import EmbedderCard
 from data.errors import EmbedderMismatch, IndexCorrupt, UsageError
-from data.npz import BadArray, read_npy
+from data.npy import BadArray, read_npy
 from indexer.embedder import CANARY_TOLERANCE, Embedder
 from indexer.sources import Sources, parse_sources
 from indexer.store import Content, Manifest, read_generation

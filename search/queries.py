@@ -16,7 +16,7 @@ import numpy as np
 from data.convention import SIDE
 from data.errors import PictureError, PictureUnreadable, UsageError
 from data.normalise import find_digits, scale_to_unit
-from data.npz import BadArray, read_npy
+from data.npy import BadArray, read_npy
 from data.picture import SUFFIXES, Picture, picture_from_array, read_picture
 from search.index import DigitIndex
 

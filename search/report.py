@@ -6,8 +6,6 @@ bytes that are not UTF-8 are shown as backslash escapes.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -139,6 +137,9 @@ def _csv_rows(answer: Answer) -> Iterator[dict[str, Any]]:
 
 
 def _csv_line(values: Sequence[Any]) -> str:
+    import csv
+    import io
+
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(
         [printable(value) if isinstance(value, str) else value for value in values]

@@ -133,17 +133,20 @@ def _open(
 ) -> tuple[DigitIndex, Iterator[Query | FailedQuery]]:
     if not images and not ids:
         raise click.UsageError("expected an IMAGE (a file, a folder or -) or --id, received none")
+    import gc
     from concurrent.futures import ThreadPoolExecutor
 
     from indexer.store import read_generation
 
-    # The files are verified while the engines are imported: a third off a cold query.
+    # A cold query is mostly imports: the files are verified beside them, and there is no garbage.
+    gc.disable()
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(read_generation, folder)
         from search.index import DigitIndex
         from search.queries import read_queries
 
         index = DigitIndex.from_generation(folder, *reading.result(), threads)
+    gc.enable()
     return index, read_queries(images, ids, index)
 
 

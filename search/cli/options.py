@@ -36,6 +36,7 @@ def _use_threads(
     import os
 
     if threads:
+        threads = min(threads, os.cpu_count() or 1)
         for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
             os.environ[variable] = str(threads)
     return threads

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from data.errors import DatasetCorrupt, DatasetNotFound
-from data.npz import BadArray, read_npy, read_npz
+from data.npy import BadArray, read_npy
+from data.npz import read_npz
 
 
 def npy(array: np.ndarray) -> bytes:
