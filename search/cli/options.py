@@ -75,7 +75,7 @@ epochs_option = click.option(
     "--epochs", type=click.IntRange(min=1), help="Passes over the data, instead of the recipe's."
 )
 seed_option = click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of all chance."
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=2, show_default=True, help="Of all chance."
 )
 threads_option = click.option(
     "--threads",
