@@ -23,10 +23,13 @@ Mask = np.ndarray
 _THUMB = 128
 # Share of the short side that counts as the rim, where paper is likelier than ink.
 _RIM = 0.06
-# Pen strokes are narrower than this share of the short side.
-_PEN = 0.12
-# The rim is of one shade when most of it differs by less than this.
-_FLAT = 0.02
+# Strokes on paper of many shades are narrower than this share of the short side.
+_STROKE = 0.15
+# Greys closer than this are one shade.
+_ONE_SHADE = 0.01
+_MOSTLY = 0.25
+# Shadows on paper are not darker than this.
+_DARKEST = 0.25
 # The faintest contrast taken for ink; printed greys on white differ by twice as much.
 _FAINTEST = 0.025
 # Ink must exceed the paper's noise by this many standard deviations.
@@ -35,7 +38,7 @@ _STANDS_OUT = 5.0
 _EDGE = 0.4
 
 # Medians over more values than this are taken from every n-th.
-_SAMPLE = 20_000
+_SAMPLE = 5_000
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,12 @@ class Ink:
     Attributes:
         density: (h, w) float32 in [0, 1], 0 bare paper, 1 full ink.
         mask: (h, w) uint8, 1 where a stroke is, 0 elsewhere.
+        is_dark: whether the ink is darker than the paper.
     """
 
     density: Plane
     mask: Mask
+    is_dark: bool
 
 
 def find_ink(grey: Plane) -> Ink:
@@ -63,15 +68,20 @@ def find_ink(grey: Plane) -> Ink:
     Raises:
         PictureBlank: nothing stands out from the paper.
     """
-    dark = grey if _is_dark_on_light(grey) else 1 - grey
-    relief = np.maximum(_paper(dark) - dark, 0)
+    is_dark = _is_dark_on_light(grey)
+    dark = grey if is_dark else 1 - grey
+    paper = _paper(dark)
+    relief = np.maximum(paper - dark, 0)
+    if is_dark:
+        # Ink takes a share of the light, so what it takes in a shadow counts for more.
+        relief /= np.maximum(paper, _DARKEST)
     pedestal, noise = min((_spread(relief), _spread(_rim(relief))), key=lambda pair: pair[1])
     relief = np.maximum(relief - pedestal, 0)
     floor = max(_FAINTEST, _STANDS_OUT * noise)
     contrast = _full_ink(relief, floor)
     density = np.minimum(relief / contrast, 1)
     mask = (density > max(_EDGE, floor / contrast)).astype(np.uint8)
-    return Ink(density, mask)
+    return Ink(density, mask, is_dark)
 
 
 def _is_dark_on_light(grey: Plane) -> bool:
@@ -82,17 +92,18 @@ def _is_dark_on_light(grey: Plane) -> bool:
     from the shade that the rim promises, which alone sees brushes wider than the windows.
     """
     small = _thumbnail(grey, _THUMB)
-    means = [cv2.blur(small, (side, side)) for side in _windows(small, _PEN, 2 * _PEN)]
+    means = [cv2.blur(small, (side, side)) for side in _windows(small, 0.12, 0.24)]
     skewness = 0.0
     for reference in (*means, _rim_surface(small)):
-        cubes = (small - reference) ** 3
+        deviation = small - reference
+        cubes = deviation * deviation * deviation  # ten times as fast as ** 3
         skewness += float(cubes.sum() / max(np.abs(cubes).sum(), 1e-12))
     return skewness <= 0
 
 
 def _windows(small: Plane, *shares: float) -> list[int]:
-    """Odd window sides, at least 3, for shares of the short side."""
-    return [max(3, round(share * min(small.shape)) | 1) for share in shares]
+    """Odd window sides, at least 7, for shares of the short side."""
+    return [max(7, round(share * min(small.shape)) | 1) for share in shares]
 
 
 def _rim_surface(small: Plane) -> Plane:
@@ -128,40 +139,20 @@ def _quadratic(x: Plane, y: Plane) -> Plane:
 def _paper(dark: Plane) -> Plane:
     """The shade of the paper under and around dark ink, (h, w).
 
-    Two estimates, each a lower bound, so the lighter one holds. A closing fills strokes narrower
-    than its window wherever they are and leaves shadows alone; filling hollows removes ink of any
-    width that the rim does not reach.
+    A closing fills strokes narrower than its window and leaves the light's slow changes and hard
+    shadows alone. Paper of a single shade, as paint programs have it, is known without a window,
+    so brushes may be of any width and touch the edge.
     """
     small = _thumbnail(dark, _THUMB)
-    (side,) = _windows(small, _PEN)
-    closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
-    closed = cv2.blur(closed, (side // 2 | 1, side // 2 | 1))
-    filled = _hollows_filled(_thumbnail(dark, _THUMB // 2))
-    size = dark.shape[::-1]
-    papers = [cv2.resize(p, size, interpolation=cv2.INTER_LINEAR) for p in (closed, filled)]
-    return np.asarray(np.maximum(*papers), np.float32)
-
-
-def _hollows_filled(small: Plane) -> Plane:
-    """Raise every dark hollow to the level at which it would spill over the picture's edge.
-
-    Greyscale reconstruction by erosion (Vincent, IEEE Trans. Image Processing 2(2), 1993). Where
-    the rim shows one shade, what is darker there is ink that touches it, and is filled too.
-    """
+    (side,) = _windows(small, _STROKE)
+    paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
+    paper = cv2.blur(paper, (side // 2 | 1, side // 2 | 1))
     rim = _rim(small)
-    level = float(np.quantile(rim, 0.8))
-    is_flat = float(np.mean(np.abs(rim - level) < _FLAT)) > 0.3
-    filled = np.ones_like(small)
-    edge = np.maximum(small, level) if is_flat else small
-    for side in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
-        filled[side] = edge[side]
-    floor = np.maximum(small, level) if is_flat else small
-    kernel = np.ones((3, 3), np.uint8)
-    while True:
-        spilled = np.asarray(np.maximum(cv2.erode(filled, kernel), floor), np.float32)
-        if np.array_equal(spilled, filled):
-            return filled
-        filled = spilled
+    shade = float(np.quantile(rim, 0.8))
+    if np.mean(np.abs(rim - shade) < _ONE_SHADE) > _MOSTLY:
+        paper = np.maximum(paper, shade)
+    paper = cv2.resize(paper, dark.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(paper, np.float32)
 
 
 def _thumbnail(plane: Plane, side: int) -> Plane:

@@ -7,19 +7,24 @@ NORMALISER_VERSION, which changes whenever any picture's result may.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from data.clutter import find_page, without_clutter
 from data.convention import SIDE
 from data.errors import PictureBlank
-from data.ink import Plane, find_ink
+from data.ink import Ink, Plane, find_ink
 from data.picture import Picture
 from data.render import LONGEST, render
-from data.segment import Box, Glyph, find_glyphs
+from data.segment import Box, Glyph, find_glyphs, in_reading_order
+from data.touching import separated
 
 NORMALISER_VERSION = 1
+
+Strangeness = Callable[[Plane], np.ndarray]
 
 # A mark less tall and wide than this many pixels holds no digit's shape.
 _SMALLEST = 5
@@ -38,12 +43,17 @@ class Digit:
     box: tuple[int, int, int, int]
 
 
-def find_digits(picture: Picture, *, single: bool = False) -> list[Digit]:
+def find_digits(
+    picture: Picture, *, single: bool = False, strangeness: Strangeness | None = None
+) -> list[Digit]:
     """Find every digit on a picture and bring each to the MNIST convention.
 
     Args:
         picture: what data.picture read.
         single: take all ink as one digit, whatever it looks like.
+        strangeness: how far from any known digit some images, (n, 28, 28) float32, are: (n,), at
+            least 0, say their mean distance to their nearest neighbours. Digits that touch are only
+            cut where this is given.
 
     Returns:
         At least one digit, left to right, line by line.
@@ -55,15 +65,20 @@ def find_digits(picture: Picture, *, single: bool = False) -> list[Digit]:
     if conventional is not None:
         whole = Box(0, 0, *picture.grey.shape[::-1])
         return [Digit(conventional, _in_original(whole, picture))]
-    ink = find_ink(picture.grey)
-    glyphs = find_glyphs(ink.mask, single=single)
+    corner, ink = _ink_on_page(picture.grey)
+    glyphs = find_glyphs(without_clutter(ink.mask), single=single)
+    if strangeness is not None and not single:
+        glyphs = _cut(glyphs, ink, strangeness)
     large = [glyph for glyph in glyphs if max(glyph.box.width, glyph.box.height) >= _SMALLEST]
     if not large:
         raise PictureBlank(
             f"expected a digit at least {_SMALLEST} pixels tall, but the largest mark is smaller; "
             "use a larger picture or crop closer"
         )
-    return [Digit(render(_own_ink(ink.density, g)), _in_original(g.box, picture)) for g in large]
+    return [
+        Digit(render(_own_ink(ink.density, g)), _in_original(_moved(g.box, corner), picture))
+        for g in large
+    ]
 
 
 def scale_to_unit(images: np.ndarray) -> np.ndarray:
@@ -96,6 +111,38 @@ def _already_normal(grey: Plane) -> Plane | None:
         if np.abs(centre - SIDE / 2).max() <= 0.55:
             return image
     return None
+
+
+def _ink_on_page(grey: Plane) -> tuple[tuple[int, int], Ink]:
+    """Find ink; when the picture shows a page on a table, only that on the page.
+
+    Returns:
+        The column and row of the ink's first pixel, and the ink.
+    """
+    ink = find_ink(grey)
+    page = find_page(ink.mask)
+    if page is None:
+        return (0, 0), ink
+    try:
+        inner = find_ink(grey[page.y : page.bottom, page.x : page.right])
+    except PictureBlank:
+        return (0, 0), ink  # a solid shape, not a page
+    # A page lighter than its table bears darker ink; else the "page" is a drawn outline.
+    return ((page.x, page.y), inner) if inner.is_dark != ink.is_dark else ((0, 0), ink)
+
+
+def _cut(glyphs: list[Glyph], ink: Ink, strangeness: Strangeness) -> list[Glyph]:
+    """Take touching digits apart where the pieces are less strange than the whole."""
+
+    def judged(pieces: list[Glyph]) -> list[float]:
+        images = np.stack([render(_own_ink(ink.density, piece)) for piece in pieces])
+        return [float(value) for value in strangeness(images)]
+
+    return in_reading_order([piece for g in glyphs for piece in separated(g, judged)])
+
+
+def _moved(box: Box, corner: tuple[int, int]) -> Box:
+    return Box(box.x + corner[0], box.y + corner[1], box.width, box.height)
 
 
 def _own_ink(density: Plane, glyph: Glyph) -> Plane:

@@ -70,27 +70,11 @@ def read_picture(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pictu
         PictureUnreadable: the file is missing, empty, of no allowed format, too large or damaged.
     """
     name = "the picture" if isinstance(source, bytes) else repr(str(source))
-    with _open(source, name) as image:
-        width, height = image.size
-        if width * height > max_pixels:
-            raise PictureUnreadable(
-                f"expected at most {max_pixels:,} pixels, but {name} has {width} x {height}; "
-                "make it smaller, or raise --max-pixels"
-            )
-        # JPEG decodes itself at 1/2, 1/4 or 1/8: a phone photo in a fraction of the time.
-        image.draft(None, (_MAX_SIDE, _MAX_SIDE))
-        drafted = image.size
-        try:
-            image.load()
-            upright = _upright(image)
-            grey = _grey(upright)
-        except _DECODE_ERRORS as exc:
-            raise PictureUnreadable(
-                f"expected a whole image, but {name} is damaged or cut short ({exc}); "
-                "save or copy it again"
-            ) from exc
-    size = (width, height) if upright.size == drafted else (height, width)
-    return _picture(grey, size)
+    with warnings.catch_warnings():
+        # Pillow warns of odd metadata and of sizes; what matters of that is an error here.
+        warnings.simplefilter("ignore")
+        with _open(source, name) as image:
+            return _decoded(image, name, max_pixels)
 
 
 def picture_from_array(array: np.ndarray) -> Picture:
@@ -126,12 +110,9 @@ def _open(source: Path | bytes, name: str) -> Image.Image:
         what = "is not a regular file" if source.exists() else "does not exist"
         raise PictureUnreadable(f"expected a picture file, but {name} {what}; check the path")
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of large pictures on its own; our limit is lower and is an error.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(
-                io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS
-            )
+        return Image.open(
+            io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS
+        )
     except Image.DecompressionBombError as exc:
         raise PictureUnreadable(f"{name} is far too large to decode safely: {exc}") from exc
     except UnidentifiedImageError as exc:
@@ -143,6 +124,28 @@ def _open(source: Path | bytes, name: str) -> Image.Image:
         raise PictureUnreadable(
             f"cannot read {name}: {exc}; check that it opens elsewhere"
         ) from exc
+
+
+def _decoded(image: Image.Image, name: str, max_pixels: int) -> Picture:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise PictureUnreadable(
+            f"expected at most {max_pixels:,} pixels, but {name} has {width} x {height}; "
+            "make it smaller, or raise --max-pixels"
+        )
+    # JPEG decodes itself at 1/2, 1/4 or 1/8: a phone photo in a fraction of the time.
+    image.draft(None, (_MAX_SIDE, _MAX_SIDE))
+    drafted = image.size
+    try:
+        image.load()
+        upright = _upright(image)
+        grey = _grey(upright)
+    except _DECODE_ERRORS as exc:
+        raise PictureUnreadable(
+            f"expected a whole image, but {name} is damaged or cut short ({exc}); "
+            "save or copy it again"
+        ) from exc
+    return _picture(grey, (width, height) if upright.size == drafted else (height, width))
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -1,0 +1,139 @@
+"""Tell strokes from what else is dark on a picture: the table, the margin, a frame, ruled lines.
+
+Each has a shape that no digit has. A table shows as a margin along a whole side, or leaves the page
+as one solid rectangle; a frame keeps to the sides of its own box and holds something; a ruling runs
+straight across the picture. Nothing is removed unless something else remains.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from data.ink import Mask
+from data.segment import MOST_PARTS, Box, components
+
+# On fewer pixels than this a side, a digit's stroke may look like any of it.
+_SMALLEST = 48
+# A page fills at least this share of the picture, ...
+_PAGE_AREA = 0.2
+# ... and this share of the tightest rectangle around it; a digit's outline rarely half.
+_PAGE_SOLID = 0.85
+# What shows at the page's edges is cut off by this share of its sides.
+_PAGE_EDGE = 0.04
+# A margin, or a ruling, runs along this share of the picture's side.
+_ALONG = 0.95
+# A ruling is thinner than this share of the picture's height.
+_THIN = 0.02
+# This share of a frame's ink lies near the sides of its box, within this share of them; ...
+_FRAME_INK, _FRAME_WIDTH = 0.85, 0.06
+# ... and it holds something at least this large beside it.
+_HELD = 0.15
+
+
+def find_page(mask: Mask) -> Box | None:
+    """Find a page that was taken for ink because it lies on a darker (or lighter) table.
+
+    Args:
+        mask: (h, w) uint8, 1 on strokes.
+
+    Returns:
+        The inside of the page if the largest component is a solid rectangle with something on it.
+    """
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    outline = max(outlines, key=cv2.contourArea, default=None)
+    if outline is None:
+        return None
+    area = cv2.contourArea(outline)
+    _, (width, height), _ = cv2.minAreaRect(outline)
+    if area < _PAGE_AREA * mask.size or area < _PAGE_SOLID * width * height:
+        return None
+    x, y, w, h = cv2.boundingRect(outline)
+    inset = 1 + round(_PAGE_EDGE * max(w, h))
+    page = Box(x + inset, y + inset, w - 2 * inset, h - 2 * inset)
+    if min(page.width, page.height) < _SMALLEST:
+        return None
+    inside = mask[page.y : page.bottom, page.x : page.right]
+    return page if 0 < inside.mean() < 1 else None
+
+
+def without_clutter(mask: Mask) -> Mask:
+    """Remove margins, frames and rulings.
+
+    Args:
+        mask: (h, w) uint8, 1 on strokes.
+
+    Returns:
+        (h, w) uint8, the strokes that remain.
+    """
+    if min(mask.shape) < _SMALLEST:
+        return mask
+    for kind in (_margins, _rulings, _frames):
+        rest = mask * ~kind(mask)
+        if rest.any():
+            mask = rest
+    return mask
+
+
+def _margins(mask: Mask) -> np.ndarray:
+    """Components that cover a whole side of the picture."""
+    sides = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
+    if max(float(side.mean()) for side in sides) < _ALONG:
+        return np.zeros(mask.shape, np.bool_)
+    labels, _ = components(mask)
+    covering = []
+    for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        label = np.bincount(side).argmax()
+        if label and np.mean(side == label) >= _ALONG:
+            covering.append(label)
+    return np.isin(labels, covering)
+
+
+def _frames(mask: Mask) -> np.ndarray:
+    """Components that are rectangles drawn around something."""
+    labels, boxes = components(mask)
+    largest = max(max(box.width, box.height) for box in boxes)
+    notable = [box for box in boxes if max(box.width, box.height) >= _HELD * largest]
+    frames: list[int] = []
+    if len(notable) > MOST_PARTS:
+        return np.zeros(mask.shape, np.bool_)
+    for label, box in enumerate(boxes, start=1):
+        least = max(_HELD * min(box.width, box.height), _HELD * largest)
+        if min(box.width, box.height) < least or not any(
+            max(b.width, b.height) >= least and b != box and b.union(box) == box for b in notable
+        ):
+            continue
+        ink = labels[box.y : box.bottom, box.x : box.right] == label
+        across, down = (1 + round(_FRAME_WIDTH * n) for n in (box.width, box.height))
+        if ink[down:-down, across:-across].sum() <= (1 - _FRAME_INK) * ink.sum():
+            frames.append(label)
+    return np.isin(labels, frames) if frames else np.zeros(mask.shape, np.bool_)
+
+
+def _rulings(mask: Mask) -> np.ndarray:
+    """Straight lines across the whole picture, less where a stroke crosses them."""
+    return np.asarray(_lines_across(mask) | _lines_across(np.ascontiguousarray(mask.T)).T)
+
+
+def _lines_across(mask: Mask) -> np.ndarray:
+    """Horizontal lines from edge to edge, except where ink goes on above and below."""
+    h, w = mask.shape
+    lines = np.zeros(mask.shape, np.bool_)
+    reach = max(3, w // 3)
+    if mask.sum(axis=1, dtype=np.int32).max() < reach:
+        return lines
+    runs = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, reach), np.uint8))
+    if cv2.boundingRect(runs)[2] < _ALONG * w:
+        return lines
+    labels, boxes = components(np.asarray(runs, np.uint8))
+    long = [i for i, b in enumerate(boxes) if b.width >= _ALONG * w and b.height <= _THIN * h + 1]
+    if not long:
+        return lines
+    lines = np.isin(labels, [i + 1 for i in long])
+    thickness = max(boxes[i].height for i in long)
+    others = np.pad(mask * ~lines, ((thickness, thickness), (0, 0)))
+    above, below = (
+        cv2.dilate(side, np.ones((1, 2 * thickness + 1), np.uint8)) > 0
+        for side in (others[: -2 * thickness], others[2 * thickness :])
+    )
+    return np.asarray(lines & ~(above & below), np.bool_)

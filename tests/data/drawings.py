@@ -1,0 +1,66 @@
+"""Digits drawn by code, so that no test needs a picture file."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+
+def _arc(x: float, y: float, rx: float, ry: float, start: float, end: float) -> list[Any]:
+    angles = [math.radians(start + (end - start) * i / 24) for i in range(25)]
+    return [(x + rx * math.cos(a), y + ry * math.sin(a)) for a in angles]
+
+
+# Strokes as points in a unit square, y downwards.
+STROKES: dict[int, list[list[Any]]] = {
+    0: [_arc(0.5, 0.5, 0.28, 0.45, 0, 360)],
+    1: [[(0.5, 0.05), (0.5, 0.95)]],
+    2: [[*_arc(0.5, 0.3, 0.27, 0.25, 180, 390), (0.25, 0.93), (0.8, 0.93)]],
+    3: [_arc(0.45, 0.28, 0.25, 0.22, 200, 450), _arc(0.45, 0.72, 0.28, 0.23, 270, 520)],
+    4: [[(0.35, 0.05), (0.2, 0.6), (0.8, 0.6)], [(0.65, 0.3), (0.65, 0.95)]],
+    7: [[(0.22, 0.07), (0.78, 0.07), (0.45, 0.95)]],
+    8: [_arc(0.5, 0.28, 0.2, 0.22, 0, 360), _arc(0.5, 0.73, 0.25, 0.22, 0, 360)],
+}
+
+
+def draw(
+    digit: int,
+    *,
+    size: int = 200,
+    width: int = 18,
+    canvas: tuple[int, int] = (320, 320),
+    at: tuple[int, int] = (60, 60),
+    paper: int = 255,
+    ink: int = 0,
+) -> Image.Image:
+    """One digit on a grey canvas; size and place in pixels."""
+    image = Image.new("L", canvas, paper)
+    add(image, digit, size=size, width=width, at=at, ink=ink)
+    return image
+
+
+def add(
+    image: Image.Image, digit: int, *, size: int, width: int, at: tuple[int, int], ink: int = 0
+) -> None:
+    """Draw one more digit."""
+    pen = ImageDraw.Draw(image)
+    for stroke in STROKES[digit]:
+        points = [(at[0] + x * size, at[1] + y * size) for x, y in stroke]
+        pen.line(points, fill=ink, width=width, joint="curve")
+
+
+def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    """The bytes of an image file."""
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """(h, w) or (h, w, c) uint8."""
+    return np.asarray(image)

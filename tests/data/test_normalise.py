@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from data.errors import PictureBlank
+from data.mnist import load_mnist
+from data.normalise import Digit, find_digits, scale_to_unit
+from data.picture import picture_from_array, read_picture
+from tests.data.drawings import STROKES, add, draw, encode, pixels
+
+
+def _one(image: Image.Image) -> Digit:
+    (digit,) = find_digits(picture_from_array(pixels(image)))
+    return digit
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+
+@pytest.mark.parametrize("label", STROKES)
+def test_result_is_in_the_mnist_convention(label: int) -> None:
+    image = _one(draw(label, at=(20, 90))).image
+    assert image.shape == (28, 28)
+    assert image.dtype == np.float32
+    assert 0 <= image.min() < image.max() <= 1
+    rows, columns = np.nonzero(image > 0.5)
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 in (19, 20, 21)
+    mass = image / image.sum()
+    centre = (np.arange(28) @ mass.sum(axis=1), np.arange(28) @ mass.sum(axis=0))
+    np.testing.assert_allclose(centre, 14, atol=0.1)
+
+
+@pytest.mark.parametrize("label", STROKES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"paper": 0, "ink": 255},
+        {"ink": 225},
+        {"at": (115, 3)},
+        {"size": 60, "width": 5},
+        {"size": 280, "width": 25, "at": (20, 20)},
+        {"width": 1},
+        {"width": 40},
+    ],
+    ids=["inverted", "pale", "off centre", "small", "large", "hairline", "brush"],
+)
+def test_what_does_not_matter_changes_little(label: int, change: dict[str, int]) -> None:
+    plain = _one(draw(label)).image
+    assert _correlation(_one(draw(label, **change)).image, plain) > 0.75
+
+
+@pytest.mark.parametrize("label", STROKES)
+def test_shadow_noise_and_gradient_are_flattened(label: int) -> None:
+    plain = _one(draw(label))
+    y, x = np.mgrid[0:320, 0:320] / 320
+    light = (0.9 - 0.3 * x) * np.where(x + 0.5 * y > 0.8, 0.65, 1.0)
+    grain = np.random.default_rng(label).normal(0, 0.02, (320, 320))
+    photo = np.clip(light * (0.3 + 0.7 * pixels(draw(label)) / 255) + grain, 0, 1)
+    (found,) = find_digits(picture_from_array(photo), single=True)
+    assert _correlation(found.image, plain.image) > 0.9
+
+
+def test_rulings_frames_margins_and_specks_are_left_out() -> None:
+    plain = _one(draw(3)).image
+    ruled, framed, margin, specks = (draw(3) for _ in range(4))
+    pen = ImageDraw.Draw(ruled)
+    for y in range(15, 320, 40):
+        pen.line([(0, y), (319, y)], fill=90, width=2)
+    ImageDraw.Draw(framed).rectangle((5, 5, 314, 314), outline=0, width=4)
+    ImageDraw.Draw(margin).rectangle((0, 0, 25, 319), fill=20)
+    generator = np.random.default_rng(0)
+    for x, y in generator.integers(0, 310, (30, 2)).tolist():
+        ImageDraw.Draw(specks).ellipse((x, y, x + 5, y + 5), fill=0)
+    for image in (ruled, framed, margin, specks):
+        assert _correlation(_one(image).image, plain) > 0.95
+
+
+def test_a_page_on_a_dark_table() -> None:
+    table = Image.new("L", (640, 560), 60)
+    table.paste(draw(3, paper=240), (150, 120))
+    found = _one(table)
+    assert _correlation(found.image, _one(draw(3)).image) > 0.95
+    assert 150 < found.box[0] < 150 + 320
+
+
+def test_boxes_are_in_the_original_s_pixels() -> None:
+    drawing = draw(8, canvas=(3000, 2000), size=1000, width=80, at=(1500, 700))
+    (digit,) = find_digits(read_picture(encode(drawing)))
+    expected = (1500 + 250 - 40, 700 + 60 - 40, 500 + 80, 890 + 80)
+    np.testing.assert_allclose(digit.box, expected, atol=12)
+
+
+def test_digits_come_line_by_line_from_left_to_right() -> None:
+    page = Image.new("L", (600, 420), 255)
+    places = {7: (40, 30), 3: (230, 45), 8: (420, 25), 2: (60, 240), 0: (260, 225)}
+    for label, place in places.items():
+        add(page, label, size=130, width=12, at=place)
+    digits = find_digits(picture_from_array(pixels(page)))
+    plain = {label: _one(draw(label)).image for label in places}
+    named = [max(plain, key=lambda k: _correlation(plain[k], d.image)) for d in digits]
+    assert named == list(places)
+    assert len(find_digits(picture_from_array(pixels(page)), single=True)) == 1
+
+
+def test_a_broken_digit_is_one() -> None:
+    broken = draw(8)
+    ImageDraw.Draw(broken).rectangle((60, 150, 260, 158), fill=255)
+    assert len(find_digits(picture_from_array(pixels(broken)))) == 1
+
+
+def test_touching_digits_are_cut_where_the_pieces_are_familiar() -> None:
+    page = Image.new("L", (420, 260), 255)
+    for label, x in ((3, 40), (0, 140)):
+        add(page, label, size=170, width=18, at=(x, 40))
+    known = np.stack([_one(draw(label)).image for label in STROKES])
+
+    def strangeness(images: np.ndarray) -> np.ndarray:
+        return np.array([1 - max(_correlation(image, k) for k in known) for image in images])
+
+    picture = picture_from_array(pixels(page))
+    assert len(find_digits(picture)) == 1
+    left, right = find_digits(picture, strangeness=strangeness)
+    assert left.box[0] + left.box[2] <= right.box[0] + 12
+
+
+@pytest.mark.parametrize("shade", [0, 128, 255])
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (28, 28), (640, 480)])
+def test_one_shade_is_blank(shade: int, size: tuple[int, int]) -> None:
+    with pytest.raises(PictureBlank, match="expected"):
+        find_digits(picture_from_array(np.full(size, shade, np.uint8)))
+
+
+@pytest.mark.parametrize("side", [20, 28, 100, 512])
+def test_noise_is_refused(side: int) -> None:
+    generator = np.random.default_rng(side)
+    for picture in (generator.random((side, side)), generator.normal(0.5, 0.1, (side, side))):
+        with pytest.raises(PictureBlank):
+            find_digits(picture_from_array(np.clip(picture, 0, 1)))
+
+
+@pytest.mark.parametrize("label", STROKES)
+def test_the_way_of_storing_does_not_matter(label: int) -> None:
+    image = draw(label, canvas=(90, 90), size=60, width=6, at=(15, 15))
+    plain = _one(image).image
+    ink = Image.fromarray(255 - pixels(image))
+    alpha = Image.merge("RGBA", [Image.new("L", image.size, 0)] * 3 + [ink])
+    wide = Image.fromarray(pixels(image).astype(np.uint16) * 257)
+    stored = [
+        encode(wide),
+        encode(alpha),
+        encode(image.convert("P")),
+        encode(image.point(lambda v: 255 * (v > 127)).convert("1")),
+        encode(image.convert("RGB").convert("CMYK"), "TIFF"),
+        encode(image, "GIF"),
+        encode(image.convert("RGB"), "WEBP", lossless=True),
+    ]
+    for content in stored:
+        (digit,) = find_digits(read_picture(content))
+        np.testing.assert_allclose(digit.image, plain, atol=2 / 255)
+
+
+def test_scale_to_unit() -> None:
+    scaled = scale_to_unit(np.array([[[0, 51, 255]]], np.uint8))
+    assert scaled.dtype == np.float32
+    np.testing.assert_allclose(scaled, [[[0, 0.2, 1]]])
+
+
+def test_mnist_images_come_back_as_themselves(mnist_place: Path) -> None:
+    images, _ = load_mnist("test", mnist_place)
+    for image in images[:300]:
+        for stored in (image, 255 - image):
+            (digit,) = find_digits(read_picture(encode(Image.fromarray(stored))))
+            np.testing.assert_allclose(digit.image, scale_to_unit(image), atol=1e-6)
+
+
+def test_every_real_digit_is_found_once(real_pictures: Path) -> None:
+    for file in sorted((real_pictures / "digits").iterdir()):
+        assert len(find_digits(read_picture(file))) == 1, file.name

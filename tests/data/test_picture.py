@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import struct
+import tracemalloc
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from data.errors import PictureError, PictureUnreadable
+from data.picture import Picture, picture_from_array, read_picture
+from tests.data.drawings import draw, encode, pixels
+
+
+def _png_promising(width: int, height: int) -> bytes:
+    """A few kilobytes of PNG whose header claims a huge one-bit picture."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    body = zlib.compress(bytes((width // 8 + 1) * 1000), 9)
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", body), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def _refusal(content: bytes | Path) -> str:
+    with pytest.raises(PictureUnreadable) as caught:
+        read_picture(content)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "PPM"])
+def test_lossless_formats_give_the_same_greys(kind: str) -> None:
+    image = draw(3)
+    picture = read_picture(encode(image, kind))
+    np.testing.assert_allclose(picture.grey, pixels(image) / 255, atol=1e-6)
+    assert picture.size == (320, 320)
+    assert picture.scale == 1
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "CMYK", "I;16", "I", "F"])
+def test_every_mode_gives_the_same_greys(mode: str) -> None:
+    image = draw(3)
+    if mode in ("I;16", "I"):
+        wide = pixels(image).astype(np.uint16) * 257
+        stored = Image.fromarray(wide if mode == "I;16" else wide.astype(np.int32))
+    else:
+        stored = image.convert("RGB").convert(mode) if mode == "CMYK" else image.convert(mode)
+    kind = "PNG" if mode in ("1", "L", "P", "LA", "RGB", "RGBA", "I;16") else "TIFF"
+    grey = read_picture(encode(stored, kind)).grey
+    assert grey.dtype == np.float32
+    assert grey.min() >= 0
+    assert grey.max() <= 1
+    np.testing.assert_allclose(grey, pixels(image) / 255, atol=1.5 / 255)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_undone(orientation: int) -> None:
+    upright = draw(7, canvas=(300, 200), size=120, at=(30, 20))
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # to the Transpose that stores it so
+    turned = upright.transpose(Image.Transpose(undo[orientation])) if orientation > 1 else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encode(turned, "PNG", exif=exif)
+    assert ImageOps.exif_transpose(Image.open(__import__("io").BytesIO(content))).size == (300, 200)
+    picture = read_picture(content)
+    assert picture.size == (300, 200)
+    np.testing.assert_allclose(picture.grey, pixels(upright) / 255, atol=1e-6)
+
+
+def test_damaged_exif_does_not_hide_the_picture() -> None:
+    content = encode(draw(3), "PNG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff")
+    assert read_picture(content).grey.shape == (320, 320)
+
+
+@pytest.mark.parametrize(("colour", "ground"), [(0, 1.0), (255, 0.0)])
+def test_ink_held_in_alpha_alone_becomes_visible(colour: int, ground: float) -> None:
+    ink = 255 - pixels(draw(3))
+    stored = np.dstack([np.full((*ink.shape, 3), colour, np.uint8), ink])
+    grey = read_picture(encode(Image.fromarray(stored, "RGBA"))).grey
+    np.testing.assert_allclose(grey, abs(ground - ink / 255), atol=1e-5)
+
+
+def test_transparent_corners_of_a_page_take_its_shade() -> None:
+    page = pixels(draw(3, paper=230))
+    alpha = np.full(page.shape, 255, np.uint8)
+    alpha[:30, :30] = 0
+    grey = read_picture(encode(Image.fromarray(np.dstack([page, alpha]), "LA"))).grey
+    np.testing.assert_allclose(grey, page / 255, atol=1e-5)
+
+
+def test_sixteen_bits_are_scaled_not_clipped() -> None:
+    ramp = np.linspace(0, 65535, 300).astype(np.uint16).reshape(10, 30)
+    grey = read_picture(encode(Image.fromarray(ramp))).grey
+    np.testing.assert_allclose(grey, ramp / 65535, atol=1e-5)
+
+
+def test_a_large_photo_is_reduced_and_remembers_its_size() -> None:
+    picture = read_picture(encode(draw(3).resize((4000, 3000)), "JPEG"))
+    assert picture.size == (4000, 3000)
+    assert max(picture.grey.shape) <= 1280
+    assert picture.scale == pytest.approx(4000 / picture.grey.shape[1])
+
+
+def test_only_the_first_frame_is_read() -> None:
+    frames = [draw(3), *(draw(8) for _ in range(3))]
+    content = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    np.testing.assert_allclose(read_picture(content).grey, pixels(frames[0]) / 255, atol=1e-6)
+
+
+def test_a_bomb_is_refused_before_decoding() -> None:
+    for side in (6_000, 20_000):
+        content = _png_promising(side, side)
+        assert len(content) < 40_000
+        tracemalloc.start()
+        _refusal(content)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+        tracemalloc.stop()
+
+
+def test_the_limit_can_be_raised_and_lowered() -> None:
+    content = encode(draw(3))
+    assert read_picture(content, max_pixels=320 * 320).size == (320, 320)
+    with pytest.raises(PictureUnreadable, match="320 x 320"):
+        read_picture(content, max_pixels=320 * 320 - 1)
+
+
+def test_refusals_say_what_came(tmp_path: Path) -> None:
+    assert "does not exist" in _refusal(tmp_path / "none.png")
+    assert "not a regular file" in _refusal(tmp_path)
+    assert "PNG, JPEG" in _refusal(b"")
+    text = tmp_path / "text.png"
+    text.write_text("a digit, honestly")
+    assert "PNG, JPEG" in _refusal(text)
+    noisy = np.random.default_rng(0).integers(0, 255, (200, 200), np.uint8)
+    photo = encode(Image.fromarray(noisy), "JPEG")
+    assert "damaged or cut short" in _refusal(photo[: len(photo) // 2])
+    assert "PNG, JPEG" in _refusal(encode(draw(3), "ICO"))
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.uint16, np.float32, np.float64])
+def test_arrays_of_every_dtype(dtype: type) -> None:
+    unit = pixels(draw(3)) > 127
+    top = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1
+    picture = picture_from_array((unit * top).astype(dtype))
+    assert isinstance(picture, Picture)
+    assert picture.grey.dtype == np.float32
+    np.testing.assert_array_equal(picture.grey, unit)
+
+
+def test_colour_and_alpha_arrays() -> None:
+    grey = pixels(draw(3))
+    rgb = np.dstack([grey] * 3)
+    np.testing.assert_allclose(picture_from_array(rgb).grey, grey / 255, atol=1e-5)
+    rgba = np.dstack([np.zeros_like(rgb), 255 - grey])
+    np.testing.assert_allclose(picture_from_array(rgba).grey, grey / 255, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.full((28, 28), np.nan), "NaN"),
+        (np.full((28, 28), np.inf, np.float32), "infinity"),
+        (np.full((28, 28), 255.0), "0, 1"),
+        (np.full((28, 28), -0.1), "0, 1"),
+        (np.zeros((28, 28), np.int64), "int64"),
+        (np.array([["a"]]), "U1"),
+        (np.zeros((3, 28, 28)), "(3, 28, 28)"),
+        (np.zeros((28, 28, 2)), "(28, 28, 2)"),
+        (np.zeros(28), "(28,)"),
+        (np.zeros((0, 28)), "(0, 28)"),
+    ],
+)
+def test_arrays_that_cannot_be_pictures(array: np.ndarray, said: str) -> None:
+    with pytest.raises(PictureUnreadable) as caught:
+        picture_from_array(array)
+    assert said in str(caught.value)
+
+
+def test_any_damage_is_one_kind_of_error() -> None:
+    generator = np.random.default_rng(0)
+    contents = [
+        encode(draw(3), kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+    ]
+    for content in contents:
+        for _ in range(30):
+            spoiled = bytearray(content)
+            for place in generator.integers(0, len(content), 8):
+                spoiled[place] = generator.integers(0, 256)
+            try:
+                read_picture(bytes(spoiled))
+            except PictureError as error:
+                assert str(error)  # noqa: PT017 - surviving is as good as being refused
