@@ -7,6 +7,7 @@ measured was never indexed or trained on.
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def load_dataset(source: str, split: str) -> Dataset:
         return Dataset("mnist", split, *load_mnist(split))
     if source == "optdigits":
         return _held_out("optdigits", split, *_optdigits())
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))  # noqa: PTH111, Path's own raises for unknown users
     if path.is_dir():
         if is_mnist_place(path):
             return Dataset("mnist", split, *load_mnist(split, path))
@@ -111,12 +112,15 @@ def _crop(ink: np.ndarray) -> np.ndarray:
 
 def _labelled_folder(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     images, labels = [], []
-    for label_folder in sorted(path for path in folder.iterdir() if path.is_dir()):
-        label = _digit_label(label_folder)
-        for path in sorted(label_folder.iterdir()):
-            if path.suffix.lower() in SUFFIXES:
-                images.append(_labelled_picture(path))
-                labels.append(label)
+    try:
+        for label_folder in sorted(path for path in folder.iterdir() if path.is_dir()):
+            label = _digit_label(label_folder)
+            for path in sorted(label_folder.iterdir()):
+                if path.suffix.lower() in SUFFIXES:
+                    images.append(_labelled_picture(path))
+                    labels.append(label)
+    except OSError as exc:
+        raise DatasetNotFound(f"{exc.filename}: cannot be read ({exc.strerror})") from exc
     if not images:
         raise DatasetInvalid(
             f"{folder}: expected folders named 0 to 9 with images in them, found no image"
@@ -169,6 +173,11 @@ def _held_out(name: str, split: str, images: np.ndarray, labels: np.ndarray) -> 
         members = np.flatnonzero(labels == label)
         rank[members] = np.arange(len(members))
     in_test = rank % HELD_OUT == HELD_OUT - 1
+    if not in_test.any():
+        raise DatasetInvalid(
+            f"{name}: expected a class of at least {HELD_OUT} digits, so that one can be held out"
+            f" to test on, received {len(labels)} digits in all; add some"
+        )
     chosen = in_test if split == "test" else ~in_test
     return Dataset(name, split, images[chosen], labels[chosen])
 

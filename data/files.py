@@ -32,6 +32,11 @@ def write_together(folder: Path, contents: dict[str, bytes]) -> None:
     Raises:
         StorageError: the disk is full or the folder is not writable; every file is as it was.
     """
+    for name in contents:
+        if (folder / name).exists() and not (folder / name).is_file():
+            raise StorageError(
+                f"cannot write {folder / name}: it is no regular file; choose another"
+            )
     size = sum(len(content) for content in contents.values())
     place = folder / next(iter(contents)) if len(contents) == 1 else folder
     written: dict[str, Path] = {}

@@ -96,7 +96,7 @@ def find_mnist() -> Path | None:
     """
     named = os.environ.get(VARIABLE)
     if named:
-        place = Path(named).expanduser()
+        place = Path(os.path.expanduser(named))  # noqa: PTH111, Path's raises for unknown users
         if not is_mnist_place(place):
             raise DatasetNotFound(
                 f"${VARIABLE} is {place}: expected a folder with {IMAGES['train'].name}[.gz] and"

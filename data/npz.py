@@ -30,7 +30,14 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
                 member.filename.removesuffix(".npy"): _read_member(archive, member)
                 for member in members
             }
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, BadArray) as exc:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        BadArray,
+    ) as exc:
         raise DatasetCorrupt(f"{path}: expected an .npz archive of arrays, but {exc}") from exc
     except OSError as exc:
         raise DatasetNotFound(f"{path}: cannot be read ({exc.strerror or exc})") from exc

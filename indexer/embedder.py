@@ -7,6 +7,7 @@ names, and only if it still gives the card's canaries their recorded embeddings 
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,6 +129,8 @@ def check_images(images: np.ndarray) -> None:
     Raises:
         UsageError: not (n, 28, 28) uint8 or float32 in [0, 1].
     """
+    if not isinstance(images, np.ndarray):
+        raise UsageError(f"expected an array of images, received {type(images).__name__}")
     if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE):
         raise UsageError(f"expected images of shape (n, 28, 28), received {images.shape}")
     if images.dtype == np.uint8:
@@ -140,7 +143,7 @@ def check_images(images: np.ndarray) -> None:
 
 def _session(onnx: bytes, name: str, threads: int | None) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
+    options.intra_op_num_threads = min(threads or 0, os.cpu_count() or 1)
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     # Idle workers sleep instead of spinning, so that FAISS has the cores to itself.

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 
 from data.errors import UsageError
 
+LONGEST_NUMBER = 18  # digits of an id's number; more than any index holds
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -38,6 +40,8 @@ class Sources:
 
     def name(self, position: int) -> str:
         """The id of the item at `position`, for example `mnist/train/123`."""
+        if position < 0:
+            raise IndexError(position)
         start = 0
         for segment in self.segments:
             if position < start + segment.count:
@@ -54,7 +58,7 @@ class Sources:
         prefix, _, number = name.rpartition("/")
         start = 0
         for segment in self.segments:
-            if prefix == f"{segment.dataset}/{segment.split}" and number.isdecimal():
+            if prefix == f"{segment.dataset}/{segment.split}" and _is_number(number):
                 offset = int(number) - segment.first
                 if 0 <= offset < segment.count:
                     return start + offset
@@ -66,6 +70,10 @@ class Sources:
             f"{one.dataset}/{one.split}/{one.first} to .../{one.first + one.count - 1}"
             for one in self.segments
         )
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER
 
 
 def pack_sources(segments: Iterable[Segment]) -> bytes:

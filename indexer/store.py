@@ -36,6 +36,7 @@ SUFFIXES = {
     "sources": ".jsonl",
 }
 OURS = re.compile(rf"({'|'.join(SUFFIXES)})-[0-9a-f]{{16}}\.\w+|{re.escape(TEMPORARY_PREFIX)}.*")
+MAPPED = ("images", "vectors")
 ATTEMPTS = 10
 
 Content = bytes | mmap.mmap
@@ -125,6 +126,8 @@ def read_manifest(folder: Path) -> Manifest:
         IndexNotFound, IndexCorrupt, IndexVersion.
     """
     path = folder / MANIFEST
+    if path.exists() and not path.is_file():
+        raise IndexCorrupt(f"{path}: expected a regular file; build the index again")
     try:
         content = path.read_bytes()
     except FileNotFoundError as exc:
@@ -193,7 +196,7 @@ def _read_files(folder: Path, manifest: Manifest) -> dict[str, Content]:
     # Hashing lets go of the interpreter, so files are verified side by side.
     with ThreadPoolExecutor() as pool:
         contents = pool.map(
-            lambda item: _read_verified(folder, item[1], mapped=item[0] == "images"),
+            lambda item: _read_verified(folder, item[1], mapped=item[0] in MAPPED),
             manifest.files.items(),
         )
         return dict(zip(manifest.files, contents, strict=True))

@@ -7,6 +7,8 @@ and ranked by distance, then position: one query and a batch of queries get the 
 
 from __future__ import annotations
 
+import mmap
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +39,9 @@ class VectorIndex:
         return cls(engine)
 
     @classmethod
-    def from_bytes(cls, content: bytes, count: int, dimension: int, name: str) -> VectorIndex:
+    def from_bytes(
+        cls, content: bytes | mmap.mmap, count: int, dimension: int, name: str
+    ) -> VectorIndex:
         """Read what :meth:`to_bytes` wrote; the bytes must already be known to be intact.
 
         Raises:
@@ -81,12 +85,17 @@ class VectorIndex:
             UsageError: k out of range, or queries of another length or not finite.
         """
         self.check_k(k, spared=exclude is not None)
+        if exclude is not None and np.shape(exclude) != (len(queries),):
+            raise UsageError(
+                f"expected one excluded id for each of {len(queries)} queries, received"
+                f" {np.shape(exclude)}"
+            )
         self._check_queries(queries)
         ids = np.empty((len(queries), k), np.int64)
         distances = np.empty((len(queries), k), np.float32)
         for start in range(0, len(queries), BLOCK):
             block = slice(start, start + BLOCK)
-            barred = None if exclude is None else exclude[block]
+            barred = None if exclude is None else np.asarray(exclude)[block]
             ids[block], distances[block] = self._search_block(queries[block], k, barred)
         return ids, distances
 
@@ -114,9 +123,9 @@ class VectorIndex:
             UsageError: k is below 1 or above the number of vectors that can answer.
         """
         most = len(self) - spared
-        if not 1 <= k <= most:
+        if not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k <= most:
             raise UsageError(
-                f"expected k from 1 to {most:,} (the digits that can answer), received {k}"
+                f"expected k from 1 to {most:,} (the digits that can answer), received {k!r}"
             )
 
     def _check_queries(self, queries: np.ndarray) -> None:
@@ -129,5 +138,5 @@ class VectorIndex:
 
 
 def set_threads(threads: int) -> None:
-    """Let FAISS use this many threads."""
-    faiss.omp_set_num_threads(threads)
+    """Let FAISS use this many threads, but no more than there are processors."""
+    faiss.omp_set_num_threads(min(threads, os.cpu_count() or 1))

@@ -74,7 +74,7 @@ class DigitIndex:
             manifest,
             _open_embedder(manifest, contents, path, threads),
             VectorIndex.from_bytes(
-                bytes(contents["vectors"]), manifest.count, manifest.dimension, path["vectors"]
+                contents["vectors"], manifest.count, manifest.dimension, path["vectors"]
             ),
             _array(contents["labels"], (manifest.count,), path["labels"]),
             _array(contents["images"], (manifest.count, 28, 28), path["images"]),
@@ -125,7 +125,7 @@ class DigitIndex:
         Raises:
             UsageError: as for :meth:`search`, or unknown weights.
         """
-        if weights not in self.manifest.k:
+        if weights not in tuple(self.manifest.k):
             raise UsageError(
                 f"expected weights {' or '.join(self.manifest.k)}, received {weights!r}"
             )

@@ -25,12 +25,11 @@ def draw_evaluation(evaluation: Evaluation, test: Dataset, folder: Path) -> list
     """
     judged_same = evaluation.pair_distances <= evaluation.pair_threshold
     right = judged_same == (evaluation.targets == SAME)
-    return [
-        _judged_pairs(evaluation, test, np.arange(SHOWN), "pairs-judged", folder),
-        _judged_pairs(evaluation, test, np.flatnonzero(~right)[:SHOWN], "pairs-wrong", folder),
-        _confusion(evaluation, folder),
-        _mistakes(evaluation, test, folder),
-    ]
+    wrong = np.flatnonzero(~right)[:SHOWN]
+    drawn = [_judged_pairs(evaluation, test, np.arange(len(right))[:SHOWN], "pairs-judged", folder)]
+    if len(wrong):
+        drawn.append(_judged_pairs(evaluation, test, wrong, "pairs-wrong", folder))
+    return [*drawn, _confusion(evaluation, folder), _mistakes(evaluation, test, folder)]
 
 
 def _judged_pairs(

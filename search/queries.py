@@ -6,8 +6,10 @@ others.
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +19,14 @@ from data.convention import SIDE
 from data.errors import PictureError, PictureUnreadable, UsageError
 from data.normalise import find_digits, scale_to_unit
 from data.npy import BadArray, read_npy
-from data.picture import SUFFIXES, Picture, picture_from_array, read_picture
+from data.picture import MAX_PIXELS, SUFFIXES, Picture, picture_from_array, read_picture
 from search.index import DigitIndex
+from search.text import named
 
 STDIN = "-"
 NPY_MAGIC = b"\x93NUMPY"
 QUERY_SUFFIXES = SUFFIXES | {".npy"}
+MAX_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class FailedQuery:
 
 
 def read_queries(
-    images: Iterable[str], ids: Iterable[str], index: DigitIndex
+    images: Iterable[str], ids: Iterable[str], index: DigitIndex, max_pixels: int = MAX_PIXELS
 ) -> Iterator[Query | FailedQuery]:
     """Turn what a person named into digits, one at a time.
 
@@ -61,79 +65,97 @@ def read_queries(
         images: paths of pictures, `.npy` arrays or folders; `-` is stdin.
         ids: of stored digits, for example `mnist/train/123`.
         index: that holds them.
+        max_pixels: a picture with more is refused before it is decoded.
     """
     for image in images:
-        yield from _read_named(image)
+        yield from _read_named(image, max_pixels)
     for name in ids:
         yield _stored(name, index)
 
 
-def _read_named(image: str) -> Iterator[Query | FailedQuery]:
+def _read_named(image: str, max_pixels: int) -> Iterator[Query | FailedQuery]:
     if image == STDIN:
-        yield from _read_content(STDIN, sys.stdin.buffer.read())
-        return
-    path = Path(image)
-    if not path.is_dir():
-        yield from _read_file(path)
-        return
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in QUERY_SUFFIXES)
-    if not files:
-        yield FailedQuery(image, f"{image}: expected images in this folder, found none")
-    for file in files:
-        yield from _read_file(file)
+        content = sys.stdin.buffer.read() if sys.stdin else b""
+        yield from _read_content(STDIN, content, max_pixels)
+    elif os.path.isdir(image):  # noqa: PTH112, Path's own raises for names that are too long
+        yield from _read_folder(image, max_pixels)
+    else:
+        yield from _read_file(image, max_pixels)
 
 
-def _read_file(path: Path) -> Iterator[Query | FailedQuery]:
-    if path.suffix.lower() != ".npy":
-        yield from _digits(str(path), path)
-        return
+def _read_folder(folder: str, max_pixels: int) -> Iterator[Query | FailedQuery]:
+    unreadable: list[OSError] = []
+    files = [
+        os.path.join(place, name)  # noqa: PTH118
+        for place, _, names in os.walk(folder, onerror=unreadable.append)
+        for name in names
+        if Path(name).suffix.lower() in QUERY_SUFFIXES
+    ]
+    for exc in unreadable:
+        name = named(exc.filename)
+        yield FailedQuery(name, f"{name}: cannot be read ({exc.strerror})")
+    if not files and not unreadable:
+        name = named(folder)
+        yield FailedQuery(name, f"{name}: expected images in this folder, found none")
+    for file in sorted(files):
+        yield from _read_file(file, max_pixels)
+
+
+def _read_file(path: str, max_pixels: int) -> Iterator[Query | FailedQuery]:
+    name = named(path)
     try:
-        content = path.read_bytes()
+        status = os.stat(path)  # noqa: PTH116
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+            yield FailedQuery(
+                name, f"{name}: expected a regular file of at most {MAX_BYTES:,} bytes"
+            )
+            return
+        content = Path(path).read_bytes()
     except OSError as exc:
-        yield FailedQuery(str(path), f"{path}: cannot be read ({exc.strerror})")
+        yield FailedQuery(name, f"{name}: cannot be read ({exc.strerror})")
         return
-    yield from _read_content(str(path), content)
+    yield from _read_content(name, content, max_pixels)
 
 
-def _read_content(name: str, content: bytes) -> Iterator[Query | FailedQuery]:
+def _read_content(name: str, content: bytes, max_pixels: int) -> Iterator[Query | FailedQuery]:
+    if not content:
+        yield FailedQuery(name, f"{name}: expected a picture or an array, received an empty file")
+        return
     if not content.startswith(NPY_MAGIC):
-        yield from _digits(name, content)
+        yield from _digits(name, lambda: read_picture(content, max_pixels=max_pixels))
         return
     try:
         array = read_npy(content)
     except BadArray as exc:
         yield FailedQuery(name, f"{name}: expected an array of pixels, but {exc}")
         return
-    stack = array if array.ndim == 3 and array.shape[1:] == (SIDE, SIDE) else None
-    if stack is None:
-        yield from _digits(name, array)
+    if array.ndim != 3 or array.shape[1:] != (SIDE, SIDE):
+        yield from _digits(name, lambda: picture_from_array(array))
         return
-    for number, image in enumerate(stack):
-        yield from _stacked(f"{name}[{number}]", image)
+    if not len(array):
+        yield FailedQuery(name, f"{name}: expected a stack of digits, received an empty one")
+    for number, image in enumerate(array):
+        yield _stacked(f"{name}[{number}]", image)
 
 
-def _stacked(name: str, image: np.ndarray) -> Iterator[Query | FailedQuery]:
+def _stacked(name: str, image: np.ndarray) -> Query | FailedQuery:
     """One of an array of digits that already are in the MNIST convention."""
     try:
         grey = picture_from_array(image).grey
     except PictureUnreadable as exc:
-        yield FailedQuery(name, f"{name}: {exc}")
-        return
-    yield Query(name, grey, grey)
+        return FailedQuery(name, f"{name}: {exc}")
+    if not grey.any():
+        return FailedQuery(name, f"{name}: expected a digit, but nothing is drawn on it")
+    return Query(name, grey, grey)
 
 
-def _digits(name: str, source: Path | bytes | np.ndarray) -> Iterator[Query | FailedQuery]:
+def _digits(name: str, read: Callable[[], Picture]) -> Iterator[Query | FailedQuery]:
     try:
-        picture = _picture(source)
+        picture = read()
         for digit in find_digits(picture):
             yield Query(name, digit.image, picture.grey, box=digit.box)
     except PictureError as exc:
-        text = str(exc)
-        yield FailedQuery(name, text if repr(name) in text else f"{name}: {text}")
-
-
-def _picture(source: Path | bytes | np.ndarray) -> Picture:
-    return picture_from_array(source) if isinstance(source, np.ndarray) else read_picture(source)
+        yield FailedQuery(name, f"{name}: {exc}")
 
 
 def _stored(name: str, index: DigitIndex) -> Query | FailedQuery:

@@ -1,8 +1,4 @@
-"""Answers as text: tables for people, JSON, JSON lines and CSV for programs.
-
-Nothing a file is called reaches the terminal as more than text: control characters, escapes and
-bytes that are not UTF-8 are shown as backslash escapes.
-"""
+"""Answers as text: tables for people, JSON, JSON lines and CSV for programs."""
 
 from __future__ import annotations
 
@@ -12,13 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from search.answers import Answer, ClassifyAnswer, FailedAnswer, SearchAnswer
-
-
-def printable(text: str) -> str:
-    """`text` with everything that is not a printable character escaped."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+from search.text import printable
 
 
 def strict_json(value: Any, indent: int | None = None) -> str:

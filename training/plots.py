@@ -44,7 +44,7 @@ def _pairs(dataset: Dataset, seed: int, folder: Path) -> Path:
     pairs, targets = make_pairs(dataset.labels, np.random.default_rng(seed))
     titles = ["positive" if target == SAME else "negative" for target in targets[:SHOWN]]
     images = dataset.images[pairs[:SHOWN]]  # (n, 2, 28, 28)
-    return draw_pairs(folder, "pairs", images, titles, [NEUTRAL] * SHOWN)
+    return draw_pairs(folder, "pairs", images, titles, [NEUTRAL] * len(titles))
 
 
 def _network(tower: keras.Model, folder: Path) -> Path:

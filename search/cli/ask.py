@@ -14,6 +14,7 @@ from search.cli.options import (
     id_option,
     index_option,
     k_option,
+    max_pixels_option,
     sheet_option,
     threads_option,
     weights_option,
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
     from search.queries import FailedQuery, Query
 
 FAILED = 1
+MAX_ROWS = 200  # of a contact sheet
 asking = with_options(
     click.argument("images", nargs=-1, metavar="[IMAGE]..."),
     id_option,
     index_option,
     k_option,
+    max_pixels_option,
 )
 showing = with_options(format_option, sheet_option, threads_option)
 
@@ -46,6 +49,7 @@ def search(
     ids: tuple[str, ...],
     index_folder: Path,
     k: int | None,
+    max_pixels: int,
     style: str,
     sheet_file: Path | None,
     threads: int | None,
@@ -54,11 +58,12 @@ def search(
 
     IMAGE is a picture, a folder of pictures, an .npy array, or - for stdin.
     """
+    index, queries = _open(index_folder, images, ids, max_pixels, threads)
     from search.answers import SearchAnswer, search_answers
     from search.index import DEFAULT_K
 
-    index, queries = _open(index_folder, images, ids, threads)
-    answers = search_answers(index, queries, DEFAULT_K if k is None else k)
+    shown = min(DEFAULT_K, len(index) - bool(ids)) if k is None else k
+    answers = search_answers(index, queries, shown)
     _show(index, answers, SearchAnswer, style, sheet_file)
 
 
@@ -74,6 +79,7 @@ def classify(
     ids: tuple[str, ...],
     index_folder: Path,
     k: int | None,
+    max_pixels: int,
     weights: Literal["uniform", "distance"],
     style: str,
     sheet_file: Path | None,
@@ -83,9 +89,9 @@ def classify(
 
     IMAGE is a picture, a folder of pictures, an .npy array, or - for stdin.
     """
+    index, queries = _open(index_folder, images, ids, max_pixels, threads)
     from search.answers import ClassifyAnswer, classify_answers
 
-    index, queries = _open(index_folder, images, ids, threads)
     answers = classify_answers(index, queries, k, weights)
     _show(index, answers, ClassifyAnswer, style, sheet_file)
 
@@ -96,24 +102,27 @@ def classify(
 )
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@with_options(index_option, format_option, threads_option)
-def compare(a: str, b: str, index_folder: Path, style: str, threads: int | None) -> None:
+@with_options(index_option, max_pixels_option, format_option, threads_option)
+def compare(
+    a: str, b: str, index_folder: Path, max_pixels: int, style: str, threads: int | None
+) -> None:
     """Tell how far apart the digits on pictures A and B are, and whether they are the same."""
     import numpy as np
 
     from data.errors import PictureUnreadable
     from search.queries import FailedQuery
     from search.report import format_facts
+    from search.text import named
 
-    index, queries = _open(index_folder, (a, b), (), threads)
+    index, queries = _open(index_folder, (a, b), (), max_pixels, threads)
     pair = []
     for query in queries:
         if isinstance(query, FailedQuery):
             raise PictureUnreadable(query.error)
         pair.append(query)
-    if len(pair) != 2:
+    if [query.name.partition("[")[0] for query in pair] != [named(a), named(b)]:
         raise PictureUnreadable(
-            f"expected one digit on {a} and on {b}, received {len(pair)} in all"
+            f"expected one digit on {named(a)} and one on {named(b)}, received {len(pair)} in all"
         )
     left, right = index.embed(np.stack([query.image for query in pair]))
     distance = float(np.linalg.norm(left - right))
@@ -129,7 +138,11 @@ def compare(a: str, b: str, index_folder: Path, style: str, threads: int | None)
 
 
 def _open(
-    folder: Path, images: tuple[str, ...], ids: tuple[str, ...], threads: int | None
+    folder: Path,
+    images: tuple[str, ...],
+    ids: tuple[str, ...],
+    max_pixels: int,
+    threads: int | None,
 ) -> tuple[DigitIndex, Iterator[Query | FailedQuery]]:
     if not images and not ids:
         raise click.UsageError("expected an IMAGE (a file, a folder or -) or --id, received none")
@@ -138,7 +151,8 @@ def _open(
 
     from indexer.store import read_generation
 
-    # A cold query is mostly imports: the files are verified beside them, and there is no garbage.
+    # A cold query is mostly imports: files are verified beside them, and there is no garbage yet.
+    # So whatever else a command imports, it imports after this.
     gc.disable()
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(read_generation, folder)
@@ -147,7 +161,7 @@ def _open(
 
         index = DigitIndex.from_generation(folder, *reading.result(), threads)
     gc.enable()
-    return index, read_queries(images, ids, index)
+    return index, read_queries(images, ids, index, max_pixels)
 
 
 def _show(
@@ -159,7 +173,7 @@ def _show(
 ) -> None:
     """Print answers as they come; name what failed on stderr and exit 1 for it."""
     from search.answers import FailedAnswer
-    from search.report import format_answers, printable
+    from search.report import format_answers
 
     drawn: list[tuple[Query | None, Answer]] = []
     failed = False
@@ -169,8 +183,8 @@ def _show(
         for query, answer in answers:
             if isinstance(answer, FailedAnswer):
                 failed = True
-                note(f"Error: {printable(answer.error)}")
-            if sheet_file:
+                note(f"Error: {answer.error}")
+            if sheet_file and len(drawn) < MAX_ROWS:
                 drawn.append((query, answer))
             yield answer
 
@@ -180,6 +194,7 @@ def _show(
         from search.sheet import draw_sheet
 
         write_whole(sheet_file, draw_sheet(index, drawn))
-        note(f"Contact sheet: {sheet_file}")
+        first = f" (the first {MAX_ROWS} queries)" if len(drawn) == MAX_ROWS else ""
+        note(f"Contact sheet: {sheet_file}{first}")
     if failed:
         raise click.exceptions.Exit(FAILED)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     weights_option,
     click.option(
         "--threshold",
-        type=click.FloatRange(min=0),
+        type=click.FloatRange(min=0, max=1e9),
         help="Distance up to which a pair is the same.  [default: the embedder's calibrated one]",
     ),
     seed_option,

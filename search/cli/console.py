@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from data.progress import Progress
+from search.text import printable
 
 
 def say(lines: Iterable[str]) -> None:
@@ -19,14 +20,18 @@ def say(lines: Iterable[str]) -> None:
 
 def note(text: str) -> None:
     """Print something that is not a result."""
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)
 
 
 @contextlib.contextmanager
 def progress_bar(label: str) -> Iterator[Progress]:
     """A bar with the time left on a terminal's stderr; silence elsewhere."""
     with click.progressbar(
-        length=1, label=label, file=sys.stderr, show_pos=False, item_show_func=lambda text: text
+        length=1,
+        label=label,
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+        item_show_func=lambda text: text,
     ) as bar:
 
         def show(done: int, total: int, note: str = "") -> None:

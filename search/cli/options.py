@@ -26,7 +26,18 @@ def _folder_default(name: str) -> Callable[[], Path]:
 def _default_style(_context: click.Context, _parameter: click.Parameter, style: str | None) -> str:
     import sys
 
-    return style or ("table" if sys.stdout.isatty() else "jsonl")
+    return style or ("table" if sys.stdout and sys.stdout.isatty() else "jsonl")
+
+
+def _check_sheet(
+    _context: click.Context, _parameter: click.Parameter, sheet: Path | None
+) -> Path | None:
+    """Refuse a sheet that cannot be written before anything is answered."""
+    if sheet and sheet.suffix.lower() != ".png":
+        raise click.BadParameter(f"expected a name that ends in .png, received {sheet.name!r}")
+    if sheet and not sheet.parent.is_dir():
+        raise click.BadParameter(f"expected an existing folder, received {str(sheet.parent)!r}")
+    return sheet
 
 
 def _use_threads(
@@ -48,8 +59,7 @@ index_option = click.option(
     type=FOLDER,
     envvar="DIGITS_INDEX",
     default=_folder_default("index"),
-    show_default="$DIGITS_INDEX, else the user's data folder",
-    help="Folder of the index.",
+    help="Folder of the index.  [default: $DIGITS_INDEX, else the user's data folder]",
 )
 embedder_option = click.option(
     "--embedder",
@@ -57,8 +67,7 @@ embedder_option = click.option(
     type=FOLDER,
     envvar="DIGITS_EMBEDDER",
     default=_folder_default("embedder"),
-    show_default="$DIGITS_EMBEDDER, else the user's data folder",
-    help="Folder of the embedder.",
+    help="Folder of the embedder.  [default: $DIGITS_EMBEDDER, else the user's data folder]",
 )
 dataset_option = click.option(
     "--dataset",
@@ -84,7 +93,14 @@ threads_option = click.option(
     help="Processors to use at most.  [default: all]",
 )
 k_option = click.option(
-    "-k", "k", type=int, help="How many neighbours.", show_default="10 to show, the index's to vote"
+    "-k", "k", type=int, help="How many neighbours.  [default: 10 to show, the index's to vote]"
+)
+max_pixels_option = click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=25_000_000,
+    show_default=True,
+    help="Refuse pictures with more pixels, before decoding them.",
 )
 weights_option = click.option(
     "--weights",
@@ -107,6 +123,7 @@ sheet_option = click.option(
     "--sheet",
     "sheet_file",
     type=FILE,
+    callback=_check_sheet,
     help="Also draw a contact sheet: each query as the model saw it, beside its neighbours.",
 )
 id_option = click.option(

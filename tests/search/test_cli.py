@@ -328,3 +328,87 @@ def test_array_queries_are_checked(digits: Run, tmp_path: Path) -> None:
         path = tmp_path / f"{name}.npy"
         path.write_bytes(file.getvalue())
         assert path.name in one_line_error(digits("search", path), 1)
+
+
+def npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def test_arrays_without_a_digit_are_named(digits: Run, tmp_path: Path) -> None:
+    (tmp_path / "none.npy").write_bytes(npy(np.zeros((0, 28, 28), np.uint8)))
+    (tmp_path / "blank.npy").write_bytes(npy(np.zeros((2, 28, 28), np.uint8)))
+    header = "{'descr': '|u1', 'fortran_order': False, 'shape': (-28, -28), }".ljust(117) + "\n"
+    lying = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(784)
+    (tmp_path / "lying.npy").write_bytes(lying)
+    os.mkfifo(tmp_path / "pipe.npy")
+    done = digits("classify", tmp_path)
+    assert done.returncode == 1
+    assert [str(answer["query"]).rpartition("/")[2] for answer in records(done)] == [
+        "blank.npy[0]", "blank.npy[1]", "lying.npy", "none.npy", "pipe.npy",
+    ]  # fmt: skip
+    assert all(answer["error"] for answer in records(done))
+    assert "Traceback" not in done.stderr
+
+
+def test_compare_takes_one_digit_from_each(
+    digits: Run, index: DigitIndex, drawing: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "two.npy").write_bytes(npy(index.images[:2]))
+    assert "two.npy" in one_line_error(digits("compare", drawing, tmp_path / "two.npy"), 1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["search", "--id", "optdigits/train/" + "9" * 5000],
+        ["search", "x" * 5000],
+        ["train", "--dataset", "~nosuchuser/x"],
+        ["search", "DRAWING", "--sheet", "sheet.jpg"],
+        ["evaluate", "--dataset", "optdigits", "--threshold", "nan"],
+        ["search", "DRAWING", "--max-pixels", "100"],
+    ],
+)
+def test_odd_arguments_are_one_clear_line(arguments: list[str], digits: Run, drawing: Path) -> None:
+    done = digits(*(str(drawing) if one == "DRAWING" else one for one in arguments))
+    one_line_error(done, 2 if {"--sheet", "--threshold"} & set(arguments) else 1)
+
+
+def test_absurd_threads_are_as_many_as_there_are(digits: Run, drawing: Path) -> None:
+    done = digits("search", drawing, "--threads", 10**12, "-k", 1)
+    assert done.returncode == 0, done.stderr
+
+
+def test_output_that_cannot_be_written(digits: Run, index_folder: Path) -> None:
+    command = f"{sys.executable} -m search.cli info > /dev/full"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        env={**os.environ, "DIGITS_INDEX": str(index_folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "No space left" in one_line_error(done, 1)
+
+
+def test_a_tiny_dataset_is_refused_before_anything_is_trained(digits: Run, tmp_path: Path) -> None:
+    for label in (3, 7):
+        (tmp_path / "set" / str(label)).mkdir(parents=True)
+        draw_digit(label).save(tmp_path / "set" / str(label) / "one.png")
+    done = digits("build", "--dataset", tmp_path / "set", "--index", tmp_path / "index")
+    assert "at least 5 digits" in one_line_error(done, 1)
+    assert not (tmp_path / "index").exists()
+
+
+def test_plots_of_few_and_of_perfect_answers(
+    digits: Run, index: DigitIndex, tmp_path: Path
+) -> None:
+    path = tmp_path / "few.npz"
+    few = np.concatenate([np.flatnonzero(index.labels == label)[:2] for label in (0, 1)])
+    images, labels = index.images[few], index.labels[few]
+    np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    done = digits("evaluate", "--dataset", path, "-k", 1, "--plots", tmp_path / "plots")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["knn_accuracy"] == 1
+    assert (tmp_path / "plots" / "confusion.png").exists()

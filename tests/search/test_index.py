@@ -105,3 +105,19 @@ def test_evaluation_is_what_plain_code_finds(index: DigitIndex, test_set: Datase
     same = test_set.labels[measured.pairs[:, 0]] == test_set.labels[measured.pairs[:, 1]]
     near = np.linalg.norm(asked[measured.pairs[:, 0]] - asked[measured.pairs[:, 1]], axis=1) <= 0.5
     assert measured.pair_accuracy == pytest.approx((near == same).mean())
+
+
+def test_what_is_no_array_is_misuse_too(index: DigitIndex) -> None:
+    image = index.images[:1]
+    for images, k, exclude in (
+        ([[0]], 1, None),
+        (None, 1, None),
+        (image, 2.5, None),
+        (image, True, None),
+        (image, "3", None),
+        (index.images[:3], 1, np.array([0])),
+    ):
+        with pytest.raises(UsageError, match="expected"):
+            index.search(images, k, exclude)  # type: ignore[arg-type]
+    with pytest.raises(IndexError):
+        index.name(-1)

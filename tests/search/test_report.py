@@ -5,7 +5,8 @@ import json
 import pytest
 
 from search.answers import Answer, ClassifyAnswer, FailedAnswer, IndexFacts, Neighbour, SearchAnswer
-from search.report import format_answers, format_facts, printable
+from search.report import format_answers, format_facts
+from search.text import printable
 
 NEAR = (Neighbour(1, "mnist/train/5", 7, 0.25), Neighbour(2, "mnist/train/9", 1, 0.5))
 FOUND = SearchAnswer("a.png", (1, 2, 3, 4), NEAR, IndexFacts(3, "ab12"))
