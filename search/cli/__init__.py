@@ -47,7 +47,7 @@ def main() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        status = cli.main(prog_name="digits", standalone_mode=False)
+        status = cli.main(prog_name="digits", standalone_mode=False) or 0
         if sys.stdout:
             sys.stdout.flush()
     except click.ClickException as exc:
@@ -81,7 +81,7 @@ def run() -> NoReturn:
         for stream in filter(None, (sys.stdout, sys.stderr)):
             with contextlib.suppress(OSError):
                 stream.flush()
-        os._exit(exc.code if isinstance(exc.code, int) else FAILED)
+        os._exit(exc.code if isinstance(exc.code, int) else 0)
 
 
 def _abandon_output() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
     from data.datasets import Dataset
 
 
+def _check_finite(
+    _context: click.Context, _parameter: click.Parameter, value: float | None
+) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"expected a finite number, received {value}")
+    return value
+
+
 @click.command(
     short_help="Measure an index on a test split.",
     epilog="Example: digits evaluate --dataset mnist --plots plots",
@@ -39,7 +48,8 @@ if TYPE_CHECKING:
     weights_option,
     click.option(
         "--threshold",
-        type=click.FloatRange(min=0, max=1e9),
+        type=click.FloatRange(min=0),
+        callback=_check_finite,
         help="Distance up to which a pair is the same.  [default: the embedder's calibrated one]",
     ),
     seed_option,
