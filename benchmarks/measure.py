@@ -15,7 +15,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-DIGITS = [sys.executable, "-m", "search.cli"]
+DIGITS = [str(Path(sys.executable).parent / "digits")]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from search.cli.options import (
     id_option,
     index_option,
     k_option,
+    limit_threads,
     max_pixels_option,
     sheet_option,
     threads_option,
@@ -147,10 +148,13 @@ def _open(
     if not images and not ids:
         raise click.UsageError("expected an IMAGE (a file, a folder or -) or --id, received none")
     import gc
+    import os
     from concurrent.futures import ThreadPoolExecutor
 
     from indexer.store import read_generation
 
+    if threads is None and len(images) + len(ids) == 1 and not any(map(os.path.isdir, images)):
+        threads = limit_threads(1)  # starting a second thread takes longer than one digit
     # A cold query is mostly imports: files are verified beside them, and there is no garbage yet.
     # So whatever else a command imports, it imports after this.
     gc.disable()

@@ -43,13 +43,16 @@ def _check_sheet(
 def _use_threads(
     _context: click.Context, _parameter: click.Parameter, threads: int | None
 ) -> int | None:
-    """Set the bound for the libraries that read it when they are imported, which is later."""
+    return limit_threads(threads) if threads else None
+
+
+def limit_threads(threads: int) -> int:
+    """Set the bound for the libraries that read it when imported, if the machine has as many."""
     import os
 
-    if threads:
-        threads = min(threads, os.cpu_count() or 1)
-        for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
-            os.environ[variable] = str(threads)
+    threads = min(threads, os.cpu_count() or 1)
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        os.environ[variable] = str(threads)
     return threads
 
 
