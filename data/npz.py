@@ -34,7 +34,6 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         zipfile.BadZipFile,
         zlib.error,
         EOFError,
-        NotImplementedError,
         RuntimeError,
         BadArray,
     ) as exc:
