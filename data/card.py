@@ -15,7 +15,7 @@ from data.convention import SIDE
 from data.errors import EmbedderCorrupt
 from data.sealed import BrokenSeal, seal, unseal
 
-CARD_VERSION = 1
+CARD_VERSION = 2
 CARD_NAME = "embedder.json"
 ONNX_NAME = "embedder.onnx"
 KERAS_NAME = "embedder.keras"
@@ -48,6 +48,7 @@ class EmbedderCard:
         seed: of the training run.
         normaliser: version of the normaliser its inputs went through.
         dimension: length of an embedding.
+        class_dimension: how many of its first numbers tell the class; the rest tell the hand.
         metric: `"euclidean"`.
         onnx_sha256: of `embedder.onnx`; the embedder's identity.
         history: one record per epoch.
@@ -64,6 +65,7 @@ class EmbedderCard:
     seed: int
     normaliser: int
     dimension: int
+    class_dimension: int
     metric: str
     onnx_sha256: str
     history: list[dict[str, float]]

@@ -10,6 +10,8 @@ from data.convention import SIDE
 from training.recipes import Affine
 from training.straighten import CENTRE, frame
 
+COARSEST = 9  # pixels a side
+
 Row = tuple[Any, ...]
 
 
@@ -26,6 +28,53 @@ def deform(images: tf.Tensor, affine: Affine, seed: tf.Tensor) -> tf.Tensor:
     """
     (a, b), (c, d), (right, down) = _random_maps(tf.shape(images)[0], affine, seed)
     return _sample(images, (a, b, CENTRE + right), (c, d, CENTRE + down))
+
+
+def vary_strokes(images: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
+    """Thicken or thin the strokes of some images by up to a pixel on each side.
+
+    Args:
+        images: (b, 28, 28) float32, background 0.
+        share: of the images that are changed.
+        seed: (2,) integers; the same seed gives the same changes.
+
+    Returns:
+        (b, 28, 28) float32.
+    """
+    chosen, amount = _chance(images, share, seed)
+    planes = images[..., None]
+    cross = tf.zeros((3, 3, 1), tf.float32)
+    thick = tf.nn.dilation2d(planes, cross, (1, 1, 1, 1), "SAME", "NHWC", (1, 1, 1, 1))[..., 0]
+    thin = tf.nn.erosion2d(planes, cross, (1, 1, 1, 1), "SAME", "NHWC", (1, 1, 1, 1))[..., 0]
+    amount = 2 * amount - 1
+    other = tf.where(amount > 0, thick, thin)
+    return images + chosen * (0.3 + 0.5 * tf.abs(amount)) * (other - images)
+
+
+def coarsen(images: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
+    """Show some images through a grid of fewer pixels, smoothed or in blocks.
+
+    Args:
+        images: (b, 28, 28) float32, background 0.
+        share: of the images that are changed.
+        seed: (2,) integers; the same seed gives the same changes.
+
+    Returns:
+        (b, 28, 28) float32.
+    """
+    chosen, blocky = _chance(images, share, seed)
+    side = tf.random.stateless_uniform([], seed, COARSEST, 17, tf.int32)
+    small = tf.image.resize(images[..., None], [side, side], "area")
+    smooth = tf.image.resize(small, [SIDE, SIDE], "bicubic")[..., 0]
+    blocks = tf.image.resize(small, [SIDE, SIDE], "nearest")[..., 0]
+    coarse = tf.clip_by_value(tf.where(blocky < 0.3, blocks, smooth), 0, 1)
+    return images + chosen * (coarse - images)
+
+
+def _chance(images: tf.Tensor, share: float, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """For each image whether it is chosen, 0 or 1, and a number in [0, 1): (b, 1, 1) both."""
+    drawn = tf.random.stateless_uniform([2, tf.shape(images)[0], 1, 1], seed)
+    return tf.cast(drawn[0] < share, tf.float32), drawn[1]
 
 
 def straighten_nearly(images: tf.Tensor, jitter: Affine, seed: tf.Tensor) -> tf.Tensor:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from data.convention import CLASSES
 from data.datasets import Dataset
 from data.normalise import scale_to_unit
-from training.augment import deform, straighten_nearly
+from training.augment import coarsen, deform, straighten_nearly, vary_strokes
+from training.drawings import draw_digits, draw_outliers
 from training.recipes import Affine, Recipe
 
 STRAIGHT = Affine(0, 0, 0, 0, 0)
+STREAMS = 5  # of chance in each batch
+DIGITS, OUTLIERS = 2_000, 4_000  # drawn once, then chosen from
 MIN_STEPS = 60  # an epoch of a small dataset goes round until it has this many steps
 
 
@@ -23,20 +27,31 @@ def batches_of(
     straightening front, not the whole tower. What happens to a batch depends on `seed` and its
     number alone, so batches can be made side by side and still be repeated.
 
-    images (b, 28, 28) float32 in [0, 1]; labels (b,) int32.
+    images (b, 28, 28) float32 in [0, 1]; labels (b, 2) int32: class and picture.
     """
     images = tf.constant(dataset.images[training])
     labels = tf.constant(dataset.labels[training].astype(np.int32))
+    drawn, drawn_labels = _drawings(recipe, dataset.images[training], seed)
 
     def gather(number: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        batch = tf.cast(tf.gather(images, positions), tf.float32) / 255  # (b, 28, 28)
+        number *= STREAMS
+        positions = tf.concat([positions, positions[: recipe.twice]], axis=0)
+        chosen = _choose(recipe, [seed, number])
+        batch = tf.concat([tf.gather(images, positions), tf.gather(drawn, chosen)], axis=0)
+        batch = tf.cast(batch, tf.float32) / 255  # (b, 28, 28)
+        if recipe.stroke:
+            batch = vary_strokes(batch, recipe.stroke, [seed, number + 1])
+        if recipe.blocky:
+            batch = coarsen(batch, recipe.blocky, [seed, number + 2])
         if recipe.augmentation:
-            batch = deform(batch, recipe.augmentation, [seed, 2 * number])
+            batch = deform(batch, recipe.augmentation, [seed, number + 3])
         if recipe.straighten:
-            batch = straighten_nearly(batch, recipe.jitter, [seed, 2 * number + 1])
-        return batch, tf.gather(labels, positions)
+            batch = straighten_nearly(batch, recipe.jitter, [seed, number + 4])
+        classes = tf.concat([tf.gather(labels, positions), tf.gather(drawn_labels, chosen)], 0)
+        pictures = tf.concat([tf.cast(positions, tf.int32), len(training) + chosen], axis=0)
+        return batch, tf.stack([classes, pictures], axis=1)
 
-    size = min(recipe.batch_size, len(training))
+    size = min(recipe.batch_size - recipe.twice, len(training))
     batches = (
         tf.data.Dataset.range(len(training))
         .shuffle(len(training))
@@ -53,3 +68,23 @@ def as_seen(recipe: Recipe, images: np.ndarray) -> np.ndarray:
     """Stored digits (n, 28, 28) uint8 as the network sees them: float32, straight if it wants."""
     unit = scale_to_unit(images)
     return np.asarray(straighten_nearly(unit, STRAIGHT, [0, 0])) if recipe.straighten else unit
+
+
+def _drawings(recipe: Recipe, digits: np.ndarray, seed: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Digits, then outliers, if the recipe wants any: (m, 28, 28) uint8 and labels (m,) int32.
+
+    Each outlier is alone in its class.
+    """
+    rng = np.random.default_rng(seed)
+    wants = recipe.drawn_digits or recipe.outliers
+    plain, labels = draw_digits(DIGITS if wants else 0, rng)
+    others = draw_outliers(OUTLIERS if wants else 0, digits, rng)
+    nobodys = np.arange(CLASSES, CLASSES + len(others), dtype=np.int32)
+    return tf.constant(np.concatenate([plain, others])), tf.constant(np.append(labels, nobodys))
+
+
+def _choose(recipe: Recipe, seed: tf.Tensor) -> tf.Tensor:
+    """Positions among the drawings for one batch, (drawn_digits + outliers,) int32."""
+    digits = tf.random.stateless_uniform([recipe.drawn_digits], seed, 0, DIGITS, tf.int32)
+    others = tf.random.stateless_uniform([recipe.outliers], seed, 0, OUTLIERS, tf.int32)
+    return tf.concat([digits, DIGITS + others], axis=0)

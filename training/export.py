@@ -24,6 +24,7 @@ from data.errors import TrainingError
 from data.files import make_folder, write_together
 from data.normalise import NORMALISER_VERSION, scale_to_unit
 from training.fit import Trained
+from training.networks import class_dimension
 from training.recipes import Recipe
 
 TOLERANCE = 1e-4
@@ -50,6 +51,7 @@ def export(
         seed=seed,
         normaliser=NORMALISER_VERSION,
         dimension=embeddings.shape[1],
+        class_dimension=class_dimension(trained.tower),
         metric="euclidean",
         onnx_sha256=hashlib.sha256(onnx).hexdigest(),
         history=trained.history,

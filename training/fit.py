@@ -10,6 +10,7 @@ import numpy as np
 
 from data.card import SameDifferent
 from data.datasets import Dataset
+from data.holdout import hold_out
 from data.pairs import make_pairs
 from data.progress import Progress, silent
 from training.batches import as_seen, batches_of
@@ -22,7 +23,7 @@ from training.pairs import pairs_of
 from training.recipes import Recipe
 
 CALIBRATION_PAIRS = 20_000
-REFERENCES = 5_000
+REFERENCES, WATCHED = 5_000, 2_000
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def fit(
     started = time.perf_counter()
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
-    training, validation = hold_out(dataset.labels, recipe.validation, rng)
+    training, validation = hold_out(dataset.labels, recipe.validation, seed)
     network = NETWORKS[recipe.network](**recipe.network_options)
     tower = straightened(network) if recipe.straighten else network
     epochs = epochs or recipe.epochs
@@ -86,27 +87,6 @@ def fit(
     )
     calibrated = _calibrate(tower, dataset, validation, rng)
     return Trained(tower, history.records, calibrated, round(time.perf_counter() - started, 2))
-
-
-def hold_out(
-    labels: np.ndarray, count: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Split positions into training and validation, class by class in proportion.
-
-    Args:
-        labels: (n,) integers.
-        count: about how many to hold out; at most a tenth of `labels`.
-        rng: source of randomness.
-
-    Returns:
-        Positions to train on and positions held out, each sorted; together 0..n-1.
-    """
-    share = min(count / len(labels), 0.1)
-    held_out = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        held_out[rng.choice(members, int(len(members) * share), replace=False)] = True
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
@@ -140,6 +120,7 @@ def _watched(
     recipe: Recipe, dataset: Dataset, training: np.ndarray, validation: np.ndarray
 ) -> Watched:
     references = training[:: max(1, len(training) // REFERENCES)]
+    validation = validation[:: max(1, len(validation) // WATCHED)]
     return Watched(
         as_seen(recipe, dataset.images[references]),
         dataset.labels[references],

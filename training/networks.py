@@ -12,6 +12,8 @@ from keras import layers, ops
 from data.convention import SIDE
 from training.straighten import Straighten
 
+CLASS_HEAD = "class"
+
 
 def notebook_tower() -> keras.Model:
     """The notebook's: 784-512-256-128, dense, no activation on the last layer."""
@@ -37,18 +39,65 @@ def conv_tower(
         dimension: of the embedding.
     """
     images = layers.Input((SIDE, SIDE), name="images")
+    embeddings = _head(_convolved(images, blocks)[-1], dimension, name="embeddings")
+    return keras.Model(images, embeddings, name="conv_tower")
+
+
+def two_headed_tower(
+    blocks: tuple[tuple[int, int], ...],
+    dimensions: tuple[int, int],
+    early: int,
+    balance: float,
+) -> keras.Model:
+    """One trunk of 3x3 convolutions with two heads: which digit it is, and in which hand.
+
+    The embedding is both heads side by side, each of unit length, the second scaled so that
+    distance^2 = class distance^2 + balance * instance distance^2.
+
+    Args:
+        blocks: channels and stride of each convolution.
+        dimensions: of the class head and of the instance head.
+        early: the convolution, counted from 1, whose features the instance head reads.
+        balance: how much the hand counts beside the digit.
+    """
+    images = layers.Input((SIDE, SIDE), name="images")
+    features = _convolved(images, blocks)
+    digit = _head(features[-1], dimensions[0], name=CLASS_HEAD)
+    pooled = layers.AveragePooling2D(2)(features[early - 1])
+    hand = layers.Rescaling(balance**0.5)(_head(pooled, dimensions[1], name="instance"))
+    embeddings = layers.Concatenate(name="embeddings")([digit, hand])
+    return keras.Model(images, embeddings, name="two_headed_tower")
+
+
+def _convolved(images: Any, blocks: tuple[tuple[int, int], ...]) -> list[Any]:
+    """What each convolution gives, normalised and rectified, (b, h, w, channels)."""
     x = layers.Reshape((SIDE, SIDE, 1))(images)
+    given = []
     for channels, stride in blocks:
         x = layers.Conv2D(channels, 3, stride, "same", use_bias=False)(x)
         x = FusedBatchNormalization(momentum=0.95)(x)  # settled after some hundred steps
         x = layers.ReLU()(x)
-    x = layers.Dense(dimension, use_bias=False)(layers.Flatten()(x))
-    return keras.Model(images, layers.UnitNormalization(name="embeddings")(x), name="conv_tower")
+        given.append(x)
+    return given
+
+
+def _head(features: Any, dimension: int, name: str) -> Any:
+    x = layers.Dense(dimension, use_bias=False)(layers.Flatten()(features))
+    return layers.UnitNormalization(name=name)(x)
+
+
+def class_dimension(tower: keras.Model) -> int:
+    """How many of the first numbers of an embedding tell the class: all, unless there are heads."""
+    for layer in tower._flatten_layers():
+        if layer.name == CLASS_HEAD:
+            return int(layer.output.shape[-1])
+    return int(tower.output_shape[-1])
 
 
 NETWORKS: dict[str, Callable[..., keras.Model]] = {
     "notebook": notebook_tower,
     "conv": conv_tower,
+    "two_headed": two_headed_tower,
 }
 
 

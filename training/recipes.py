@@ -42,7 +42,7 @@ class Recipe:
         sampler: `"pairs"` (two towers, a distance, targets same or different) or `"batches"`
             (one tower, labels; every pair in the batch counts).
         epochs: passes over the training set.
-        batch_size: pairs or images a step.
+        batch_size: pairs or images of the dataset a step.
         learning_rate: at its highest.
         schedule: `"constant"` or `"cosine"` (warm-up over the first tenth, then down to 0).
         optimizer: key of `OPTIMIZERS`, with `optimizer_options`.
@@ -50,6 +50,11 @@ class Recipe:
         augmentation: deformation of every training image, or None.
         straighten: whether the straightening front comes before the network.
         jitter: how far from straight a training image may end up, where `straighten` is set.
+        stroke: share of training images whose strokes are thickened or thinned.
+        blocky: share of training images seen through a coarse grid.
+        twice: digits of each batch that are in it twice, deformed anew.
+        drawn_digits: plain digits drawn by code in each batch, beside `batch_size` of the dataset.
+        outliers: drawings that are no digits in each batch, likewise.
         validation: images held out of the training set to calibrate and to watch progress; 0
             trains on everything.
     """
@@ -68,26 +73,42 @@ class Recipe:
     augmentation: Affine | None = None
     straighten: bool = False
     jitter: Affine = Affine(0, 0, 0, 0, 0)
+    stroke: float = 0.0
+    blocky: float = 0.0
+    twice: int = 0
+    drawn_digits: int = 0
+    outliers: int = 0
     optimizer_options: dict[str, Any] = field(default_factory=dict)
     network_options: dict[str, Any] = field(default_factory=dict)
     loss_options: dict[str, Any] = field(default_factory=dict)
 
+
+BALANCE = 0.35  # how much the hand counts beside the digit, in squared distances
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe(
             name="default",
-            network="conv",
+            network="two_headed",
             network_options={
                 "blocks": ((32, 2), (32, 1), (32, 1), (64, 2), (64, 1), (64, 1)),
-                "dimension": 64,
+                "dimensions": (32, 32),
+                "early": 3,
+                "balance": BALANCE,
             },
-            loss="supervised_contrastive",
-            loss_options={"temperature": 0.1},
+            loss="class_and_instance",
+            loss_options={
+                "dimension": 32,
+                "balance": BALANCE,
+                "class_options": {"temperature": 0.1},
+                "instance_options": {"temperature": 0.07, "other_class": -5.0},
+                "weight": 0.2,
+            },
             sampler="batches",
-            epochs=9,
+            epochs=8,
             batch_size=256,
+            twice=64,
             optimizer="muon",
             optimizer_options={
                 "weight_decay": 0.0,
@@ -96,10 +117,14 @@ RECIPES = {
             },
             learning_rate=6e-3,
             schedule="cosine",
-            augmentation=Affine(rotation=0.15, shear=0.1, scale=0.1, stretch=0, shift=1.5),
+            augmentation=Affine(rotation=0.15, shear=0.1, scale=0.1, stretch=0.1, shift=1.5),
             straighten=True,
             jitter=Affine(rotation=0.1, shear=0.08, scale=0.07, stretch=0.08, shift=1.0),
-            validation=2_000,
+            stroke=0.3,
+            blocky=0.15,
+            drawn_digits=8,
+            outliers=32,
+            validation=5_000,
         ),
         Recipe(
             name="notebook",

@@ -8,7 +8,7 @@ require_backend()
 
 import tensorflow as tf  # noqa: E402
 
-from training.augment import deform, straighten_nearly  # noqa: E402
+from training.augment import coarsen, deform, straighten_nearly, vary_strokes  # noqa: E402
 from training.recipes import Affine  # noqa: E402
 from training.straighten import Straighten  # noqa: E402
 
@@ -64,3 +64,34 @@ def test_straightening_undoes_shift_slant_and_size(train_set: Dataset) -> None:
 
 def test_a_blank_image_stays_blank() -> None:
     assert (np.asarray(Straighten()(np.zeros((1, 28, 28), np.float32))) == 0).all()
+
+
+def test_strokes_grow_and_shrink_but_stay_where_they_are(train_set: Dataset) -> None:
+    images = scale_to_unit(train_set.images[:200])
+    varied = np.asarray(vary_strokes(tf.constant(images), 1.0, SEED))
+    assert 0 <= varied.min() <= varied.max() <= 1 + 1e-6
+    growth = varied.sum(axis=(1, 2)) / images.sum(axis=(1, 2))
+    assert (growth > 1.1).any()
+    assert (growth < 0.9).any()
+    far = tf.nn.max_pool2d(images[..., None], 5, 1, "SAME")[..., 0] == 0
+    assert np.abs(varied[far]).max() == 0
+
+
+def test_a_coarse_grid_keeps_the_ink_and_loses_detail(train_set: Dataset) -> None:
+    images = scale_to_unit(train_set.images[:200])
+    coarse = np.asarray(coarsen(tf.constant(images), 1.0, SEED))
+    assert 0 <= coarse.min() <= coarse.max() <= 1
+    assert 0.9 < coarse.sum() / images.sum() < 1.15
+
+    def detail(batch: np.ndarray) -> float:
+        return float(np.abs(np.diff(batch, axis=1)).sum() / batch.sum())
+
+    assert detail(coarse) < detail(images)
+
+
+def test_only_the_share_asked_for_is_changed(train_set: Dataset) -> None:
+    images = tf.constant(scale_to_unit(train_set.images[:400]))
+    for change in (vary_strokes, coarsen):
+        changed = np.abs(np.asarray(change(images, 0.25, SEED)) - images).max(axis=(1, 2)) > 1e-6
+        assert 0.15 < changed.mean() < 0.35
+        assert np.array_equal(np.asarray(change(images, 0.0, SEED)), np.asarray(images))

@@ -17,13 +17,15 @@ import keras  # noqa: E402
 from training import export as export_module  # noqa: E402
 from training.batches import batches_of  # noqa: E402
 from training.export import export, onnx_bytes  # noqa: E402
-from training.fit import Trained, fit, hold_out  # noqa: E402
+from training.fit import Trained, fit  # noqa: E402
 from training.history import embed  # noqa: E402
 from training.networks import conv_tower  # noqa: E402
 from training.pairs import pairs_of  # noqa: E402
 from training.recipes import RECIPES, find_recipe  # noqa: E402
 
-QUICK = replace(find_recipe("default"), network_options={"blocks": ((8, 2), (16, 2), (16, 2))})
+DEFAULT = find_recipe("default")
+BLOCKS = ((8, 2), (16, 2), (16, 2))
+QUICK = replace(DEFAULT, network_options={**DEFAULT.network_options, "blocks": BLOCKS, "early": 2})
 
 
 def test_the_notebook_recipe_is_the_notebook_s() -> None:
@@ -60,7 +62,10 @@ def test_pair_batches_hold_what_they_say(train_set: Dataset, rng: np.random.Gene
 
 
 def test_an_epoch_of_batches_sees_every_digit_at_most_once(train_set: Dataset) -> None:
-    recipe = replace(QUICK, augmentation=None, straighten=False, batch_size=100)
+    recipe = replace(
+        QUICK, augmentation=None, straighten=False, stroke=0, blocky=0, batch_size=100, twice=0,
+        drawn_digits=0, outliers=0,
+    )  # fmt: skip
     batches, _ = batches_of(recipe, train_set, np.arange(len(train_set)), 0)
     seen = [
         image.tobytes()
@@ -70,13 +75,24 @@ def test_an_epoch_of_batches_sees_every_digit_at_most_once(train_set: Dataset) -
     assert len(seen) == len(set(seen))
 
 
-def test_validation_is_held_out_class_by_class(rng: np.random.Generator) -> None:
-    labels = rng.integers(0, 10, 5000)
-    training, validation = hold_out(labels, 300, rng)
-    assert sorted([*training, *validation]) == list(range(5000))
-    assert 280 <= len(validation) <= 300
-    assert np.bincount(labels[validation]).min() > 20
-    assert len(hold_out(labels, 0, rng)[1]) == 0
+def test_batches_say_which_class_and_which_picture(train_set: Dataset) -> None:
+    recipe = replace(
+        QUICK, augmentation=None, straighten=False, stroke=0, blocky=0, batch_size=60, twice=20,
+        drawn_digits=4, outliers=6,
+    )  # fmt: skip
+    batches, _ = batches_of(recipe, train_set, np.arange(len(train_set)), 0)
+    ((images, labels),) = batches.take(1).as_numpy_iterator()
+    assert images.shape == (70, 28, 28)
+    classes, pictures = labels.T
+    stored = np.round(images[:60] * 255).astype(np.uint8)
+    assert np.array_equal(stored, train_set.images[pictures[:60]])
+    assert np.array_equal(classes[:60], train_set.labels[pictures[:60]])
+    assert np.array_equal(pictures[40:60], pictures[:20])  # seen twice
+    assert len(set(pictures[:40])) == 40
+    assert (classes[60:64] < 10).all()
+    assert len(set(classes[64:])) == 6  # outliers are nobody's kin
+    assert (classes[64:] >= 10).all()
+    assert (pictures[60:] >= len(train_set)).all()
 
 
 def test_training_brings_classes_together(train_set: Dataset, test_set: Dataset) -> None:

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from training import require_backend
 
@@ -7,7 +8,13 @@ require_backend()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from training.networks import NETWORKS, EuclideanDistance, notebook_tower, siamese  # noqa: E402
+from training.networks import (  # noqa: E402
+    NETWORKS,
+    EuclideanDistance,
+    notebook_tower,
+    siamese,
+    two_headed_tower,
+)
 
 
 def test_the_notebook_tower_is_the_notebook_s() -> None:
@@ -19,12 +26,22 @@ def test_the_notebook_tower_is_the_notebook_s() -> None:
 
 def test_towers_embed_any_number_of_digits(rng: np.random.Generator) -> None:
     images = rng.uniform(0, 1, (3, 28, 28)).astype(np.float32)
-    for build in NETWORKS.values():
-        tower = build()
+    two_heads = {"blocks": ((8, 2), (8, 2)), "dimensions": (4, 4), "early": 1, "balance": 0.35}
+    for name, build in NETWORKS.items():
+        tower = build(**two_heads) if name == "two_headed" else build()
         batch = np.asarray(tower(images))
         one = np.asarray(tower(images[:1]))
         assert batch.shape[0] == 3
         assert np.allclose(batch[:1], one, atol=1e-5)
+
+
+def test_two_heads_share_the_squared_distance(rng: np.random.Generator) -> None:
+    tower = two_headed_tower(((8, 2), (8, 2)), dimensions=(4, 6), early=1, balance=0.35)
+    images = rng.uniform(0, 1, (3, 28, 28)).astype(np.float32)
+    embeddings = np.asarray(tower(images))
+    assert embeddings.shape == (3, 10)
+    assert np.linalg.norm(embeddings[:, :4], axis=1) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(embeddings[:, 4:], axis=1) ** 2 == pytest.approx(0.35, abs=1e-5)
 
 
 def test_the_distance_layer_is_euclidean_and_no_lambda(rng: np.random.Generator) -> None:
