@@ -22,9 +22,10 @@ from typing import Any
 from data.errors import DigitsError, IndexCorrupt, IndexLocked, IndexNotFound, IndexVersion
 from data.files import TEMPORARY_PREFIX, make_folder, storage_errors, write_together, write_whole
 from data.sealed import BrokenSeal, seal, unseal
+from indexer.verdicts import Calibration
 
 FORMAT = "digit-search index"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 LOCK = "lock"
 SUFFIXES = {
@@ -65,7 +66,8 @@ class Manifest:
         embedder: identity of the embedder: SHA-256 of its ONNX file.
         dataset: `name`, `split`, `count` and `sha256` of what was indexed.
         k: neighbours to ask, by kind of weights, chosen by leave-one-out.
-        leave_one_out: `sample` and `accuracy` by kind of weights, at that k.
+        leave_one_out: `sample`, its `source`, and `accuracy` by kind of weights, at that k.
+        calibration: thresholds and confidence of verdicts.
         created: UTC, ISO 8601.
         program: version of digit-search that wrote it.
         files: by role: `embedder`, `card`, `vectors`, `labels`, `images`, `sources`.
@@ -82,6 +84,7 @@ class Manifest:
     dataset: dict[str, Any]
     k: dict[str, int]
     leave_one_out: dict[str, Any]
+    calibration: Calibration
     created: str
     program: str
     files: dict[str, FileEntry]
@@ -114,7 +117,8 @@ class Manifest:
             )
         try:
             files = {role: FileEntry(**entry) for role, entry in record.pop("files").items()}
-            return cls(files=files, **record)
+            calibration = Calibration.from_record(record.pop("calibration"))
+            return cls(files=files, calibration=calibration, **record)
         except (AttributeError, KeyError, TypeError) as exc:
             raise IndexCorrupt(f"{path}: a field is missing or unknown: {exc}") from exc
 

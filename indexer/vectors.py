@@ -112,6 +112,37 @@ class VectorIndex:
         rows = np.arange(len(queries))[:, None]
         return ids[rows, nearest], distances[rows, nearest]
 
+    def nearest_allowed(
+        self, queries: np.ndarray, allowed: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The nearest vector of each query among those it may be answered by.
+
+        Args:
+            queries: (n, d) float32, finite.
+            allowed: (n, count) bool.
+
+        Returns:
+            ids (n,) int64 and Euclidean distances (n,) float32; -1 and infinity where none may.
+        """
+        self._check_queries(queries)
+        ids = np.full(len(queries), -1, np.int64)
+        for row, bits in enumerate(np.packbits(allowed, axis=1, bitorder="little")):
+            selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg]  # as faiss wraps it
+            chosen = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+            ids[row] = self.engine.search(queries[row : row + 1], 1, params=chosen)[1][0, 0]
+        found = ids >= 0
+        distances = np.full(len(queries), np.inf, np.float32)
+        distances[found] = np.linalg.norm(self.vectors(ids[found]) - queries[found], axis=1)
+        return ids, distances
+
+    def distances(self, queries: np.ndarray, ids: np.ndarray, dimensions: int) -> np.ndarray:
+        """Euclidean distances (n, k) float32 of queries (n, d) to stored vectors ids (n, k).
+
+        Only the first `dimensions` numbers of each count.
+        """
+        found = self.vectors(ids.ravel())[:, :dimensions].reshape(*ids.shape, -1)  # (n, k, c)
+        return np.asarray(np.linalg.norm(found - queries[:, None, :dimensions], axis=2))
+
     def vectors(self, ids: np.ndarray) -> np.ndarray:
         """Stored vectors (m, d) float32 of ids (m,)."""
         return np.asarray(self.engine.reconstruct_batch(np.ascontiguousarray(ids, np.int64)))

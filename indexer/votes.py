@@ -15,28 +15,41 @@ Weights = Literal["uniform", "distance"]
 WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 
 
+def vote_shares(distances: np.ndarray, weights: Weights) -> np.ndarray:
+    """The share of the vote each neighbour gets.
+
+    Args:
+        distances: (n, k) floats.
+        weights: `"uniform"`: one vote each; `"distance"`: 1/distance each, and where a neighbour
+            lies at distance 0, only such neighbours vote (scikit-learn's rule).
+
+    Returns:
+        (n, k) float64 whose rows add up to 1.
+    """
+    if weights == "uniform":
+        weight = np.ones(distances.shape)
+    else:
+        exact = distances == 0
+        weight = np.where(exact, 1.0, 1 / np.where(exact, 1.0, distances.astype(np.float64)))
+        weight[exact.any(axis=1)[:, None] & ~exact] = 0
+    return np.asarray(weight / weight.sum(axis=1, keepdims=True))
+
+
 def cast_votes(labels: np.ndarray, distances: np.ndarray, weights: Weights) -> np.ndarray:
     """The share of the vote each class gets.
 
     Args:
         labels: (n, k) integers in 0..9, nearest first.
         distances: (n, k) floats.
-        weights: `"uniform"`: one vote each; `"distance"`: 1/distance each, and where a neighbour
-            lies at distance 0, only such neighbours vote (scikit-learn's rule).
+        weights: as for :func:`vote_shares`.
 
     Returns:
         (n, 10) float64 whose rows add up to 1.
     """
-    if weights == "uniform":
-        weight = np.ones(labels.shape)
-    else:
-        exact = distances == 0
-        weight = np.where(exact, 1.0, 1 / np.where(exact, 1.0, distances.astype(np.float64)))
-        weight[exact.any(axis=1)[:, None] & ~exact] = 0
     votes = np.zeros((len(labels), CLASSES))
-    np.add.at(votes, (np.arange(len(labels))[:, None], labels), weight)
-    shares: np.ndarray = votes / votes.sum(axis=1, keepdims=True)
-    return shares
+    rows = np.arange(len(labels))[:, None]
+    np.add.at(votes, (rows, labels), vote_shares(distances, weights))
+    return votes
 
 
 def winners(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:

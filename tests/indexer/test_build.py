@@ -1,9 +1,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from data.datasets import Dataset
-from indexer.build import build_index, choose_k
+from indexer.build import build_index, calibration_sample
 from indexer.embedder import Embedder
 from indexer.store import read_manifest
 from indexer.votes import cast_votes, winners
@@ -28,15 +29,37 @@ def test_k_is_chosen_by_leaving_each_digit_out(
     distances = np.linalg.norm(embeddings[:, None] - embeddings[None], axis=2)
     np.fill_diagonal(distances, np.inf)
     order = np.argsort(distances, axis=1, kind="stable")[:, :20]
+    sample, source = calibration_sample(train_set, embedder.card, 0)
+    assert source == "held out of training"
+    assert 0.08 < len(sample) / len(train_set) <= 0.1
     accuracies = []
     for k in range(1, 21):
-        labels = train_set.labels[order[:, :k]]
+        labels = train_set.labels[order[sample, :k]]
         votes = cast_votes(labels, np.ones(labels.shape), "uniform")
-        accuracies.append((winners(votes, labels) == train_set.labels).mean())
-    k, facts = choose_k(index.vectors, embeddings, train_set.labels, 0)
-    assert k == index.manifest.k
-    assert accuracies[k["uniform"] - 1] == max(accuracies)
-    assert facts["sample"] == len(train_set)
+        accuracies.append((winners(votes, labels) == train_set.labels[sample]).mean())
+    k = index.manifest.k["uniform"]
+    assert accuracies[k - 1] == max(accuracies)
+    assert index.manifest.leave_one_out["accuracy"]["uniform"] == pytest.approx(max(accuracies))
+
+
+def test_thresholds_are_read_off_the_same_digits(
+    index: DigitIndex, embedder: Embedder, train_set: Dataset
+) -> None:
+    sample, _ = calibration_sample(train_set, embedder.card, 0)
+    part = embedder.embed(train_set.images)[:, : embedder.card.class_dimension]
+    nearest = index.search(train_set.images[sample], 10, exclude=sample).ids
+    apart = np.linalg.norm(part[nearest] - part[sample][:, None], axis=2)
+    strange = np.sort(apart.mean(axis=1))
+    assert index.calibration.sample == len(sample)
+    assert index.calibration.too_far == pytest.approx(strange[-1], abs=1e-5)  # of so few, the last
+
+
+def test_another_dataset_is_calibrated_on_its_own(
+    test_set: Dataset, embedder: Embedder, tmp_path: Path
+) -> None:
+    manifest = build_index(test_set, embedder, tmp_path, 0)
+    assert manifest.calibration.source == "not trained on"
+    assert manifest.calibration.sample == len(test_set)
 
 
 def test_building_twice_gives_the_same_files(

@@ -14,12 +14,14 @@ import pytest
 from data.errors import DigitsError, IndexCorrupt, IndexLocked, IndexNotFound, IndexVersion
 from data.sealed import seal, unseal
 from indexer import store
+from indexer.verdicts import Calibration
 from search import DigitIndex
 
 CONTENTS = {role: f"{role} of the first".encode() for role in store.SUFFIXES}
 FACTS: dict[str, Any] = {
     "count": 1, "dimension": 2, "metric": "euclidean", "kind": "flat", "kind_options": {},
     "normaliser": 1, "embedder": "00", "dataset": {}, "k": {"uniform": 1}, "leave_one_out": {},
+    "calibration": Calibration(1, 1, "itself", 1.0, 0.5, {}, 1.0, (0.0, 1.0)),
     "created": "2026-01-01T00:00:00+00:00", "program": "0",
 }  # fmt: skip
 
@@ -162,6 +164,7 @@ import sys
 from pathlib import Path
 from tests.indexer.test_store import CONTENTS, FACTS
 from indexer import store
+from indexer.verdicts import Calibration
 number = 0
 while True:
     number += 1
@@ -196,6 +199,7 @@ from pathlib import Path
 from tests.indexer.test_store import CONTENTS, FACTS
 from data.errors import StorageError
 from indexer import store
+from indexer.verdicts import Calibration
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 try:

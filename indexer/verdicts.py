@@ -1,0 +1,174 @@
+"""When to trust a vote: a verdict and a confidence, calibrated on digits held back.
+
+Whoever is asked for the nearest neighbours always finds some. Two questions tell whether they mean
+anything: do they lie as near as a digit's neighbours do, and is their name likelier right than
+wrong? Where the line is drawn is read off digits whose names are known, each left out of its own
+vote, and which the embedder did not learn from. Only the part of an embedding that tells the class
+counts here: an unusual hand is no reason to doubt a digit. Pure functions of arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from indexer.votes import cast_votes
+
+WITNESSES = 10  # neighbours that a verdict rests on, whatever k names the digit
+TOO_FAR_SHARE = 0.0025  # of the calibration digits is refused because of distance
+LEAST_CONFIDENCE = 0.5  # a name less sure than this is likelier wrong than right
+PERCENTILES = 101  # 0 to 100
+FALL = 3.0  # a witness at the limit of what is near weighs exp(-FALL)
+RIDGE = 1e-2  # on the sharpness, which is of the order of 1
+NEWTON_STEPS = 50
+TINY, LARGEST = 1e-9, 30.0  # keep divisions and exponentials finite
+
+MATCH, ABSTAIN = "match", "abstain"
+TOO_FAR, SPLIT_VOTE, BLANK, NOT_A_DIGIT = "too-far", "split-vote", "blank", "not-a-digit"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is normal among the neighbours of a digit, and how sure a vote makes.
+
+    Attributes:
+        witnesses: how many nearest neighbours are looked at.
+        sample: how many digits it was read off.
+        source: which digits those were.
+        too_far: mean class distance of the witnesses above which a verdict abstains.
+        least_confidence: confidence below which it abstains.
+        refused: share of the sample that is refused, by reason.
+        sharpness: what evidence is multiplied by to be the log-odds that a name is right.
+        normal_distances: (101,) percentiles of the distances between a digit and its witnesses.
+    """
+
+    witnesses: int
+    sample: int
+    source: str
+    too_far: float
+    least_confidence: float
+    refused: dict[str, float]
+    sharpness: float
+    normal_distances: tuple[float, ...]
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Calibration:
+        """Read what `asdict` and JSON made of one."""
+        normal = tuple(record.pop("normal_distances"))
+        return cls(normal_distances=normal, **record)
+
+
+def calibrate(
+    labels: np.ndarray,
+    distances: np.ndarray,
+    class_distances: np.ndarray,
+    truth: np.ndarray,
+    source: str,
+) -> Calibration:
+    """Read thresholds and confidence off digits whose names are known.
+
+    Args:
+        labels: (n, w) integers, labels of the witnesses, nearest first; none is the digit itself.
+        distances: (n, w) float32, between embeddings.
+        class_distances: (n, w) float32, between their class parts.
+        truth: (n,) integers.
+        source: what to say of where the digits come from.
+    """
+    n, witnesses = labels.shape
+    named = cast_votes(labels, distances, "uniform").argmax(axis=1)
+    mean = class_distances.mean(axis=1)
+    too_far = float(np.quantile(mean, 1 - TOO_FAR_SHARE, method="higher"))
+    evidence = _evidence(named, labels, class_distances, too_far)
+    scale = np.linspace(0, 100, PERCENTILES)
+    calibration = Calibration(
+        witnesses=witnesses,
+        sample=n,
+        source=source,
+        too_far=too_far,
+        least_confidence=LEAST_CONFIDENCE,
+        refused={},
+        sharpness=_fit_sharpness(evidence, named == truth),
+        normal_distances=tuple(float(value) for value in np.percentile(distances, scale)),
+    )
+    reasons = judge(named, labels, class_distances, calibration)
+    refused = {why: round(float((reasons == why).mean()), 6) for why in (TOO_FAR, SPLIT_VOTE)}
+    return replace(calibration, refused=refused)
+
+
+def judge(
+    named: np.ndarray, labels: np.ndarray, class_distances: np.ndarray, calibration: Calibration
+) -> np.ndarray:
+    """Why each of n names is not to be trusted.
+
+    Args:
+        named: (n,) integers, the names in question.
+        labels: (n, w) integers, labels of the witnesses.
+        class_distances: (n, w) float32.
+        calibration: of the index that was asked.
+
+    Returns:
+        (n,) strings: empty for a match, else `"too-far"` or `"split-vote"`.
+    """
+    unsure = confidence(named, labels, class_distances, calibration) < calibration.least_confidence
+    agreed = (labels == named[:, None]).all(axis=1)
+    far = (class_distances.mean(axis=1) > calibration.too_far) | (unsure & agreed)
+    return np.where(far, TOO_FAR, np.where(unsure, SPLIT_VOTE, ""))
+
+
+def confidence(
+    named: np.ndarray, labels: np.ndarray, class_distances: np.ndarray, calibration: Calibration
+) -> np.ndarray:
+    """How likely each name is right, (n,) float64 in (0, 1).
+
+    The logistic function of the evidence for it, scaled by one number (Guo et al., "On Calibration
+    of Modern Neural Networks", ICML 2017, section 4.2, with evidence in the logit's place).
+
+    Args:
+        named: (n,) integers, the names in question.
+        labels: (n, w) integers, labels of the witnesses.
+        class_distances: (n, w) float32.
+        calibration: of the index that was asked.
+    """
+    evidence = _evidence(named, labels, class_distances, calibration.too_far)
+    chance: np.ndarray = 1 / (1 + np.exp(-calibration.sharpness * evidence))
+    return chance
+
+
+def percentile(distances: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """Where distances lie among those between a digit and its witnesses: 0 to 100, same shape."""
+    scale = np.linspace(0, 100, PERCENTILES)
+    return np.asarray(np.interp(distances, calibration.normal_distances, scale))
+
+
+def _evidence(
+    named: np.ndarray, labels: np.ndarray, class_distances: np.ndarray, too_far: float
+) -> np.ndarray:
+    """Log of the weight of the witnesses for a name over that of all others, (n,) float64.
+
+    A witness weighs exp(-FALL class distance / too_far). Each side is joined by a doubt as heavy as
+    one witness at the limit, so that far witnesses leave the matter open.
+    """
+    weights = np.exp(-FALL * class_distances.astype(np.float64) / max(too_far, TINY))
+    ours = np.where(labels == named[:, None], weights, 0).sum(axis=1)
+    doubt = np.exp(-FALL)
+    evidence: np.ndarray = np.log((ours + doubt) / (weights.sum(axis=1) - ours + doubt))
+    return evidence
+
+
+def _fit_sharpness(evidence: np.ndarray, right: np.ndarray) -> float:
+    """The likeliest factor of a logistic regression without intercept, by Newton's method.
+
+    Targets are Platt's ("Probabilistic Outputs for Support Vector Machines", 1999), which keep a
+    sample without a mistake from meaning certainty.
+    """
+    wins, losses = int(right.sum()), int((~right).sum())
+    target = np.where(right, (wins + 1) / (wins + 2), 1 / (losses + 2))
+    sharpness = 0.0
+    for _ in range(NEWTON_STEPS):
+        chance = 1 / (1 + np.exp(-np.clip(sharpness * evidence, -LARGEST, LARGEST)))
+        slope = evidence @ (chance - target) + RIDGE * sharpness
+        curve = evidence**2 @ (chance * (1 - chance)) + RIDGE
+        sharpness -= float(slope / curve)
+    return max(0.0, sharpness)
