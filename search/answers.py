@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 
-from indexer.votes import Weights
-from search.classify import Neighbours
+from indexer.verdicts import ABSTAIN, MATCH, TOO_FAR, percentile
+from indexer.votes import Weights, vote_shares
+from search.classify import Classification, Neighbours
 from search.index import DigitIndex
-from search.queries import FailedQuery, Query
+from search.queries import AnyQuery, Query, RefusedQuery
 
 BATCH = 256
 T = TypeVar("T")
+Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,22 @@ class Neighbour:
     distance: float
 
 
-Box = tuple[int, int, int, int]
+@dataclass(frozen=True)
+class ExplainedNeighbour(Neighbour):
+    """A neighbour with its share of the vote, and its distance among normal ones, 0 to 100."""
+
+    vote: float
+    percentile: float
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The nearest digit of another class; `margin` is how much further than the nearest of ours."""
+
+    id: str
+    label: int
+    distance: float
+    margin: float
 
 
 @dataclass(frozen=True)
@@ -40,25 +57,55 @@ class IndexFacts:
 
 
 @dataclass(frozen=True)
-class SearchAnswer:
-    """The neighbours of one query; `box` is where it lies in its picture: x, y, width, height."""
+class Judged:
+    """What every answer begins with.
+
+    Attributes:
+        query: what was asked about.
+        box: where it lies in its picture: x, y, width, height; None where it is all there is.
+        verdict: `"match"` or `"abstain"`.
+        reason: why it abstains: `"blank"`, `"not-a-digit"`, `"too-far"` or `"split-vote"`.
+        detail: the same in words.
+    """
 
     query: str
     box: Box | None
+    verdict: str
+    reason: str | None
+    detail: str | None
+
+
+@dataclass(frozen=True)
+class SearchAnswer(Judged):
+    """The neighbours of one query; none where there is no digit to ask about."""
+
     neighbours: tuple[Neighbour, ...]
     index: IndexFacts
 
 
 @dataclass(frozen=True)
-class ClassifyAnswer:
-    """The name of one query: `confidence` is the share of the vote that `label` got."""
+class ClassifyAnswer(Judged):
+    """The name of one query.
 
-    query: str
-    box: Box | None
-    label: int
-    confidence: float
+    Attributes:
+        label: the winner of the vote, a mere guess where the verdict abstains; None where there is
+            no digit to name.
+        confidence: how likely `label` is right, by calibration.
+        votes: share of each class, largest first.
+        neighbours: those who voted.
+    """
+
+    label: int | None
+    confidence: float | None
     votes: dict[str, float]
     neighbours: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True)
+class ExplainedAnswer(ClassifyAnswer):
+    """A name with its nearest rival; the neighbours are explained too."""
+
+    rival: Rival | None
 
 
 @dataclass(frozen=True)
@@ -70,47 +117,115 @@ class FailedAnswer:
 
 
 Answer = SearchAnswer | ClassifyAnswer | FailedAnswer
+Answered = tuple[Query | None, Answer]
 
 
-def search_answers(
-    index: DigitIndex, queries: Iterable[Query | FailedQuery], k: int
-) -> Iterator[tuple[Query | None, Answer]]:
-    """Answer queries in their order, each with the query it belongs to (None for a failed one)."""
-    facts = _facts(index)
+def search_answers(index: DigitIndex, queries: Iterable[AnyQuery], k: int) -> Iterator[Answered]:
+    """Answer queries in their order, each with the query it belongs to (None without a digit)."""
+    facts = IndexFacts(index.manifest.generation, index.manifest.embedder)
+
+    def answer(asked: list[Query]) -> Iterator[Answer]:
+        named = index.classify(_images(asked), k, "uniform", _excluded(asked))
+        for row, query in enumerate(asked):
+            judged = _judged(index, query, named, row)
+            yield searched(judged, _neighbours(index, named.neighbours, row))
+
+    def searched(judged: Judged, neighbours: tuple[Neighbour, ...] = ()) -> SearchAnswer:
+        return SearchAnswer(**vars(judged), neighbours=neighbours, index=facts)
+
+    return _in_order(queries, answer, searched)
+
+
+def classify_answers(
+    index: DigitIndex,
+    queries: Iterable[AnyQuery],
+    k: int | None,
+    weights: Weights,
+    *,
+    explain: bool = False,
+) -> Iterator[Answered]:
+    """As :func:`search_answers`, with a name for each query, explained if wanted."""
+
+    def answer(asked: list[Query]) -> Iterator[Answer]:
+        images, excluded = _images(asked), _excluded(asked)
+        named = index.classify(images, k, weights, excluded)
+        rivals = index.rivals(images, named.labels, excluded) if explain else None
+        for row, query in enumerate(asked):
+            plain = ClassifyAnswer(
+                **vars(_judged(index, query, named, row)),
+                label=int(named.labels[row]),
+                confidence=float(named.confidences[row]),
+                votes=_shares(named.votes[row]),
+                neighbours=_neighbours(index, named.neighbours, row),
+            )
+            if rivals is None:
+                yield plain
+            else:
+                shares = vote_shares(named.neighbours.distances[[row]], weights)[0]
+                yield _explained(index, plain, shares, _rival(index, named, rivals, row))
+
+    def refuse(judged: Judged) -> Answer:
+        plain = ClassifyAnswer(**vars(judged), label=None, confidence=None, votes={}, neighbours=())
+        return ExplainedAnswer(**vars(plain), rival=None) if explain else plain
+
+    return _in_order(queries, answer, refuse)
+
+
+def _in_order(
+    queries: Iterable[AnyQuery],
+    answer: Callable[[list[Query]], Iterator[Answer]],
+    refuse: Callable[[Judged], Answer],
+) -> Iterator[Answered]:
+    """Ask about digits in batches; what is no digit keeps its place among the answers."""
     for batch in _batches(queries):
         asked = [query for query in batch if isinstance(query, Query)]
-        found = _neighbours(index, index.search(_images(asked), k, _excluded(asked)))
+        answers = answer(asked) if asked else iter(())
         for query in batch:
             if isinstance(query, Query):
-                yield query, SearchAnswer(query.name, query.box, next(found), facts)
+                yield query, next(answers)
+            elif isinstance(query, RefusedQuery):
+                yield None, refuse(Judged(query.name, None, ABSTAIN, query.reason, query.detail))
             else:
                 yield None, FailedAnswer(query.name, query.error)
 
 
-def classify_answers(
-    index: DigitIndex, queries: Iterable[Query | FailedQuery], k: int | None, weights: Weights
-) -> Iterator[tuple[Query | None, Answer]]:
-    """As :func:`search_answers`, with a name for each query."""
-    for batch in _batches(queries):
-        asked = [query for query in batch if isinstance(query, Query)]
-        named = index.classify(_images(asked), k, weights, _excluded(asked))
-        found = _neighbours(index, named.neighbours)
-        rows = zip(named.labels, named.confidences, named.votes, found, strict=True)
-        for query in batch:
-            if isinstance(query, FailedQuery):
-                yield None, FailedAnswer(query.name, query.error)
-                continue
-            label, confidence, votes, neighbours = next(rows)
-            yield (
-                query,
-                ClassifyAnswer(
-                    query.name, query.box, int(label), float(confidence), _shares(votes), neighbours
-                ),
-            )
+def _judged(index: DigitIndex, query: Query, named: Classification, row: int) -> Judged:
+    reason = str(named.reasons[row])
+    if not reason:
+        return Judged(query.name, query.box, MATCH, None, None)
+    far, limits = named.strangeness[row], index.calibration
+    if reason == TOO_FAR and far > limits.too_far:
+        detail = (
+            f"it lies {far:.3f} from the nearest digits on average, a digit at most"
+            f" {limits.too_far:.3f}"
+        )
+    else:
+        detail = f"{named.labels[row]} is right with a chance of {named.confidences[row]:.0%} only"
+    return Judged(query.name, query.box, ABSTAIN, reason, detail)
 
 
-def _facts(index: DigitIndex) -> IndexFacts:
-    return IndexFacts(index.manifest.generation, index.manifest.embedder)
+def _explained(
+    index: DigitIndex, plain: ClassifyAnswer, shares: np.ndarray, rival: Rival | None
+) -> ExplainedAnswer:
+    """`plain` with its rival, each neighbour's share of the vote, and how far is far."""
+    distances = np.array([one.distance for one in plain.neighbours])
+    ranks = percentile(distances, index.calibration)
+    neighbours = tuple(
+        ExplainedNeighbour(**asdict(one), vote=float(share), percentile=round(float(rank), 1))
+        for one, share, rank in zip(plain.neighbours, shares, ranks, strict=True)
+    )
+    return ExplainedAnswer(**vars(plain) | {"neighbours": neighbours}, rival=rival)
+
+
+def _rival(index: DigitIndex, named: Classification, rivals: Neighbours, row: int) -> Rival | None:
+    position, label, distance = (
+        values[row, 0] for values in (rivals.ids, rivals.labels, rivals.distances)
+    )
+    if position < 0:
+        return None
+    ours = named.neighbours.distances[row][named.neighbours.labels[row] == named.labels[row]]
+    margin = float(distance) - float(ours.min())
+    return Rival(index.name(int(position)), int(label), float(distance), margin)
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:
@@ -120,7 +235,7 @@ def _batches(items: Iterable[T]) -> Iterator[list[T]]:
 
 
 def _images(queries: list[Query]) -> np.ndarray:
-    return np.array([query.image for query in queries], np.float32).reshape(-1, 28, 28)
+    return np.stack([query.image for query in queries]).astype(np.float32)
 
 
 def _excluded(queries: list[Query]) -> np.ndarray | None:
@@ -128,14 +243,12 @@ def _excluded(queries: list[Query]) -> np.ndarray | None:
     return positions if (positions >= 0).any() else None
 
 
-def _neighbours(index: DigitIndex, found: Neighbours) -> Iterator[tuple[Neighbour, ...]]:
-    for ids, labels, distances in zip(found.ids, found.labels, found.distances, strict=True):
-        yield tuple(
-            Neighbour(rank, index.name(int(position)), int(label), float(distance))
-            for rank, (position, label, distance) in enumerate(
-                zip(ids, labels, distances, strict=True), 1
-            )
-        )
+def _neighbours(index: DigitIndex, found: Neighbours, row: int) -> tuple[Neighbour, ...]:
+    columns = zip(found.ids[row], found.labels[row], found.distances[row], strict=True)
+    return tuple(
+        Neighbour(rank, index.name(int(position)), int(label), float(distance))
+        for rank, (position, label, distance) in enumerate(columns, 1)
+    )
 
 
 def _shares(votes: np.ndarray) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""From neighbours to a name: labels, votes, confidence. Pure functions of arrays."""
+"""From neighbours to a name: labels, votes, confidence, verdict. Pure functions of arrays."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from indexer.verdicts import ABSTAIN, MATCH, Calibration, confidence, judge
 from indexer.votes import Weights, cast_votes, winners
 
 
@@ -23,26 +24,62 @@ class Neighbours:
     labels: np.ndarray
     distances: np.ndarray
 
+    def nearest(self, k: int) -> Neighbours:
+        """The first k of each query."""
+        return Neighbours(self.ids[:, :k], self.labels[:, :k], self.distances[:, :k])
+
 
 @dataclass(frozen=True)
 class Classification:
-    """What n queries were named, and why.
+    """What n queries were named, why, and whether to trust it.
 
     Attributes:
-        labels: (n,) uint8.
-        confidences: (n,) float64, the share of the vote the label got.
+        labels: (n,) uint8, the winners of the vote: best guesses where the verdict abstains.
+        confidences: (n,) float64, how likely each label is right.
         votes: (n, 10) float64, the share of each class; rows add up to 1.
+        reasons: (n,) strings, why the verdict abstains: `"too-far"`, `"split-vote"`, or empty for
+            a match.
+        strangeness: (n,) float64, mean class distance to the neighbours that the verdict rests on.
         neighbours: those who voted.
     """
 
     labels: np.ndarray
     confidences: np.ndarray
     votes: np.ndarray
+    reasons: np.ndarray
+    strangeness: np.ndarray
     neighbours: Neighbours
 
+    @property
+    def verdicts(self) -> np.ndarray:
+        """(n,) strings, `"match"` or `"abstain"`."""
+        return np.where(self.reasons == "", MATCH, ABSTAIN)
 
-def classify(neighbours: Neighbours, weights: Weights) -> Classification:
-    """Name each query by the vote of its neighbours."""
-    votes = cast_votes(neighbours.labels, neighbours.distances, weights)
-    labels = winners(votes, neighbours.labels)
-    return Classification(labels, votes[np.arange(len(labels)), labels], votes, neighbours)
+
+def classify(
+    neighbours: Neighbours,
+    class_distances: np.ndarray,
+    k: int,
+    weights: Weights,
+    calibration: Calibration,
+) -> Classification:
+    """Name each query by the vote of its k nearest, and judge whether that means anything.
+
+    Args:
+        neighbours: at least k and at least `calibration.witnesses` of each query.
+        class_distances: (n, witnesses) float32, to the first of them.
+        k: how many vote.
+        weights: of the vote.
+        calibration: of the index that was asked.
+    """
+    voters, witnesses = neighbours.nearest(k), neighbours.nearest(calibration.witnesses)
+    votes = cast_votes(voters.labels, voters.distances, weights)
+    labels = winners(votes, voters.labels)
+    return Classification(
+        labels,
+        confidence(labels, witnesses.labels, class_distances, calibration),
+        votes,
+        judge(labels, witnesses.labels, class_distances, calibration),
+        class_distances.mean(axis=1, dtype=np.float64),
+        voters,
+    )

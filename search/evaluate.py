@@ -12,9 +12,9 @@ from data.datasets import Dataset
 from data.pairs import SAME, make_pairs
 from data.progress import Progress, silent
 from indexer.votes import Weights
-from search.classify import Classification, Neighbours, classify
+from search.classify import Classification
 from search.index import DigitIndex
-from search.metrics import confusion, map_at_r, precision
+from search.metrics import confusion, expected_calibration_error, map_at_r, precision
 
 TEN = 10
 
@@ -30,6 +30,9 @@ class Evaluation:
         precision_at_10: share of the ten nearest with the query's label.
         map_at_r: mean average precision at R.
         pair_accuracy: share of 2n random test pairs judged rightly at `pair_threshold`.
+        refused: share of test digits on which the verdict abstains.
+        accuracy_answered: share of the others that is named rightly.
+        calibration_error: expected calibration error of the confidences.
         confusion: (10, 10) counts; rows are the truth.
         seconds: how long it took.
         classification: of every test digit.
@@ -45,6 +48,9 @@ class Evaluation:
     map_at_r: float
     pair_accuracy: float
     pair_threshold: float
+    refused: float
+    accuracy_answered: float | None
+    calibration_error: float
     confusion: np.ndarray
     seconds: float
     classification: Classification
@@ -87,8 +93,9 @@ def evaluate(
     started = time.perf_counter()
     vectors, labels = index.vectors, index.labels
     embeddings = index.embedder.embed(test.images, progress)  # (n, d)
-    ids, distances = vectors.search(embeddings, min(max(k, TEN), len(vectors)))
-    named = classify(Neighbours(ids[:, :k], labels[ids[:, :k]], distances[:, :k]), weights)
+    named = index.classify_embeddings(embeddings, k, weights)
+    ids, _ = vectors.search(embeddings, min(TEN, len(vectors)))
+    right, answered = named.labels == test.labels, named.reasons == ""
     references = vectors.vectors(np.arange(len(vectors)))  # (m, d)
     pairs, targets = make_pairs(test.labels, np.random.default_rng(seed))
     apart = np.linalg.norm(embeddings[pairs[:, 0]] - embeddings[pairs[:, 1]], axis=1)  # (2n,)
@@ -96,11 +103,14 @@ def evaluate(
         n=len(test),
         k=k,
         weights=weights,
-        knn_accuracy=float((named.labels == test.labels).mean()),
-        precision_at_10=precision(labels[ids[:, :TEN]], test.labels),
+        knn_accuracy=float(right.mean()),
+        precision_at_10=precision(labels[ids], test.labels),
         map_at_r=map_at_r(embeddings, test.labels, references, labels),
         pair_accuracy=float(((apart <= threshold) == (targets == SAME)).mean()),
         pair_threshold=threshold,
+        refused=float((~answered).mean()),
+        accuracy_answered=float(right[answered].mean()) if answered.any() else None,
+        calibration_error=expected_calibration_error(named.confidences, right),
         confusion=confusion(test.labels, named.labels),
         seconds=round(time.perf_counter() - started, 2),
         classification=named,

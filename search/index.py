@@ -16,6 +16,7 @@ from indexer.embedder import CANARY_TOLERANCE, Embedder
 from indexer.sources import Sources, parse_sources
 from indexer.store import Content, Manifest, read_generation
 from indexer.vectors import VectorIndex, set_threads
+from indexer.verdicts import Calibration
 from indexer.votes import Weights
 from search.classify import Classification, Neighbours, classify
 
@@ -122,6 +123,9 @@ class DigitIndex:
             weights: `"uniform"`, or `"distance"` for 1/distance.
             exclude: as for :meth:`search`.
 
+        Returns:
+            Names, and for each a confidence and whether to trust it at all.
+
         Raises:
             UsageError: as for :meth:`search`, or unknown weights.
         """
@@ -130,7 +134,59 @@ class DigitIndex:
                 f"expected weights {' or '.join(self.manifest.k)}, received {weights!r}"
             )
         asked = self.manifest.k[weights] if k is None else k
-        return classify(self.search(images, asked, exclude), weights)
+        self.vectors.check_k(asked, spared=exclude is not None)
+        return self.classify_embeddings(self.embed(images), asked, weights, exclude)
+
+    def classify_embeddings(
+        self, embeddings: np.ndarray, k: int, weights: Weights, exclude: np.ndarray | None = None
+    ) -> Classification:
+        """As :meth:`classify`, of embeddings (n, d) float32."""
+        most = max(k, self.calibration.witnesses)
+        ids, distances = self.vectors.search(embeddings, most, exclude)
+        return classify(
+            Neighbours(ids, self.labels[ids], distances),
+            self._class_distances(embeddings, ids),
+            k,
+            weights,
+            self.calibration,
+        )
+
+    def _class_distances(self, embeddings: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        """Distances (n, witnesses) to the nearest of ids (n, k) by what tells the class."""
+        witnesses = ids[:, : self.calibration.witnesses]
+        dimensions = self.embedder.card.class_dimension
+        return self.vectors.distances(embeddings, witnesses, dimensions)
+
+    @property
+    def calibration(self) -> Calibration:
+        """What is normal among a digit's neighbours here."""
+        return self.manifest.calibration
+
+    def strangeness(self, images: np.ndarray) -> np.ndarray:
+        """Mean class distance (n,) of digits (n, 28, 28) to the nearest stored ones."""
+        embeddings = self.embed(images)
+        ids, _ = self.vectors.search(embeddings, self.calibration.witnesses)
+        return np.asarray(self._class_distances(embeddings, ids).mean(axis=1))
+
+    def rivals(
+        self, images: np.ndarray, labels: np.ndarray, exclude: np.ndarray | None = None
+    ) -> Neighbours:
+        """The nearest stored digit of another class than `labels`, for each of n digits.
+
+        Args:
+            images: as for :meth:`search`.
+            labels: (n,) integers.
+            exclude: as for :meth:`search`.
+
+        Returns:
+            One neighbour each; its id is -1 and its distance infinite where there is no other.
+        """
+        allowed = self.labels[None, :] != labels[:, None]  # (n, count)
+        if exclude is not None:
+            rows = np.flatnonzero(exclude >= 0)
+            allowed[rows, exclude[rows]] = False
+        ids, distances = self.vectors.nearest_allowed(self.embed(images), allowed)
+        return Neighbours(ids[:, None], self.labels[ids][:, None], distances[:, None])
 
     def name(self, position: int) -> str:
         """The id of a stored digit, for example `mnist/train/123`."""

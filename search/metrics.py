@@ -6,6 +6,7 @@ import numpy as np
 
 from data.convention import CLASSES
 
+BINS = 15  # of confidence
 BLOCK = 256  # queries at a time, so that distances to all references fit in memory
 
 
@@ -63,3 +64,18 @@ def confusion(truth: np.ndarray, named: np.ndarray) -> np.ndarray:
     counts = np.zeros((CLASSES, CLASSES), np.int64)
     np.add.at(counts, (truth, named), 1)
     return counts
+
+
+def expected_calibration_error(confidences: np.ndarray, right: np.ndarray) -> float:
+    """How far confidence is from the share of right answers: weighted mean over bins.
+
+    Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, equation 3, with 15
+    bins of equal width.
+
+    Args:
+        confidences: (n,) floats in [0, 1].
+        right: (n,) bool.
+    """
+    bins = np.minimum((confidences * BINS).astype(np.int64), BINS - 1)
+    surplus = np.bincount(bins, weights=confidences - right, minlength=BINS)
+    return float(np.abs(surplus).sum() / len(right))

@@ -5,9 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
-from search.answers import Answer, ClassifyAnswer, FailedAnswer, SearchAnswer
+from search.answers import (
+    Answer,
+    ClassifyAnswer,
+    ExplainedAnswer,
+    ExplainedNeighbour,
+    FailedAnswer,
+    SearchAnswer,
+)
 from search.text import printable
 
 
@@ -17,9 +26,11 @@ def strict_json(value: Any, indent: int | None = None) -> str:
 
 
 CSV_FIELDS = {
-    SearchAnswer: ("query", "rank", "id", "label", "distance", "error"),
-    ClassifyAnswer: ("query", "label", "confidence", "votes", "error"),
+    SearchAnswer: ("query", "verdict", "reason", "rank", "id", "label", "distance", "error"),
+    ClassifyAnswer: ("query", "verdict", "reason", "label", "confidence", "votes", "error"),
 }
+NAMED_HEADER = ("query", "label", "confidence", "verdict", "votes", "nearest", "distance")
+UNREADABLE = "?"
 
 
 def format_answers(
@@ -74,39 +85,99 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
 
 
 def _tables(answers: Iterable[Answer]) -> Iterator[str]:
-    named = []
+    named: list[ClassifyAnswer | FailedAnswer] = []
     for answer in answers:
         if isinstance(answer, SearchAnswer):
-            yield from _neighbour_table(answer)
+            yield f"{printable(answer.query)}{_remark(answer)}"
+            if answer.neighbours:
+                yield from _indented(table(*_neighbour_rows(answer)))
+        elif isinstance(answer, ExplainedAnswer):
+            yield f"{printable(answer.query)}: {_called(answer)}{_remark(answer)}"
+            if answer.neighbours:
+                yield from _explanation(answer)
         else:
-            named.append(_named_row(answer))
+            named.append(answer)
     if named:
-        yield from table(["query", "label", "confidence", "votes", "nearest", "distance"], named)
+        yield from table(NAMED_HEADER, [_named_row(answer) for answer in named])
+        yield from _strings(named)
+        for answer in named:
+            if isinstance(answer, ClassifyAnswer) and answer.reason:
+                yield f"{printable(answer.query)}{_remark(answer)}"
 
 
-def _neighbour_table(answer: SearchAnswer) -> Iterator[str]:
-    yield printable(answer.query)
+def _remark(answer: SearchAnswer | ClassifyAnswer) -> str:
+    """Why an answer abstains, if it does."""
+    return f" — {answer.reason}: {answer.detail}" if answer.reason else ""
+
+
+def _called(answer: ClassifyAnswer) -> str:
+    if answer.label is None:
+        return "no digit"
+    guess = "a guess, " if answer.reason else ""
+    return f"{answer.label} ({guess}confidence {answer.confidence:.1%})"
+
+
+def _neighbour_rows(answer: SearchAnswer) -> tuple[Sequence[str], list[list[str]]]:
     rows = [
         [str(one.rank), str(one.label), f"{one.distance:.4f}", printable(one.id)]
         for one in answer.neighbours
     ]
-    for line in table(["rank", "label", "distance", "id"], rows):
-        yield f"  {line}"
+    return ("rank", "label", "distance", "id"), rows
+
+
+def _explanation(answer: ExplainedAnswer) -> Iterator[str]:
+    header = ("rank", "label", "vote", "distance", "percentile", "id")
+    rows = [
+        [
+            str(one.rank),
+            str(one.label),
+            f"{one.vote:.1%}",
+            f"{one.distance:.4f}",
+            f"{one.percentile:.1f}",
+            printable(one.id),
+        ]
+        for one in answer.neighbours
+        if isinstance(one, ExplainedNeighbour)
+    ]
+    yield from _indented(table(header, rows))
+    if answer.rival:
+        rival = answer.rival
+        yield (
+            f"  nearest rival: {rival.label} at {rival.distance:.4f}, {rival.margin:.4f} further"
+            f" than the nearest {answer.label}  {printable(rival.id)}"
+        )
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    return (f"  {line}" for line in lines)
 
 
 def _named_row(answer: ClassifyAnswer | FailedAnswer) -> list[str]:
     if isinstance(answer, FailedAnswer):
-        return [printable(answer.query), "-", "-", "not answered", "", ""]
+        return [printable(answer.query), "-", "-", "not answered", "", "", ""]
+    verdict = answer.reason or answer.verdict
+    if answer.label is None:
+        return [printable(answer.query), "-", "-", verdict, "", "", ""]
     votes = " ".join(f"{label}:{share:.0%}" for label, share in answer.votes.items())
     nearest = answer.neighbours[0]
     return [
         printable(answer.query),
-        str(answer.label),
+        f"{answer.label}{UNREADABLE if answer.reason else ''}",
         f"{answer.confidence:.1%}",
+        verdict,
         votes,
         printable(nearest.id),
         f"{nearest.distance:.4f}",
     ]
+
+
+def _strings(named: Sequence[ClassifyAnswer | FailedAnswer]) -> Iterator[str]:
+    """What each picture with several digits reads, doubtful ones as question marks."""
+    digits = [one for one in named if isinstance(one, ClassifyAnswer) and one.box is not None]
+    for query, group in groupby(digits, key=attrgetter("query")):
+        signs = [f"{UNREADABLE if one.reason else one.label}" for one in list(group)]
+        if len(signs) > 1:
+            yield f"{printable(query)} reads {''.join(signs)}"
 
 
 def _csv(answers: Iterable[Answer], fields: Sequence[str]) -> Iterator[str]:
@@ -118,8 +189,10 @@ def _csv(answers: Iterable[Answer], fields: Sequence[str]) -> Iterator[str]:
 
 def _csv_rows(answer: Answer) -> Iterator[dict[str, Any]]:
     if isinstance(answer, SearchAnswer):
-        for one in answer.neighbours:
-            yield {"query": answer.query, **asdict(one)}
+        judged = asdict(answer)
+        nothing: dict[str, Any] = {}
+        for one in judged["neighbours"] or (nothing,):
+            yield {**judged, **one}
     elif isinstance(answer, ClassifyAnswer):
         yield {**asdict(answer), "votes": strict_json(answer.votes)}
     else:
@@ -153,5 +226,5 @@ def _cells(matrix: Sequence[Sequence[Any]]) -> list[list[str]]:
 
 
 def _is_number(rows: Sequence[Sequence[str]], column: int) -> bool:
-    cells = [row[column].rstrip("%") for row in rows]
+    cells = [row[column].rstrip("%?") for row in rows]
     return all(cell.replace(".", "", 1).isdecimal() or cell in ("-", "") for cell in cells)

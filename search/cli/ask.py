@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from search.cli.console import note, say
+from search.cli.console import say
 from search.cli.options import (
     format_option,
     id_option,
@@ -17,26 +16,29 @@ from search.cli.options import (
     limit_threads,
     max_pixels_option,
     sheet_option,
+    show_input_option,
+    single_option,
+    strict_option,
     threads_option,
     weights_option,
     with_options,
 )
+from search.cli.show import show
 
 if TYPE_CHECKING:
-    from search.answers import Answer, ClassifyAnswer, SearchAnswer
-    from search.index import DigitIndex
-    from search.queries import FailedQuery, Query
+    from search.queries import Reader
 
-FAILED = 1
-MAX_ROWS = 200  # of a contact sheet
 asking = with_options(
     click.argument("images", nargs=-1, metavar="[IMAGE]..."),
     id_option,
     index_option,
     k_option,
     max_pixels_option,
+    single_option,
 )
-showing = with_options(format_option, sheet_option, threads_option)
+showing = with_options(
+    format_option, sheet_option, show_input_option, strict_option, threads_option
+)
 
 
 @click.command(
@@ -51,21 +53,24 @@ def search(
     index_folder: Path,
     k: int | None,
     max_pixels: int,
+    single: bool,
     style: str,
     sheet_file: Path | None,
+    input_file: Path | None,
+    strict: bool,
     threads: int | None,
 ) -> None:
     """Show the stored digits most like each IMAGE, nearest first.
 
     IMAGE is a picture, a folder of pictures, an .npy array, or - for stdin.
     """
-    index, queries = _open(index_folder, images, ids, max_pixels, threads)
+    reader = _open(index_folder, images, ids, max_pixels, single, threads)
     from search.answers import SearchAnswer, search_answers
     from search.index import DEFAULT_K
 
-    shown = min(DEFAULT_K, len(index) - bool(ids)) if k is None else k
-    answers = search_answers(index, queries, shown)
-    _show(index, answers, SearchAnswer, style, sheet_file)
+    shown = min(DEFAULT_K, len(reader.index) - bool(ids)) if k is None else k
+    answers = search_answers(reader.index, reader.read(images, ids), shown)
+    show(reader.index, answers, SearchAnswer, style, sheet_file, input_file, strict)
 
 
 @click.command(
@@ -74,6 +79,9 @@ def search(
 )
 @asking
 @weights_option
+@click.option(
+    "--explain", is_flag=True, help="Also show each neighbour's vote, and the nearest rival."
+)
 @showing
 def classify(
     images: tuple[str, ...],
@@ -81,20 +89,25 @@ def classify(
     index_folder: Path,
     k: int | None,
     max_pixels: int,
+    single: bool,
     weights: Literal["uniform", "distance"],
+    explain: bool,
     style: str,
     sheet_file: Path | None,
+    input_file: Path | None,
+    strict: bool,
     threads: int | None,
 ) -> None:
     """Name the digit on each IMAGE by the vote of its nearest stored digits.
 
     IMAGE is a picture, a folder of pictures, an .npy array, or - for stdin.
     """
-    index, queries = _open(index_folder, images, ids, max_pixels, threads)
+    reader = _open(index_folder, images, ids, max_pixels, single, threads)
     from search.answers import ClassifyAnswer, classify_answers
 
-    answers = classify_answers(index, queries, k, weights)
-    _show(index, answers, ClassifyAnswer, style, sheet_file)
+    queries = reader.read(images, ids)
+    answers = classify_answers(reader.index, queries, k, weights, explain=explain)
+    show(reader.index, answers, ClassifyAnswer, style, sheet_file, input_file, strict)
 
 
 @click.command(
@@ -103,23 +116,31 @@ def classify(
 )
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@with_options(index_option, max_pixels_option, format_option, threads_option)
+@with_options(index_option, max_pixels_option, single_option, format_option, threads_option)
 def compare(
-    a: str, b: str, index_folder: Path, max_pixels: int, style: str, threads: int | None
+    a: str,
+    b: str,
+    index_folder: Path,
+    max_pixels: int,
+    single: bool,
+    style: str,
+    threads: int | None,
 ) -> None:
     """Tell how far apart the digits on pictures A and B are, and whether they are the same."""
     import numpy as np
 
     from data.errors import PictureUnreadable
-    from search.queries import FailedQuery
+    from search.queries import FailedQuery, RefusedQuery
     from search.report import format_facts
     from search.text import named
 
-    index, queries = _open(index_folder, (a, b), (), max_pixels, threads)
-    pair = []
-    for query in queries:
+    reader = _open(index_folder, (a, b), (), max_pixels, single, threads)
+    index, pair = reader.index, []
+    for query in reader.read((a, b), ()):
         if isinstance(query, FailedQuery):
             raise PictureUnreadable(query.error)
+        if isinstance(query, RefusedQuery):
+            raise PictureUnreadable(f"{query.name}: {query.detail}")
         pair.append(query)
     if [query.name.partition("[")[0] for query in pair] != [named(a), named(b)]:
         raise PictureUnreadable(
@@ -143,8 +164,9 @@ def _open(
     images: tuple[str, ...],
     ids: tuple[str, ...],
     max_pixels: int,
+    single: bool,
     threads: int | None,
-) -> tuple[DigitIndex, Iterator[Query | FailedQuery]]:
+) -> Reader:
     if not images and not ids:
         raise click.UsageError("expected an IMAGE (a file, a folder or -) or --id, received none")
     import gc
@@ -161,44 +183,8 @@ def _open(
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(read_generation, folder)
         from search.index import DigitIndex
-        from search.queries import read_queries
+        from search.queries import Reader
 
         index = DigitIndex.from_generation(folder, *reading.result(), threads)
     gc.enable()
-    return index, read_queries(images, ids, index, max_pixels)
-
-
-def _show(
-    index: DigitIndex,
-    answers: Iterable[tuple[Query | None, Answer]],
-    kind: type[SearchAnswer | ClassifyAnswer],
-    style: str,
-    sheet_file: Path | None,
-) -> None:
-    """Print answers as they come; name what failed on stderr and exit 1 for it."""
-    from search.answers import FailedAnswer
-    from search.report import format_answers
-
-    drawn: list[tuple[Query | None, Answer]] = []
-    failed = False
-
-    def watched() -> Iterator[Any]:
-        nonlocal failed
-        for query, answer in answers:
-            if isinstance(answer, FailedAnswer):
-                failed = True
-                note(f"Error: {answer.error}")
-            if sheet_file and len(drawn) < MAX_ROWS:
-                drawn.append((query, answer))
-            yield answer
-
-    say(format_answers(watched(), kind, style))
-    if sheet_file:
-        from data.files import write_whole
-        from search.sheet import draw_sheet
-
-        write_whole(sheet_file, draw_sheet(index, drawn))
-        first = f" (the first {MAX_ROWS} queries)" if len(drawn) == MAX_ROWS else ""
-        note(f"Contact sheet: {sheet_file}{first}")
-    if failed:
-        raise click.exceptions.Exit(FAILED)
+    return Reader(index, max_pixels, single)

@@ -134,7 +134,7 @@ def info(index_folder: Path, style: str) -> None:
     from search.report import format_facts
 
     index = DigitIndex.open(index_folder)
-    manifest, card = index.manifest, index.embedder.card
+    manifest, card, calibration = index.manifest, index.embedder.card, index.calibration
     facts = {
         "index": str(index_folder),
         "generation": manifest.generation,
@@ -145,6 +145,14 @@ def info(index_folder: Path, style: str) -> None:
         "dataset": manifest.dataset,
         "k": manifest.k,
         "leave_one_out": manifest.leave_one_out,
+        "verdicts": {
+            "too_far": calibration.too_far,
+            "least_confidence": calibration.least_confidence,
+            "witnesses": calibration.witnesses,
+            "refused": calibration.refused,
+            "sample": calibration.sample,
+            "source": calibration.source,
+        },
         "normaliser": manifest.normaliser,
         "embedder": manifest.embedder,
         "recipe": card.recipe["name"],

@@ -129,6 +129,19 @@ sheet_option = click.option(
     callback=_check_sheet,
     help="Also draw a contact sheet: each query as the model saw it, beside its neighbours.",
 )
+show_input_option = click.option(
+    "--show-input",
+    "input_file",
+    type=FILE,
+    callback=_check_sheet,
+    help="Also draw each picture beside its digits as the model saw them.",
+)
+single_option = click.option(
+    "--single", is_flag=True, help="Take all ink on a picture as one digit."
+)
+strict_option = click.option(
+    "--strict", is_flag=True, help="Exit with status 3 if any verdict abstains."
+)
 id_option = click.option(
     "--id",
     "ids",

@@ -32,7 +32,11 @@ def test_classification_names_most_digits(index: DigitIndex, test_set: Dataset) 
     assert isinstance(named, Classification)
     assert (named.labels == test_set.labels).mean() > 0.93
     assert np.allclose(named.votes.sum(axis=1), 1)
-    assert np.array_equal(named.confidences, named.votes.max(axis=1))
+    assert ((named.confidences > 0) & (named.confidences < 1)).all()
+    assert set(named.verdicts) <= {"match", "abstain"}
+    assert np.array_equal(named.verdicts == "match", named.reasons == "")
+    witnesses = index.classify(test_set.images, k=1)
+    assert np.array_equal(named.strangeness, witnesses.strangeness)  # whatever k is
     assert named.neighbours.ids.shape[1] == index.manifest.k["uniform"]
 
 

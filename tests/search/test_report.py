@@ -1,21 +1,35 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
-from search.answers import Answer, ClassifyAnswer, FailedAnswer, IndexFacts, Neighbour, SearchAnswer
+from search.answers import (
+    Answer,
+    ClassifyAnswer,
+    ExplainedAnswer,
+    ExplainedNeighbour,
+    FailedAnswer,
+    IndexFacts,
+    Neighbour,
+    Rival,
+    SearchAnswer,
+)
 from search.report import format_answers, format_facts
 from search.text import printable
 
 NEAR = (Neighbour(1, "mnist/train/5", 7, 0.25), Neighbour(2, "mnist/train/9", 1, 0.5))
-FOUND = SearchAnswer("a.png", (1, 2, 3, 4), NEAR, IndexFacts(3, "ab12"))
-NAMED = ClassifyAnswer("b.png", None, 7, 0.75, {"7": 0.75, "1": 0.25}, NEAR)
+MATCH = ("match", None, None)
+FOUND = SearchAnswer("a.png", (1, 2, 3, 4), *MATCH, NEAR, IndexFacts(3, "ab12"))
+NAMED = ClassifyAnswer("b.png", None, *MATCH, 7, 0.75, {"7": 0.75, "1": 0.25}, NEAR)
+BLANK = ClassifyAnswer("d.png", None, "abstain", "blank", "nothing is drawn", None, None, {}, ())
 FAILED = FailedAnswer("c.png", "c.png: expected an image")
 
 
 def lines(answers: list[Answer], style: str) -> list[str]:
-    kind = SearchAnswer if FOUND in answers else ClassifyAnswer
+    searched = any(isinstance(answer, SearchAnswer) for answer in answers)
+    kind = SearchAnswer if searched else ClassifyAnswer
     return list(format_answers(iter(answers), kind, style))
 
 
@@ -24,6 +38,9 @@ def test_json_of_one_query_is_the_documented_object() -> None:
     assert json.loads(text) == {
         "query": "a.png",
         "box": [1, 2, 3, 4],
+        "verdict": "match",
+        "reason": None,
+        "detail": None,
         "neighbours": [
             {"rank": 1, "id": "mnist/train/5", "label": 7, "distance": 0.25},
             {"rank": 2, "id": "mnist/train/9", "label": 1, "distance": 0.5},
@@ -31,7 +48,9 @@ def test_json_of_one_query_is_the_documented_object() -> None:
         "index": {"generation": 3, "embedder": "ab12"},
     }
     (text,) = lines([NAMED], "json")
-    assert json.loads(text).keys() == {"query", "box", "label", "confidence", "votes", "neighbours"}
+    assert json.loads(text).keys() == {
+        "query", "box", "verdict", "reason", "detail", "label", "confidence", "votes", "neighbours",
+    }  # fmt: skip
 
 
 def test_json_of_several_is_an_array_and_jsonl_a_line_each() -> None:
@@ -64,6 +83,49 @@ def test_tables_line_up() -> None:
     header, named, failed = shown[-3:]
     assert header.index("confidence") + len("confidence") == named.index("75.0%") + len("75.0%")
     assert failed.split()[0] == "c.png"
+
+
+def test_an_abstention_is_said_in_every_style() -> None:
+    doubtful = replace(NAMED, verdict="abstain", reason="split-vote", detail="they disagree")
+    _header, first, second, *remarks = lines([doubtful, BLANK], "table")
+    assert first.split()[1:4] == ["7?", "75.0%", "split-vote"]
+    assert second.split()[1:4] == ["-", "-", "blank"]
+    assert remarks == ["b.png — split-vote: they disagree", "d.png — blank: nothing is drawn"]
+    record = json.loads(lines([BLANK], "jsonl")[0])
+    assert (record["label"], record["reason"], record["neighbours"]) == (None, "blank", [])
+    (row,) = csv.DictReader(io.StringIO("\n".join(lines([BLANK], "csv"))))
+    assert (row["verdict"], row["reason"], row["label"]) == ("abstain", "blank", "")
+    lost = replace(FOUND, verdict="abstain", reason="blank", detail="nothing", neighbours=())
+    assert lines([lost], "table") == ["a.png — blank: nothing"]
+    (row,) = csv.DictReader(io.StringIO("\n".join(lines([lost], "csv"))))
+    assert (row["query"], row["reason"], row["id"]) == ("a.png", "blank", "")
+
+
+def test_several_digits_are_read_as_a_string() -> None:
+    boxed = [
+        replace(NAMED, query="photo.jpg", box=(20 * i, 0, 10, 10), label=label)
+        for i, label in enumerate((3, 6, 4))
+    ]
+    boxed[1] = replace(boxed[1], verdict="abstain", reason="too-far", detail="far")
+    shown = lines([*boxed, NAMED], "table")
+    assert "photo.jpg reads 3?4" in shown
+    assert not [line for line in shown if line.startswith("b.png reads")]
+
+
+def test_an_explanation_shows_votes_percentiles_and_the_rival() -> None:
+    near = tuple(
+        ExplainedNeighbour(**vars(one), vote=vote, percentile=rank)
+        for one, vote, rank in zip(NEAR, (0.75, 0.25), (40.0, 99.5), strict=True)
+    )
+    rival = Rival("mnist/train/9", 1, 0.5, 0.25)
+    explained = ExplainedAnswer(**vars(replace(NAMED, neighbours=near)), rival=rival)
+    shown = lines([explained], "table")
+    assert shown[0] == "b.png: 7 (confidence 75.0%)"
+    assert shown[2].split() == ["1", "7", "75.0%", "0.2500", "40.0", "mnist/train/5"]
+    assert "nearest rival: 1 at 0.5000, 0.2500 further" in shown[-1]
+    record = json.loads(lines([explained], "jsonl")[0])
+    assert record["neighbours"][1]["percentile"] == 99.5
+    assert record["rival"] == {"id": "mnist/train/9", "label": 1, "distance": 0.5, "margin": 0.25}
 
 
 @pytest.mark.parametrize(
