@@ -9,14 +9,24 @@ from typing import Any
 import numpy as np
 
 from data.datasets import Dataset
+from data.deform import deformed
 from data.pairs import SAME, make_pairs
 from data.progress import Progress, silent
 from indexer.votes import Weights
 from search.classify import Classification
 from search.index import DigitIndex
-from search.metrics import confusion, expected_calibration_error, map_at_r, precision
+from search.metrics import (
+    confusion,
+    expected_calibration_error,
+    instance_recall,
+    map_at_r,
+    precision,
+    risk_coverage,
+)
 
 TEN = 10
+COPIES, COPIES_SEED = 2_000, 7  # of stored digits that are deformed and looked for
+COVERED = (0.9, 0.95, 0.98, 0.99, 0.995, 1.0)
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,11 @@ class Evaluation:
         refused: share of test digits on which the verdict abstains.
         accuracy_answered: share of the others that is named rightly.
         calibration_error: expected calibration error of the confidences.
+        risk_coverage: accuracy on the most confident share of test digits, by that share.
+        instance_recall_at_1: share of 2,000 slightly deformed stored digits that find their own
+            original first.
+        instance_recall_at_10: the same, among the ten nearest.
+        accuracy_deformed: share of these that is named rightly.
         confusion: (10, 10) counts; rows are the truth.
         seconds: how long it took.
         classification: of every test digit.
@@ -51,6 +66,10 @@ class Evaluation:
     refused: float
     accuracy_answered: float | None
     calibration_error: float
+    risk_coverage: dict[str, float]
+    instance_recall_at_1: float
+    instance_recall_at_10: float
+    accuracy_deformed: float
     confusion: np.ndarray
     seconds: float
     classification: Classification
@@ -111,6 +130,8 @@ def evaluate(
         refused=float((~answered).mean()),
         accuracy_answered=float(right[answered].mean()) if answered.any() else None,
         calibration_error=expected_calibration_error(named.confidences, right),
+        risk_coverage=risk_coverage(named.confidences, right, COVERED),
+        **_find_deformed(index, k, weights),
         confusion=confusion(test.labels, named.labels),
         seconds=round(time.perf_counter() - started, 2),
         classification=named,
@@ -118,3 +139,17 @@ def evaluate(
         targets=targets,
         pair_distances=apart,
     )
+
+
+def _find_deformed(index: DigitIndex, k: int, weights: Weights) -> dict[str, float]:
+    """Deform stored digits a little and look for them: the three figures of it."""
+    rng = np.random.default_rng(COPIES_SEED)
+    originals = rng.permutation(len(index))[:COPIES]
+    embeddings = index.embed(deformed(index.images[originals], rng))
+    ids, _ = index.vectors.search(embeddings, min(TEN, len(index)))
+    named = index.classify_embeddings(embeddings, k, weights)
+    return {
+        "instance_recall_at_1": instance_recall(ids[:, :1], originals),
+        "instance_recall_at_10": instance_recall(ids, originals),
+        "accuracy_deformed": float((named.labels == index.labels[originals]).mean()),
+    }

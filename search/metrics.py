@@ -66,6 +66,30 @@ def confusion(truth: np.ndarray, named: np.ndarray) -> np.ndarray:
     return counts
 
 
+def instance_recall(ids: np.ndarray, originals: np.ndarray) -> float:
+    """The share of queries whose neighbours (n, k) hold their own original (n,)."""
+    return float((ids == originals[:, None]).any(axis=1).mean())
+
+
+def risk_coverage(
+    confidences: np.ndarray, right: np.ndarray, shares: tuple[float, ...]
+) -> dict[str, float]:
+    """Accuracy when only the most confident share of queries is answered, by that share.
+
+    Source: El-Yaniv and Wiener, "On the Foundations of Noise-free Selective Classification", JMLR
+    11, 2010. Among equal confidences the mistakes count as more confident.
+
+    Args:
+        confidences: (n,) floats.
+        right: (n,) bool.
+        shares: in (0, 1].
+    """
+    order = np.lexsort((right, -confidences))
+    rightly = np.cumsum(right[order])
+    counts = {share: max(1, round(share * len(right))) for share in shares}
+    return {f"{share:g}": float(rightly[n - 1] / n) for share, n in counts.items()}
+
+
 def expected_calibration_error(confidences: np.ndarray, right: np.ndarray) -> float:
     """How far confidence is from the share of right answers: weighted mean over bins.
 

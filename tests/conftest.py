@@ -71,12 +71,12 @@ def embedder_folder(train_set: Dataset, tmp_path_factory: pytest.TempPathFactory
 
     require_backend()
     from training.export import export
-    from training.fit import fit
+    from training.fit import Limits, fit
     from training.recipes import find_recipe
 
     folder = tmp_path_factory.mktemp("embedder")
     recipe = find_recipe("default")
-    export(fit(recipe, train_set, SEED, epochs=3), recipe, train_set, SEED, folder)
+    export(fit(recipe, train_set, SEED, Limits(epochs=3)), recipe, train_set, SEED, folder)
     return folder
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -14,13 +16,13 @@ from training.recipes import Affine, Recipe
 
 STRAIGHT = Affine(0, 0, 0, 0, 0)
 STREAMS = 5  # of chance in each batch
-DIGITS, OUTLIERS = 2_000, 4_000  # drawn once, then chosen from
+DIGITS, OUTLIERS = 1_000, 4_000  # drawn once, then chosen from
 MIN_STEPS = 60  # an epoch of a small dataset goes round until it has this many steps
 
 
 def batches_of(
     recipe: Recipe, dataset: Dataset, training: np.ndarray, seed: int
-) -> tuple[tf.data.Dataset, int]:
+) -> tuple[Callable[[int], tf.data.Dataset], int]:
     """Endless batches of `(images, labels)`, and how many make an epoch.
 
     Images are deformed and straightened as the recipe says: they enter the network behind the
@@ -28,6 +30,9 @@ def batches_of(
     number alone, so batches can be made side by side and still be repeated.
 
     images (b, 28, 28) float32 in [0, 1]; labels (b, 2) int32: class and picture.
+
+    Returns:
+        The batches from a given epoch on, counted from 0, and the steps of an epoch.
     """
     images = tf.constant(dataset.images[training])
     labels = tf.constant(dataset.labels[training].astype(np.int32))
@@ -52,16 +57,32 @@ def batches_of(
         return batch, tf.stack([classes, pictures], axis=1)
 
     size = min(recipe.batch_size - recipe.twice, len(training))
-    batches = (
-        tf.data.Dataset.range(len(training))
-        .shuffle(len(training))
-        .batch(size, drop_remainder=True)
-        .repeat()
-        .enumerate()
-        .map(gather, num_parallel_calls=tf.data.AUTOTUNE)
-        .prefetch(tf.data.AUTOTUNE)
-    )
-    return batches, max(len(training) // size, MIN_STEPS)
+    steps = max(len(training) // size, MIN_STEPS)
+
+    def from_epoch(first: int) -> tf.data.Dataset:
+        return (
+            _positions(recipe, dataset.labels[training], seed)
+            .batch(size, drop_remainder=True)
+            .repeat()
+            .enumerate()
+            .skip(first * steps)
+            .map(gather, num_parallel_calls=tf.data.AUTOTUNE)
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+    return from_epoch, steps
+
+
+def _positions(recipe: Recipe, labels: np.ndarray, seed: int) -> tf.data.Dataset:
+    """Positions in a random order: each once, or endlessly with all classes in turn."""
+    if recipe.sampler != "balanced":
+        return tf.data.Dataset.range(len(labels)).shuffle(len(labels), seed)
+    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    streams = [
+        tf.data.Dataset.from_tensor_slices(one).shuffle(len(one), seed).repeat() for one in members
+    ]
+    in_turn = tf.data.Dataset.range(len(streams)).repeat()
+    return tf.data.Dataset.choose_from_datasets(streams, in_turn)
 
 
 def as_seen(recipe: Recipe, images: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ drawn as an outlier: no letter like O, l, S or Z, no single upright line, no rin
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -131,10 +132,9 @@ def draw_outliers(count: int, digits: np.ndarray, rng: np.random.Generator) -> n
 
 def _brought(canvases: list[np.ndarray]) -> np.ndarray:
     """Drawings of any size in the MNIST convention, (n, 28, 28) uint8."""
-    images = np.empty((len(canvases), SIDE, SIDE), np.uint8)
-    for image, canvas in zip(images, canvases, strict=True):
-        image[:] = np.rint(render(scale_to_unit(_cropped(canvas))) * 255)
-    return images
+    with ThreadPoolExecutor() as pool:  # OpenCV lets go of the interpreter
+        digits = list(pool.map(lambda canvas: render(scale_to_unit(_cropped(canvas))), canvases))
+    return np.asarray(np.rint(np.reshape(digits, (-1, SIDE, SIDE)) * 255), np.uint8)
 
 
 def _digit(label: int, rng: np.random.Generator) -> np.ndarray:

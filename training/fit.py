@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,10 +17,12 @@ from data.pairs import make_pairs
 from data.progress import Progress, silent
 from training.batches import as_seen, batches_of
 from training.calibrate import best_threshold
+from training.checkpoint import Keeping, Reached, load_checkpoint
 from training.history import History, Watched, embed
 from training.losses import LOSSES
 from training.networks import NETWORKS, siamese, straightened
 from training.optimizers import OPTIMIZERS
+from training.pace import Pace
 from training.pairs import pairs_of
 from training.recipes import Recipe
 
@@ -43,77 +47,102 @@ class Trained:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Limits:
+    """When a run ends, where it is kept, and where it is watched from.
+
+    Attributes:
+        epochs: passes over the data instead of the recipe's.
+        budget: seconds after which it must be done.
+        checkpoint: folder to keep the last finished epoch in.
+        resume: go on from what `checkpoint` holds.
+        tensorboard: folder for TensorBoard's logs.
+    """
+
+    epochs: int | None = None
+    budget: float | None = None
+    checkpoint: Path | None = None
+    resume: bool = False
+    tensorboard: Path | None = None
+
+
 def fit(
     recipe: Recipe,
     dataset: Dataset,
     seed: int,
-    *,
-    epochs: int | None = None,
+    limits: Limits = Limits(),
     progress: Progress = silent,
 ) -> Trained:
-    """Train an embedder; `epochs` overrides the recipe's.
+    """Train an embedder.
 
     Raises:
-        TrainingError: the loss stopped being a number.
+        TrainingError: the loss stopped being a number, or there is nothing to resume.
+        StorageError: the checkpoint cannot be written.
     """
     started = time.perf_counter()
     keras.utils.set_random_seed(seed)
-    rng = np.random.default_rng(seed)
     training, validation = hold_out(dataset.labels, recipe.validation, seed)
+    epochs = limits.epochs or recipe.epochs
     network = NETWORKS[recipe.network](**recipe.network_options)
     tower = straightened(network) if recipe.straighten else network
-    epochs = epochs or recipe.epochs
     if recipe.sampler == "pairs":
-        model = siamese(network)
-        batches, steps = pairs_of(recipe, dataset, training, rng, epochs)
+        batches, steps = pairs_of(recipe, dataset, training, seed, epochs)
     else:
-        model = keras.Model(network.inputs, network.outputs)  # compiled in its stead
         batches, steps = batches_of(recipe, dataset, training, seed)
-    model.compile(
-        optimizer=_optimizer(recipe, steps * epochs),
-        loss=LOSSES[recipe.loss](**recipe.loss_options),
-        metrics=["binary_accuracy"] if recipe.sampler == "pairs" else None,
-        jit_compile=False,  # on CPUs oneDNN's own kernels are faster than XLA's
-    )
+    model = _compiled(recipe, network, steps * epochs)
+    reached = Reached(_identity(recipe, dataset, seed, epochs), 0, [], 0.0)
+    if limits.checkpoint and limits.resume:
+        reached = load_checkpoint(limits.checkpoint, model, reached.run)
     watched = _watched(recipe, dataset, training, validation) if len(validation) else None
     history = History(network, watched, progress, steps * epochs)
+    history.go_on(reached.history, steps * reached.epoch)
+    callbacks = [
+        Pace(recipe, steps * epochs, limits.budget, steps * reached.epoch, reached.seconds),
+        history,
+    ]
+    if limits.checkpoint:
+        callbacks.append(Keeping(limits.checkpoint, reached, history))
+    if limits.tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(limits.tensorboard))
     model.fit(
-        batches,
+        batches(reached.epoch),
         steps_per_epoch=steps,
+        initial_epoch=reached.epoch,
         epochs=epochs,
         shuffle=False,  # the batches already are
         verbose=0,
-        callbacks=[history],
+        callbacks=callbacks,
     )
-    calibrated = _calibrate(tower, dataset, validation, rng)
-    return Trained(tower, history.records, calibrated, round(time.perf_counter() - started, 2))
+    calibrated = _calibrate(tower, dataset, validation, np.random.default_rng(seed))
+    seconds = round(reached.seconds + time.perf_counter() - started, 2)
+    return Trained(tower, history.records, calibrated, seconds)
 
 
-def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    """The recipe's optimiser for a run of `steps`.
+def _identity(recipe: Recipe, dataset: Dataset, seed: int, epochs: int) -> dict[str, Any]:
+    """What makes a run this one and no other."""
+    return {"recipe": asdict(recipe), "dataset": dataset.sha256(), "seed": seed, "epochs": epochs}
+
+
+def _compiled(recipe: Recipe, network: keras.Model, steps: int) -> keras.Model:
+    """The model that is fitted, with its optimiser built, for a run of `steps`.
 
     Averaged weights are an exponential moving average (Polyak and Juditsky 1992), which Keras puts
     in place of the last ones when training ends.
     """
+    pairs = recipe.sampler == "pairs"
+    model = siamese(network) if pairs else keras.Model(network.inputs, network.outputs)
     options = dict(recipe.optimizer_options)
     if recipe.averaging:
         options |= {"use_ema": True, "ema_momentum": 1 - 1 / max(1, recipe.averaging * steps)}
-    return OPTIMIZERS[recipe.optimizer](_learning_rate(recipe, steps), **options)
-
-
-def _learning_rate(
-    recipe: Recipe, steps: int
-) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    if recipe.schedule == "constant":
-        return recipe.learning_rate
-    warm_up = max(1, steps // 10)
-    return keras.optimizers.schedules.CosineDecay(
-        recipe.learning_rate / 20,
-        max(1, steps - warm_up),
-        alpha=0.01,
-        warmup_target=recipe.learning_rate,
-        warmup_steps=warm_up,
+    optimizer = OPTIMIZERS[recipe.optimizer](recipe.learning_rate, **options)
+    optimizer.build(model.trainable_variables)
+    model.compile(
+        optimizer=optimizer,
+        loss=LOSSES[recipe.loss](**recipe.loss_options),
+        metrics=["binary_accuracy"] if pairs else None,
+        jit_compile=False,  # on CPUs oneDNN's own kernels are faster than XLA's
     )
+    return model
 
 
 def _watched(

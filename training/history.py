@@ -54,13 +54,17 @@ class History(keras.callbacks.Callback):
     """Keeps a record per epoch, reports progress, and stops at a loss that is no number."""
 
     def __init__(
-        self, network: keras.Model, watched: Watched | None, progress: Progress, total: int
+        self, network: keras.Model, watched: Watched | None, progress: Progress, steps: int
     ) -> None:
         super().__init__()
         self.records: list[dict[str, float]] = []
         self._network, self._watched = network, watched
-        self._progress, self._total, self._done = progress, total, 0
+        self._progress, self._steps, self._done = progress, steps, 0
         self._note = ""
+
+    def go_on(self, records: list[dict[str, float]], steps_done: int) -> None:
+        """Continue a run that was stopped after `records`."""
+        self.records, self._done = list(records), steps_done
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._started = time.perf_counter()
@@ -68,7 +72,7 @@ class History(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._done += 1
         if self._done % 20 == 0:
-            self._progress(min(self._done, self._total - 1), self._total, self._note)
+            self._progress(min(self._done, self._steps - 1), self._steps, self._note)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         values = {name: float(value) for name, value in (logs or {}).items()}
@@ -83,4 +87,7 @@ class History(keras.callbacks.Callback):
         self.records.append({"epoch": epoch + 1, **values})
         accuracy = values.get("val_knn_accuracy", values.get("binary_accuracy", 0.0))
         self._note = f"loss {values['loss']:.4f}, accuracy {accuracy:.2%}"
-        self._progress(self._done, self._total, self._note)
+        self._progress(min(self._done, self._steps - 1), self._steps, self._note)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._progress(self._steps, self._steps, self._note)

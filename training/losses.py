@@ -36,6 +36,52 @@ def contrastive(margin: float = 1.0) -> Loss:
     return contrastive_loss
 
 
+def batch_contrastive(margin: float = 1.0) -> Loss:
+    """As :func:`contrastive`, over every pair of the batch.
+
+    L_i = mean over the others p of i's class of d_ip^2 / 2, plus mean over all n of other classes
+    of max(0, margin - d_in)^2 / 2: the two kinds count alike, however many there are of each.
+    Source: Hadsell, Chopra and LeCun 2006, equation 4, over the pairs of Khosla et al. 2020.
+
+    Returns:
+        A loss of labels (b, 2) and embeddings (b, d), giving (b,).
+    """
+
+    def batch_contrastive_loss(labels: Any, embeddings: Any) -> Any:
+        distances = _distances(embeddings)
+        same, other = _kinship(labels, embeddings.dtype)
+        pull = _row_mean(ops.square(distances) / 2, same)
+        push = _row_mean(ops.square(ops.maximum(0.0, margin - distances)) / 2, other)
+        return pull + push
+
+    return batch_contrastive_loss
+
+
+def triplet_semihard(margin: float = 0.2) -> Loss:
+    """Keep every other class further than the own one, by a margin, for the telling triplets.
+
+    L_i = mean over the others p of i's class of max(0, d_ip^2 - d_in^2 + margin), n being the
+    nearest of another class that is further than p, or the furthest of all where none is.
+    Source: Schroff, Kalenichenko and Philbin, "FaceNet: A Unified Embedding for Face Recognition
+    and Clustering", CVPR 2015, section 3.2.
+
+    Returns:
+        A loss of labels (b, 2) and unit embeddings (b, d), giving (b,).
+    """
+
+    def triplet_semihard_loss(labels: Any, embeddings: Any) -> Any:
+        squared = ops.square(_distances(embeddings))  # (b, b)
+        same, other = _kinship(labels, embeddings.dtype)
+        negative, far = squared[:, None, :], 1e9  # (b, 1, n)
+        beyond = ops.cast(negative > squared[:, :, None], squared.dtype) * other[:, None, :]
+        nearest = ops.min(negative + far * (1 - beyond), axis=2)  # (b, p)
+        furthest = ops.max(squared - far * (1 - other), axis=1, keepdims=True)  # (b, 1)
+        chosen = ops.where(nearest < far / 2, nearest, furthest)
+        return _row_mean(ops.maximum(0.0, squared - chosen + margin), same)
+
+    return triplet_semihard_loss
+
+
 def supervised_contrastive(temperature: float = 0.1) -> Loss:
     """Make every other item of the anchor's class likelier than the rest of the batch.
 
@@ -48,13 +94,11 @@ def supervised_contrastive(temperature: float = 0.1) -> Loss:
     """
 
     def supervised_contrastive_loss(labels: Any, embeddings: Any) -> Any:
-        labels = labels[:, 0]
         itself = ops.eye(ops.shape(labels)[0])
         similarity = ops.matmul(embeddings, ops.transpose(embeddings)) / temperature  # (b, b)
         log_share = similarity - ops.logsumexp(similarity - 1e9 * itself, axis=1, keepdims=True)
-        positive = ops.cast(labels[:, None] == labels[None, :], embeddings.dtype) - itself
-        count = ops.sum(positive, axis=1)
-        return -ops.sum(positive * log_share, axis=1) / ops.maximum(count, 1.0)
+        positive, _ = _kinship(labels, embeddings.dtype)
+        return -_row_mean(log_share, positive)
 
     return supervised_contrastive_loss
 
@@ -111,8 +155,29 @@ def class_and_instance(
     return class_and_instance_loss
 
 
+def _distances(embeddings: Any) -> Any:
+    """Euclidean distances (b, b), with a finite slope where two embeddings are one."""
+    squares = ops.sum(ops.square(embeddings), axis=1)
+    products = ops.matmul(embeddings, ops.transpose(embeddings))
+    squared = squares[:, None] + squares[None, :] - 2 * products
+    return ops.sqrt(ops.maximum(squared, 1e-12))
+
+
+def _kinship(labels: Any, dtype: Any) -> tuple[Any, Any]:
+    """Which others are of a row's class, and which are not: two (b, b) of 0 and 1."""
+    kin = ops.cast(labels[:, None, 0] == labels[None, :, 0], dtype)
+    return kin - ops.eye(ops.shape(labels)[0]), 1 - kin
+
+
+def _row_mean(values: Any, chosen: Any) -> Any:
+    """Mean of each row's chosen values, 0 where there are none: (b, b), (b, b) -> (b,)."""
+    return ops.sum(values * chosen, axis=1) / ops.maximum(ops.sum(chosen, axis=1), 1.0)
+
+
 LOSSES: dict[str, Callable[..., Loss]] = {
     "contrastive": contrastive,
+    "batch_contrastive": batch_contrastive,
+    "triplet_semihard": triplet_semihard,
     "supervised_contrastive": supervised_contrastive,
     "instance_contrastive": instance_contrastive,
     "class_and_instance": class_and_instance,

@@ -40,7 +40,8 @@ class Recipe:
         network: key of `NETWORKS`, with `network_options`.
         loss: key of `LOSSES`, with `loss_options`.
         sampler: `"pairs"` (two towers, a distance, targets same or different) or `"batches"`
-            (one tower, labels; every pair in the batch counts).
+            (one tower, labels; every pair in the batch counts) or `"balanced"` (likewise, with all
+            classes in turn).
         epochs: passes over the training set.
         batch_size: pairs or images of the dataset a step.
         learning_rate: at its highest.
@@ -62,7 +63,7 @@ class Recipe:
     name: str
     network: str
     loss: str
-    sampler: Literal["pairs", "batches"]
+    sampler: Literal["pairs", "batches", "balanced"]
     epochs: int
     batch_size: int
     learning_rate: float

@@ -9,6 +9,7 @@ import click
 
 from search.cli.console import note, progress_bar, say
 from search.cli.options import (
+    budget_option,
     dataset_option,
     embedder_option,
     epochs_option,
@@ -16,7 +17,9 @@ from search.cli.options import (
     index_option,
     plots_option,
     recipe_option,
+    resume_option,
     seed_option,
+    tensorboard_option,
     threads_option,
     with_options,
 )
@@ -27,7 +30,15 @@ if TYPE_CHECKING:
     from indexer.embedder import Embedder
     from indexer.store import Manifest
 
-training = with_options(dataset_option, recipe_option, epochs_option, embedder_option)
+training = with_options(
+    dataset_option,
+    recipe_option,
+    epochs_option,
+    budget_option,
+    resume_option,
+    tensorboard_option,
+    embedder_option,
+)
 running = with_options(seed_option, threads_option, plots_option)
 
 
@@ -42,6 +53,9 @@ def train(
     source: str,
     recipe_name: str,
     epochs: int | None,
+    budget: float | None,
+    resume: bool,
+    tensorboard_folder: Path | None,
     embedder_folder: Path,
     seed: int,
     threads: int | None,
@@ -57,9 +71,9 @@ def train(
 
     del threads
     _check_recipe(recipe_name)
-    card = _train(
-        load_dataset(source, "train"), recipe_name, epochs, embedder_folder, seed, plots_folder
-    )
+    dataset = load_dataset(source, "train")
+    asked = (epochs, budget, resume, tensorboard_folder)
+    card = _train(dataset, recipe_name, asked, embedder_folder, seed, plots_folder)
     say(format_facts(_card_facts(card, embedder_folder), style))
 
 
@@ -98,6 +112,9 @@ def build(
     source: str,
     recipe_name: str,
     epochs: int | None,
+    budget: float | None,
+    resume: bool,
+    tensorboard_folder: Path | None,
     embedder_folder: Path,
     index_folder: Path,
     seed: int,
@@ -116,7 +133,8 @@ def build(
 
     _check_recipe(recipe_name)
     dataset = load_dataset(source, "train")
-    card = _train(dataset, recipe_name, epochs, embedder_folder, seed, plots_folder)
+    asked = (epochs, budget, resume, tensorboard_folder)
+    card = _train(dataset, recipe_name, asked, embedder_folder, seed, plots_folder)
     embedder = Embedder.open(embedder_folder, threads)
     manifest = _index(dataset, embedder, index_folder, seed, threads)
     facts = _card_facts(card, embedder_folder) | _index_facts(manifest, index_folder)
@@ -134,7 +152,7 @@ def _check_recipe(name: str) -> None:
 def _train(
     dataset: Dataset,
     recipe_name: str,
-    epochs: int | None,
+    asked: tuple[int | None, float | None, bool, Path | None],
     folder: Path,
     seed: int,
     plots_folder: Path | None,
@@ -143,13 +161,24 @@ def _train(
     from training.recipes import find_recipe
 
     require_backend()
+    from training.checkpoint import CHECKPOINT_NAME, remove_checkpoint
     from training.export import export
-    from training.fit import fit
+    from training.fit import Limits, fit
 
     recipe = find_recipe(recipe_name)
-    with progress_bar("Training") as progress:
-        trained = fit(recipe, dataset, seed, epochs=epochs, progress=progress)
+    epochs, budget, resume, tensorboard = asked
+    limits = Limits(epochs, budget, folder, resume, tensorboard)
+    if not resume:
+        remove_checkpoint(folder)
+    try:
+        with progress_bar("Training") as progress:
+            trained = fit(recipe, dataset, seed, limits, progress)
+    except BaseException:
+        if (folder / CHECKPOINT_NAME).exists():
+            note("Epochs done so far are kept: the same command with --resume goes on from there.")
+        raise
     card = export(trained, recipe, dataset, seed, folder)
+    remove_checkpoint(folder)
     if plots_folder:
         from training.plots import draw_training
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,25 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, from a number with s, m or h."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse, or refuse what is no time."""
+        units = {"s": 1, "m": 60, "h": 3600}
+        try:
+            seconds = float(value[:-1]) * units[value[-1]]
+        except (ValueError, KeyError, IndexError):
+            seconds = math.nan
+        if not 0 < seconds < math.inf:
+            self.fail(f"expected a time such as 90s, 5m or 1h, received {value!r}", param, ctx)
+        return seconds
 
 
 def _folder_default(name: str) -> Callable[[], Path]:
@@ -85,6 +105,18 @@ recipe_option = click.option(
 )
 epochs_option = click.option(
     "--epochs", type=click.IntRange(min=1), help="Passes over the data, instead of the recipe's."
+)
+budget_option = click.option(
+    "--time-budget",
+    "budget",
+    type=Duration(),
+    help="Be done within this time, as 90s, 5m or 1h, with what can be learned in it.",
+)
+resume_option = click.option(
+    "--resume", is_flag=True, help="Go on from the last epoch of a run that was stopped."
+)
+tensorboard_option = click.option(
+    "--tensorboard", "tensorboard_folder", type=FOLDER, help="Also write TensorBoard's logs there."
 )
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=2, show_default=True, help="Of all chance."

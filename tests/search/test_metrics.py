@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from search.metrics import confusion, map_at_r, precision
+from search.metrics import confusion, instance_recall, map_at_r, precision, risk_coverage
 
 
 def plain_map_at_r(
@@ -43,3 +43,16 @@ def test_confusion_is_truth_by_name() -> None:
     counts = confusion(np.array([0, 0, 9]), np.array([0, 3, 9]))
     assert counts[0, 0] == counts[0, 3] == counts[9, 9] == 1
     assert counts.sum() == 3
+
+
+def test_instance_recall_counts_originals_found() -> None:
+    ids = np.array([[5, 1], [2, 7], [3, 9]])
+    assert instance_recall(ids[:, :1], np.array([5, 7, 4])) == 1 / 3
+    assert instance_recall(ids, np.array([5, 7, 4])) == 2 / 3
+
+
+def test_risk_coverage_is_the_accuracy_of_the_surest() -> None:
+    confidences = np.array([0.9, 0.2, 0.8, 0.8, 0.7])
+    right = np.array([True, False, True, False, True])
+    figures = risk_coverage(confidences, right, (0.2, 0.4, 0.6, 1.0))
+    assert figures == {"0.2": 1.0, "0.4": 0.5, "0.6": 2 / 3, "1": 0.6}

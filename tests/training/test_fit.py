@@ -1,3 +1,4 @@
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 
 from data.card import CARD_NAME, KERAS_NAME, ONNX_NAME, EmbedderCard
 from data.datasets import Dataset
-from data.errors import TrainingError, UsageError
+from data.errors import DatasetCorrupt, TrainingError, UsageError
 from data.pairs import SAME, make_pairs
 from training import require_backend
 
@@ -16,16 +17,23 @@ import keras  # noqa: E402
 
 from training import export as export_module  # noqa: E402
 from training.batches import batches_of  # noqa: E402
+from training.checkpoint import CHECKPOINT_NAME  # noqa: E402
 from training.export import export, onnx_bytes  # noqa: E402
-from training.fit import Trained, fit  # noqa: E402
+from training.fit import Limits, Trained, fit  # noqa: E402
 from training.history import embed  # noqa: E402
 from training.networks import conv_tower  # noqa: E402
+from training.pace import learning_rate  # noqa: E402
 from training.pairs import pairs_of  # noqa: E402
 from training.recipes import RECIPES, find_recipe  # noqa: E402
 
 DEFAULT = find_recipe("default")
 BLOCKS = ((8, 2), (16, 2), (16, 2))
-QUICK = replace(DEFAULT, network_options={**DEFAULT.network_options, "blocks": BLOCKS, "early": 2})
+QUICK = replace(
+    DEFAULT,
+    network_options={**DEFAULT.network_options, "blocks": BLOCKS, "early": 2},
+    drawn_digits=0,
+    outliers=0,
+)
 
 
 def test_the_notebook_recipe_is_the_notebook_s() -> None:
@@ -48,13 +56,13 @@ def test_an_unknown_recipe_names_the_known_ones() -> None:
 def test_pair_batches_hold_what_they_say(train_set: Dataset, rng: np.random.Generator) -> None:
     recipe = find_recipe("notebook")
     everything = np.arange(len(train_set))
-    batches, steps = pairs_of(recipe, train_set, everything, rng, epochs=1)
+    batches, steps = pairs_of(recipe, train_set, everything, 0, epochs=1)
     assert steps == -(-2 * len(train_set) // 32)
     label_of = {
         image.tobytes(): label
         for image, label in zip(train_set.images, train_set.labels, strict=True)
     }
-    for (left, right), targets in batches.take(5).as_numpy_iterator():
+    for (left, right), targets in batches(0).take(5).as_numpy_iterator():
         assert left.shape == right.shape == (32, 28, 28)
         for a, b, target in zip(left, right, targets[:, 0], strict=True):
             labels = [label_of[np.round(x * 255).astype(np.uint8).tobytes()] for x in (a, b)]
@@ -69,7 +77,7 @@ def test_an_epoch_of_batches_sees_every_digit_at_most_once(train_set: Dataset) -
     batches, _ = batches_of(recipe, train_set, np.arange(len(train_set)), 0)
     seen = [
         image.tobytes()
-        for images, _ in batches.take(len(train_set) // 100).as_numpy_iterator()
+        for images, _ in batches(0).take(len(train_set) // 100).as_numpy_iterator()
         for image in images
     ]
     assert len(seen) == len(set(seen))
@@ -81,7 +89,7 @@ def test_batches_say_which_class_and_which_picture(train_set: Dataset) -> None:
         drawn_digits=4, outliers=6,
     )  # fmt: skip
     batches, _ = batches_of(recipe, train_set, np.arange(len(train_set)), 0)
-    ((images, labels),) = batches.take(1).as_numpy_iterator()
+    ((images, labels),) = batches(0).take(1).as_numpy_iterator()
     assert images.shape == (70, 28, 28)
     classes, pictures = labels.T
     stored = np.round(images[:60] * 255).astype(np.uint8)
@@ -101,7 +109,7 @@ def test_training_brings_classes_together(train_set: Dataset, test_set: Dataset)
     def report(done: int, total: int, note: str = "") -> None:
         reports.append((done, total))
 
-    trained = fit(QUICK, train_set, 0, epochs=4, progress=report)
+    trained = fit(QUICK, train_set, 0, Limits(epochs=4), report)
     assert [record["epoch"] for record in trained.history] == [1, 2, 3, 4]
     assert trained.history[-1]["loss"] < trained.history[0]["loss"]
     assert trained.history[-1]["val_knn_accuracy"] > 0.85
@@ -116,7 +124,7 @@ def test_training_brings_classes_together(train_set: Dataset, test_set: Dataset)
 
 def test_the_same_seed_gives_the_same_embedder(train_set: Dataset) -> None:
     first, again, other = (
-        embed(fit(QUICK, train_set, seed, epochs=1).tower, train_set.images[:50])
+        embed(fit(QUICK, train_set, seed, Limits(epochs=1)).tower, train_set.images[:50])
         for seed in (5, 5, 6)
     )
     assert np.array_equal(first, again)
@@ -133,12 +141,12 @@ def test_the_notebook_recipe_learns_on_real_pairs(train_set: Dataset) -> None:
 def test_a_loss_that_is_no_number_stops_training(train_set: Dataset) -> None:
     recipe = replace(QUICK, learning_rate=1e30, schedule="constant")
     with pytest.raises(TrainingError, match="finite loss"):
-        fit(recipe, train_set, 0, epochs=3)
+        fit(recipe, train_set, 0, Limits(epochs=3))
 
 
 @pytest.fixture(scope="module")
 def trained(train_set: Dataset) -> Trained:
-    return fit(QUICK, train_set, 0, epochs=1)
+    return fit(QUICK, train_set, 0, Limits(epochs=1))
 
 
 def test_export_writes_three_files_that_agree(
@@ -167,3 +175,70 @@ def test_an_export_that_disagrees_is_refused(
     with pytest.raises(TrainingError, match="differs from Keras"):
         export(trained, QUICK, train_set, 0, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_resumed_run_is_the_run_that_was_not_stopped(train_set: Dataset, tmp_path: Path) -> None:
+    whole = fit(QUICK, train_set, 3, Limits(epochs=3))
+    stopping = Limits(epochs=3, checkpoint=tmp_path)
+
+    def stop(done: int, total: int, note: str = "") -> None:
+        if done > total * 0.8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(QUICK, train_set, 3, stopping, stop)
+    resumed = fit(QUICK, train_set, 3, replace(stopping, resume=True))
+    assert [record["epoch"] for record in resumed.history] == [1, 2, 3]
+    images = train_set.images[:50]
+    assert np.allclose(embed(resumed.tower, images), embed(whole.tower, images), atol=1e-4)
+    assert resumed.history[-1]["loss"] == pytest.approx(whole.history[-1]["loss"], rel=1e-3)
+
+
+def test_only_the_same_run_is_resumed(train_set: Dataset, tmp_path: Path) -> None:
+    limits = Limits(epochs=1, checkpoint=tmp_path)
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        fit(QUICK, train_set, 3, replace(limits, resume=True))
+    fit(QUICK, train_set, 3, limits)
+    with pytest.raises(TrainingError, match="expected the same seed"):
+        fit(QUICK, train_set, 4, replace(limits, resume=True))
+    with pytest.raises(TrainingError, match="expected the same epochs"):
+        fit(QUICK, train_set, 3, replace(limits, epochs=2, resume=True))
+    (tmp_path / CHECKPOINT_NAME).write_bytes(b"PK\x03\x04 no checkpoint")
+    with pytest.raises(DatasetCorrupt, match=CHECKPOINT_NAME):
+        fit(QUICK, train_set, 3, replace(limits, resume=True))
+
+
+def test_the_last_good_epoch_is_kept_when_the_loss_is_lost(
+    train_set: Dataset, tmp_path: Path
+) -> None:
+    recipe = replace(QUICK, learning_rate=1e30, schedule="constant")
+    with pytest.raises(TrainingError, match="finite loss"):
+        fit(recipe, train_set, 0, Limits(epochs=3, checkpoint=tmp_path))
+    assert not (tmp_path / CHECKPOINT_NAME).exists()  # none was good
+
+
+def test_a_budget_ends_the_run_with_the_rate_at_its_end(train_set: Dataset) -> None:
+    started = time.perf_counter()
+    trained = fit(QUICK, train_set, 0, Limits(epochs=500, budget=6))
+    assert time.perf_counter() - started < 60
+    assert 1 <= len(trained.history) < 500
+    assert trained.history[-1]["val_knn_accuracy"] > 0.5
+
+
+def test_the_rate_rises_then_falls() -> None:
+    rates = [learning_rate(DEFAULT, progress) for progress in np.linspace(0, 1, 101)]
+    assert np.argmax(rates) == 10
+    assert max(rates) == pytest.approx(DEFAULT.learning_rate)
+    assert (np.diff(rates[:11]) > 0).all()
+    assert (np.diff(rates[10:]) < 0).all()
+    assert rates[-1] == pytest.approx(DEFAULT.learning_rate / 100)
+    assert learning_rate(find_recipe("notebook"), 0.7) == 1e-3
+
+
+def test_balanced_batches_hold_every_class_alike(train_set: Dataset) -> None:
+    rare = np.flatnonzero(train_set.labels == 3)[:7]
+    few = np.sort(np.append(np.flatnonzero(train_set.labels != 3), rare))
+    recipe = replace(QUICK, sampler="balanced", batch_size=100, twice=0, drawn_digits=0, outliers=0)
+    batches, _ = batches_of(recipe, train_set, few, 0)
+    for _, labels in batches(0).take(3).as_numpy_iterator():
+        assert np.bincount(labels[:, 0]).tolist() == [10] * 10

@@ -12,14 +12,22 @@ import tensorflow as tf  # noqa: E402
 
 from training.losses import (  # noqa: E402
     LOSSES,
+    batch_contrastive,
     class_and_instance,
     contrastive,
     instance_contrastive,
     supervised_contrastive,
+    triplet_semihard,
 )
 
 # Class and picture: class 2 has no other member, two pictures are there twice.
 LABELS = np.array([[0, 0], [0, 0], [1, 1], [1, 2], [1, 3], [2, 4], [3, 5], [3, 5]])
+
+
+def kin(i: int) -> tuple[list[int], list[int]]:
+    """The others of row i's class, and those of other classes."""
+    same = [j for j in range(8) if LABELS[j, 0] == LABELS[i, 0]]
+    return [j for j in same if j != i], [j for j in range(8) if j not in same]
 
 
 def unit_vectors(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -34,6 +42,44 @@ def test_contrastive_is_the_formula(rng: np.random.Generator) -> None:
     for y, d, loss in zip(targets[:, 0], distances[:, 0], received[:, 0], strict=True):
         expected = d**2 / 2 if y == 0 else max(0.0, 1.0 - d) ** 2 / 2
         assert loss == pytest.approx(expected, abs=1e-6)
+
+
+def test_batch_contrastive_is_the_formula(rng: np.random.Generator) -> None:
+    z, margin = rng.normal(size=(8, 5)), 1.5
+    expected = []
+    for i in range(8):
+        same, other = kin(i)
+        pulls = [np.linalg.norm(z[i] - z[p]) ** 2 / 2 for p in same]
+        pushes = [max(0.0, margin - np.linalg.norm(z[i] - z[n])) ** 2 / 2 for n in other]
+        expected.append(sum(pulls) / max(1, len(pulls)) + sum(pushes) / len(pushes))
+    received = np.asarray(batch_contrastive(margin)(LABELS, tf.constant(z, tf.float32)))
+    assert received == pytest.approx(expected, abs=1e-4)
+
+
+def test_triplet_semihard_is_the_formula(rng: np.random.Generator) -> None:
+    z, margin = unit_vectors(rng, 8), 0.4
+    squared = ((z[:, None] - z[None]) ** 2).sum(axis=2)
+    expected = []
+    for i in range(8):
+        same, other = kin(i)
+        terms = []
+        for p in same:
+            beyond = [squared[i, n] for n in other if squared[i, n] > squared[i, p]]
+            chosen = min(beyond) if beyond else max(squared[i, n] for n in other)
+            terms.append(max(0.0, squared[i, p] - chosen + margin))
+        expected.append(sum(terms) / max(1, len(terms)))
+    assert max(expected) > 0
+    received = np.asarray(triplet_semihard(margin)(LABELS, tf.constant(z, tf.float32)))
+    assert received == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"contrastive", "class_and_instance"}))
+def test_gradients_are_finite_where_digits_coincide(name: str) -> None:
+    z = tf.Variable(np.tile(np.eye(8, 5, dtype=np.float32)[:1], (8, 1)))
+    loss: Any = LOSSES[name]()
+    with tf.GradientTape() as tape:
+        value = tf.reduce_mean(loss(LABELS, z))
+    assert np.isfinite(np.asarray(tape.gradient(value, z))).all()
 
 
 def plain_supervised_contrastive(labels: np.ndarray, z: np.ndarray, t: float) -> list[float]:
@@ -87,5 +133,8 @@ def test_a_loss_falls_when_classes_come_apart() -> None:
     labels = np.array([[0, 0], [0, 1], [1, 2], [1, 3]])
     together = np.array([[1, 0], [0, 1], [1, 0], [0, 1]], np.float32)
     apart = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32)
-    loss: Any = LOSSES["supervised_contrastive"]()
-    assert np.mean(loss(labels, tf.constant(apart))) < np.mean(loss(labels, tf.constant(together)))
+    for name in ("supervised_contrastive", "batch_contrastive", "triplet_semihard"):
+        loss: Any = LOSSES[name]()
+        assert np.mean(loss(labels, tf.constant(apart))) < np.mean(
+            loss(labels, tf.constant(together))
+        )

@@ -1,0 +1,56 @@
+"""The learning rate over a run, and when the run ends: after its steps, or when its time is up."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import keras
+
+from training.recipes import Recipe
+
+WARM_UP = 0.1  # share of the run over which a cosine schedule rises
+START, END = 0.05, 0.01  # of the highest rate
+
+
+def learning_rate(recipe: Recipe, progress: float) -> float:
+    """The rate when a share `progress` in [0, 1] of the run is done."""
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    if progress < WARM_UP:
+        return recipe.learning_rate * (START + (1 - START) * progress / WARM_UP)
+    fallen = min(1.0, (progress - WARM_UP) / (1 - WARM_UP))
+    return recipe.learning_rate * (END + (1 - END) * (1 + math.cos(math.pi * fallen)) / 2)
+
+
+class Pace(keras.callbacks.Callback):
+    """Sets the learning rate before each step.
+
+    With a budget of time, a run that would not be done within it is: progress is then the share of
+    the time that is spent, so the rate still falls to its end.
+    """
+
+    def __init__(
+        self, recipe: Recipe, steps: int, budget: float | None, done: int, spent: float
+    ) -> None:
+        super().__init__()
+        self._recipe, self._steps, self._budget = recipe, steps, budget
+        self._done, self._spent = done, spent
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._started = time.perf_counter() - self._spent
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.model.optimizer.learning_rate = learning_rate(self._recipe, self._progress())
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._done += 1
+        if self._progress() >= 1:
+            self.model.stop_training = True
+
+    def _progress(self) -> float:
+        progress = self._done / self._steps
+        if self._budget is None:
+            return progress
+        return max(progress, (time.perf_counter() - self._started) / self._budget)
