@@ -1,4 +1,4 @@
-"""What MNIST fixed for everybody: the size of a digit, and how many there are."""
+"""What MNIST fixed for everybody: the size of a digit, and how the classes are called."""
 
 SIDE = 28
-CLASSES = 10
+DIGITS = tuple("0123456789")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.convention import CLASSES, SIDE
+from data.convention import DIGITS, SIDE
 from data.errors import DatasetInvalid, DatasetNotFound, MissingExtra, PictureError
 from data.mnist import is_mnist_place, load_mnist
 from data.normalise import find_digits
@@ -22,6 +22,7 @@ from data.picture import SUFFIXES, read_picture
 from data.render import render
 
 HELD_OUT = 5
+MOST_CLASSES = 250
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,15 @@ class Dataset:
         name: for example `mnist`; with split and position it makes the id `mnist/train/123`.
         split: `"train"` or `"test"`.
         images: (n, 28, 28) uint8, ink bright on black.
-        labels: (n,) uint8 in 0..9.
+        labels: (n,) uint8, positions in `names`.
+        names: what the classes are called; digits 0 to 9 unless the dataset says otherwise.
     """
 
     name: str
     split: str
     images: np.ndarray
     labels: np.ndarray
+    names: tuple[str, ...] = DIGITS
 
     def __len__(self) -> int:
         """Number of items."""
@@ -110,28 +113,34 @@ def _crop(ink: np.ndarray) -> np.ndarray:
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _labelled_folder(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+def _labelled_folder(folder: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     images, labels = [], []
     try:
         for label_folder in sorted(path for path in folder.iterdir() if path.is_dir()):
-            label = _digit_label(label_folder)
             for path in sorted(label_folder.iterdir()):
                 if path.suffix.lower() in SUFFIXES:
                     images.append(_labelled_picture(path))
-                    labels.append(label)
+                    labels.append(label_folder.name)
     except OSError as exc:
         raise DatasetNotFound(f"{exc.filename}: cannot be read ({exc.strerror})") from exc
     if not images:
         raise DatasetInvalid(
-            f"{folder}: expected folders named 0 to 9 with images in them, found no image"
+            f"{folder}: expected folders named by what is in them, such as 0 to 9, with images,"
+            " found no image"
         )
-    return _to_bytes(np.stack(images)), np.array(labels, np.uint8)
+    return _to_bytes(np.stack(images)), *_numbered(np.array(labels), str(folder))
 
 
-def _digit_label(folder: Path) -> int:
-    if folder.name not in {str(digit) for digit in range(CLASSES)}:
-        raise DatasetInvalid(f"{folder}: expected a folder named 0 to 9, received {folder.name!r}")
-    return int(folder.name)
+def _numbered(labels: np.ndarray, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels as positions among their names, which are the digits if all of them are digits."""
+    found = tuple(str(label) for label in np.unique(labels))
+    names = DIGITS if set(found) <= set(DIGITS) else found
+    if len(names) > MOST_CLASSES:
+        raise DatasetInvalid(
+            f"{source}: expected at most {MOST_CLASSES} classes, received {len(names):,}"
+        )
+    place = {name: number for number, name in enumerate(names)}
+    return np.array([place[str(label)] for label in labels], np.uint8), names
 
 
 def _labelled_picture(path: Path) -> np.ndarray:
@@ -147,10 +156,16 @@ def _npz(path: Path, split: str) -> Dataset:
         raise DatasetInvalid(
             f"{path}: expected arrays x_train and y_train, received {sorted(arrays)}"
         )
-    if {"x_test", "y_test"} <= arrays.keys():
-        images, labels = _checked(arrays[f"x_{split}"], arrays[f"y_{split}"], path)
-        return Dataset(_name(path), split, images, labels)
-    return _held_out(_name(path), split, *_checked(arrays["x_train"], arrays["y_train"], path))
+    if not {"x_test", "y_test"} <= arrays.keys():
+        images, labels = _checked(arrays["x_train"], arrays["y_train"], path)
+        return _held_out(_name(path), split, images, *_numbered(labels, str(path)))
+    parts = [_checked(arrays[f"x_{one}"], arrays[f"y_{one}"], path) for one in ("train", "test")]
+    numbered, names = _numbered(np.concatenate([labels for _, labels in parts]), str(path))
+    n = len(parts[0][1])
+    _check_classes(numbered[:n], names, str(path))
+    chosen = slice(n) if split == "train" else slice(n, None)
+    images, _ = parts[split == "test"]
+    return Dataset(_name(path), split, images, numbered[chosen], names)
 
 
 def _checked(images: np.ndarray, labels: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -160,14 +175,19 @@ def _checked(images: np.ndarray, labels: np.ndarray, path: Path) -> tuple[np.nda
             f"{path}: expected images (n, 28, 28) uint8 and labels (n,), received"
             f" {images.shape} {images.dtype} and {labels.shape}"
         )
-    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= CLASSES:
-        raise DatasetInvalid(f"{path}: expected integer labels 0 to 9")
-    _check_classes(labels, str(path))
-    return images, labels.astype(np.uint8)
+    if labels.dtype.kind not in "iuU":
+        raise DatasetInvalid(f"{path}: expected labels that are integers or text")
+    return images, labels
 
 
-def _held_out(name: str, split: str, images: np.ndarray, labels: np.ndarray) -> Dataset:
-    _check_classes(labels, name)
+def _held_out(
+    name: str,
+    split: str,
+    images: np.ndarray,
+    labels: np.ndarray,
+    names: tuple[str, ...] = DIGITS,
+) -> Dataset:
+    _check_classes(labels, names, name)
     rank = np.empty(len(labels), np.intp)  # position of each item within its class
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
@@ -179,13 +199,20 @@ def _held_out(name: str, split: str, images: np.ndarray, labels: np.ndarray) -> 
             f" to test on, received {len(labels)} digits in all; add some"
         )
     chosen = in_test if split == "test" else ~in_test
-    return Dataset(name, split, images[chosen], labels[chosen])
+    return Dataset(name, split, images[chosen], labels[chosen], names)
 
 
-def _check_classes(labels: np.ndarray, name: str) -> None:
-    if len(np.unique(labels)) < 2:
+def _check_classes(labels: np.ndarray, names: tuple[str, ...], source: str) -> None:
+    present, counts = np.unique(labels, return_counts=True)
+    if len(present) < 2:
         raise DatasetInvalid(
-            f"{name}: expected at least two classes, received only {np.unique(labels).tolist()}"
+            f"{source}: expected at least two classes, received only"
+            f" {[names[label] for label in present]}"
+        )
+    if counts.min() < 2:
+        raise DatasetInvalid(
+            f"{source}: expected at least two images of each class, received one of"
+            f" {names[present[counts.argmin()]]!r}; add some or remove it"
         )
 
 

@@ -55,6 +55,7 @@ def build_index(
         "normaliser": embedder.card.normaliser,
         "embedder": embedder.identity,
         "dataset": dataset.facts(),
+        "names": list(dataset.names),
         "k": k,
         "leave_one_out": {"sample": len(sample), "source": source, "accuracy": accuracy},
         "calibration": calibrate_verdicts(left_out, source),

@@ -65,6 +65,7 @@ class Manifest:
         normaliser: version of the normaliser queries must go through.
         embedder: identity of the embedder: SHA-256 of its ONNX file.
         dataset: `name`, `split`, `count` and `sha256` of what was indexed.
+        names: what the classes are called; labels are positions in it.
         k: neighbours to ask, by kind of weights, chosen by leave-one-out.
         leave_one_out: `sample`, its `source`, and `accuracy` by kind of weights, at that k.
         calibration: thresholds and confidence of verdicts.
@@ -82,6 +83,7 @@ class Manifest:
     normaliser: int
     embedder: str
     dataset: dict[str, Any]
+    names: list[str]
     k: dict[str, int]
     leave_one_out: dict[str, Any]
     calibration: Calibration

@@ -77,7 +77,7 @@ def calibrate(
         source: what to say of where the digits come from.
     """
     n, witnesses = labels.shape
-    named = cast_votes(labels, distances, "uniform").argmax(axis=1)
+    named = cast_votes(labels, distances, "uniform", int(labels.max()) + 1).argmax(axis=1)
     mean = class_distances.mean(axis=1)
     too_far = float(np.quantile(mean, 1 - TOO_FAR_SHARE, method="higher"))
     evidence = _evidence(named, labels, class_distances, too_far)

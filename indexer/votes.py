@@ -9,8 +9,6 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from data.convention import CLASSES
-
 Weights = Literal["uniform", "distance"]
 WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 
@@ -35,18 +33,21 @@ def vote_shares(distances: np.ndarray, weights: Weights) -> np.ndarray:
     return np.asarray(weight / weight.sum(axis=1, keepdims=True))
 
 
-def cast_votes(labels: np.ndarray, distances: np.ndarray, weights: Weights) -> np.ndarray:
+def cast_votes(
+    labels: np.ndarray, distances: np.ndarray, weights: Weights, classes: int
+) -> np.ndarray:
     """The share of the vote each class gets.
 
     Args:
-        labels: (n, k) integers in 0..9, nearest first.
+        labels: (n, k) integers below `classes`, nearest first.
         distances: (n, k) floats.
         weights: as for :func:`vote_shares`.
+        classes: how many there are.
 
     Returns:
-        (n, 10) float64 whose rows add up to 1.
+        (n, classes) float64 whose rows add up to 1.
     """
-    votes = np.zeros((len(labels), CLASSES))
+    votes = np.zeros((len(labels), classes))
     rows = np.arange(len(labels))[:, None]
     np.add.at(votes, (rows, labels), vote_shares(distances, weights))
     return votes
@@ -74,9 +75,10 @@ def best_k(
     Returns:
         k and its accuracy.
     """
+    classes = int(labels.max()) + 1
     accuracies = []
     for k in range(1, labels.shape[1] + 1):
-        votes = cast_votes(labels[:, :k], distances[:, :k], weights)
+        votes = cast_votes(labels[:, :k], distances[:, :k], weights, classes)
         accuracies.append(float((winners(votes, labels[:, :k]) == truth).mean()))
     best = max(accuracies)
     return len(accuracies) - accuracies[::-1].index(best), best

@@ -26,7 +26,7 @@ class Neighbour:
 
     rank: int
     id: str
-    label: int
+    label: int | str
     distance: float
 
 
@@ -43,7 +43,7 @@ class Rival:
     """The nearest digit of another class; `margin` is how much further than the nearest of ours."""
 
     id: str
-    label: int
+    label: int | str
     distance: float
     margin: float
 
@@ -95,7 +95,7 @@ class ClassifyAnswer(Judged):
         neighbours: those who voted.
     """
 
-    label: int | None
+    label: int | str | None
     confidence: float | None
     votes: dict[str, float]
     neighbours: tuple[Neighbour, ...]
@@ -153,9 +153,9 @@ def classify_answers(
         for row, query in enumerate(asked):
             plain = ClassifyAnswer(
                 **vars(_judged(index, query, named, row)),
-                label=int(named.labels[row]),
+                label=index.called(int(named.labels[row])),
                 confidence=float(named.confidences[row]),
-                votes=_shares(named.votes[row]),
+                votes=_shares(index, named.votes[row]),
                 neighbours=_neighbours(index, named.neighbours, row),
             )
             if rivals is None:
@@ -200,7 +200,8 @@ def _judged(index: DigitIndex, query: Query, named: Classification, row: int) ->
             f" {limits.too_far:.3f}"
         )
     else:
-        detail = f"{named.labels[row]} is right with a chance of {named.confidences[row]:.0%} only"
+        name, chance = index.called(int(named.labels[row])), named.confidences[row]
+        detail = f"{name} is right with a chance of {chance:.0%} only"
     return Judged(query.name, query.box, ABSTAIN, reason, detail)
 
 
@@ -225,7 +226,8 @@ def _rival(index: DigitIndex, named: Classification, rivals: Neighbours, row: in
         return None
     ours = named.neighbours.distances[row][named.neighbours.labels[row] == named.labels[row]]
     margin = float(distance) - float(ours.min())
-    return Rival(index.name(int(position)), int(label), float(distance), margin)
+    called = index.called(int(label))
+    return Rival(index.name(int(position)), called, float(distance), margin)
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:
@@ -246,12 +248,12 @@ def _excluded(queries: list[Query]) -> np.ndarray | None:
 def _neighbours(index: DigitIndex, found: Neighbours, row: int) -> tuple[Neighbour, ...]:
     columns = zip(found.ids[row], found.labels[row], found.distances[row], strict=True)
     return tuple(
-        Neighbour(rank, index.name(int(position)), int(label), float(distance))
+        Neighbour(rank, index.name(int(position)), index.called(int(label)), float(distance))
         for rank, (position, label, distance) in enumerate(columns, 1)
     )
 
 
-def _shares(votes: np.ndarray) -> dict[str, float]:
+def _shares(index: DigitIndex, votes: np.ndarray) -> dict[str, float]:
     """Shares of the vote by label, largest first, without the zeros."""
     order = np.argsort(-votes, kind="stable")
-    return {str(label): float(votes[label]) for label in order if votes[label] > 0}
+    return {str(index.called(label)): float(votes[label]) for label in order if votes[label] > 0}

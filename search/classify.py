@@ -36,7 +36,7 @@ class Classification:
     Attributes:
         labels: (n,) uint8, the winners of the vote: best guesses where the verdict abstains.
         confidences: (n,) float64, how likely each label is right.
-        votes: (n, 10) float64, the share of each class; rows add up to 1.
+        votes: (n, classes) float64, the share of each class; rows add up to 1.
         reasons: (n,) strings, why the verdict abstains: `"too-far"`, `"split-vote"`, or empty for
             a match.
         strangeness: (n,) float64, mean class distance to the neighbours that the verdict rests on.
@@ -61,6 +61,7 @@ def classify(
     class_distances: np.ndarray,
     k: int,
     weights: Weights,
+    classes: int,
     calibration: Calibration,
 ) -> Classification:
     """Name each query by the vote of its k nearest, and judge whether that means anything.
@@ -70,10 +71,11 @@ def classify(
         class_distances: (n, witnesses) float32, to the first of them.
         k: how many vote.
         weights: of the vote.
+        classes: how many there are.
         calibration: of the index that was asked.
     """
     voters, witnesses = neighbours.nearest(k), neighbours.nearest(calibration.witnesses)
-    votes = cast_votes(voters.labels, voters.distances, weights)
+    votes = cast_votes(voters.labels, voters.distances, weights, classes)
     labels = winners(votes, voters.labels)
     return Classification(
         labels,

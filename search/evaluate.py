@@ -10,6 +10,7 @@ import numpy as np
 
 from data.datasets import Dataset
 from data.deform import deformed
+from data.errors import UsageError
 from data.pairs import SAME, make_pairs
 from data.progress import Progress, silent
 from indexer.votes import Weights
@@ -48,7 +49,7 @@ class Evaluation:
             original first.
         instance_recall_at_10: the same, among the ten nearest.
         accuracy_deformed: share of these that is named rightly.
-        confusion: (10, 10) counts; rows are the truth.
+        confusion: (classes, classes) counts; rows are the truth.
         seconds: how long it took.
         classification: of every test digit.
         pairs: (2n, 2) positions of the test pairs, with `targets` (2n,), 0 for the same class, and
@@ -106,9 +107,14 @@ def evaluate(
         progress: told while encoding.
 
     Raises:
-        UsageError: k out of range.
+        UsageError: k out of range, or the dataset has other classes than the index.
     """
     index.vectors.check_k(k)
+    if list(test.names) != index.manifest.names:
+        raise UsageError(
+            f"expected a dataset with the index's classes {', '.join(index.manifest.names)},"
+            f" received {', '.join(test.names)}"
+        )
     started = time.perf_counter()
     vectors, labels = index.vectors, index.labels
     embeddings = index.embedder.embed(test.images, progress)  # (n, d)
@@ -132,7 +138,7 @@ def evaluate(
         calibration_error=expected_calibration_error(named.confidences, right),
         risk_coverage=risk_coverage(named.confidences, right, COVERED),
         **_find_deformed(index, k, weights),
-        confusion=confusion(test.labels, named.labels),
+        confusion=confusion(test.labels, named.labels, len(test.names)),
         seconds=round(time.perf_counter() - started, 2),
         classification=named,
         pairs=pairs,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from data.card import EmbedderCard
+from data.convention import DIGITS
 from data.errors import EmbedderMismatch, IndexCorrupt, UsageError
 from data.npy import BadArray, read_npy
 from indexer.embedder import CANARY_TOLERANCE, Embedder
@@ -148,6 +149,7 @@ class DigitIndex:
             self._class_distances(embeddings, ids),
             k,
             weights,
+            len(self.manifest.names),
             self.calibration,
         )
 
@@ -187,6 +189,11 @@ class DigitIndex:
             allowed[rows, exclude[rows]] = False
         ids, distances = self.vectors.nearest_allowed(self.embed(images), allowed)
         return Neighbours(ids[:, None], self.labels[ids][:, None], distances[:, None])
+
+    def called(self, label: int) -> int | str:
+        """What a class is called: digits are integers, anything else is text."""
+        name = self.manifest.names[label]
+        return int(name) if name in DIGITS else name
 
     def name(self, position: int) -> str:
         """The id of a stored digit, for example `mnist/train/123`."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.convention import CLASSES
-
 BINS = 15  # of confidence
 BLOCK = 256  # queries at a time, so that distances to all references fit in memory
 
@@ -59,9 +57,9 @@ def _squared_distances(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return squared
 
 
-def confusion(truth: np.ndarray, named: np.ndarray) -> np.ndarray:
-    """(10, 10) int64: element [i, j] counts digits i that were named j."""
-    counts = np.zeros((CLASSES, CLASSES), np.int64)
+def confusion(truth: np.ndarray, named: np.ndarray, classes: int) -> np.ndarray:
+    """(classes, classes) int64: element [i, j] counts digits of class i that were named j."""
+    counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (truth, named), 1)
     return counts
 

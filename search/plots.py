@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from data.convention import CLASSES
 from data.datasets import Dataset
 from data.figures import RIGHT, WRONG, draw_digit, draw_pairs, new_figure, save_figure
 from data.pairs import SAME
@@ -29,7 +28,7 @@ def draw_evaluation(evaluation: Evaluation, test: Dataset, folder: Path) -> list
     drawn = [_judged_pairs(evaluation, test, np.arange(len(right))[:SHOWN], "pairs-judged", folder)]
     if len(wrong):
         drawn.append(_judged_pairs(evaluation, test, wrong, "pairs-wrong", folder))
-    return [*drawn, _confusion(evaluation, folder), _mistakes(evaluation, test, folder)]
+    return [*drawn, _confusion(evaluation, test, folder), _mistakes(evaluation, test, folder)]
 
 
 def _judged_pairs(
@@ -45,17 +44,18 @@ def _judged_pairs(
     return draw_pairs(folder, name, test.images[evaluation.pairs[chosen]], titles, colours)
 
 
-def _confusion(evaluation: Evaluation, folder: Path) -> Path:
+def _confusion(evaluation: Evaluation, test: Dataset, folder: Path) -> Path:
+    classes = len(test.names)
     figure = new_figure(5, 4.6)
     axes = figure.subplots()
-    off_diagonal = evaluation.confusion * (1 - np.eye(CLASSES, dtype=int))
+    off_diagonal = evaluation.confusion * (1 - np.eye(classes, dtype=int))
     axes.imshow(off_diagonal, cmap="Oranges")
-    for row, column in np.ndindex(CLASSES, CLASSES):
+    for row, column in np.ndindex(classes, classes):
         count = evaluation.confusion[row, column]
         if count:
             axes.text(column, row, str(count), ha="center", va="center", fontsize=8)
-    axes.set_xticks(range(CLASSES))
-    axes.set_yticks(range(CLASSES))
+    axes.set_xticks(range(classes), test.names)
+    axes.set_yticks(range(classes), test.names)
     axes.set_xlabel("named")
     axes.set_ylabel("is")
     axes.set_title(f"k-NN accuracy {evaluation.knn_accuracy:.2%} of {evaluation.n:,}")
@@ -74,6 +74,6 @@ def _mistakes(evaluation: Evaluation, test: Dataset, folder: Path) -> Path:
         axes.axis("off")
     for axes, item in zip(grid, wrong, strict=False):
         axes.axis("on")
-        title = f"{test.labels[item]} named {named[item]}"
+        title = f"{test.names[test.labels[item]]} named {test.names[named[item]]}"
         draw_digit(axes, test.images[item], title, WRONG)
     return save_figure(figure, folder, "mistakes")

@@ -119,7 +119,7 @@ def _called(answer: ClassifyAnswer) -> str:
 
 def _neighbour_rows(answer: SearchAnswer) -> tuple[Sequence[str], list[list[str]]]:
     rows = [
-        [str(one.rank), str(one.label), f"{one.distance:.4f}", printable(one.id)]
+        [str(one.rank), printable(str(one.label)), f"{one.distance:.4f}", printable(one.id)]
         for one in answer.neighbours
     ]
     return ("rank", "label", "distance", "id"), rows
@@ -130,7 +130,7 @@ def _explanation(answer: ExplainedAnswer) -> Iterator[str]:
     rows = [
         [
             str(one.rank),
-            str(one.label),
+            printable(str(one.label)),
             f"{one.vote:.1%}",
             f"{one.distance:.4f}",
             f"{one.percentile:.1f}",
@@ -162,7 +162,7 @@ def _named_row(answer: ClassifyAnswer | FailedAnswer) -> list[str]:
     nearest = answer.neighbours[0]
     return [
         printable(answer.query),
-        f"{answer.label}{UNREADABLE if answer.reason else ''}",
+        f"{printable(str(answer.label))}{UNREADABLE if answer.reason else ''}",
         f"{answer.confidence:.1%}",
         verdict,
         votes,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from data.convention import CLASSES
+from data.convention import DIGITS
 from data.datasets import Dataset
 from data.normalise import scale_to_unit
 from training.augment import coarsen, deform, straighten_nearly, vary_strokes
@@ -16,7 +16,7 @@ from training.recipes import Affine, Recipe
 
 STRAIGHT = Affine(0, 0, 0, 0, 0)
 STREAMS = 5  # of chance in each batch
-DIGITS, OUTLIERS = 1_000, 4_000  # drawn once, then chosen from
+PLAIN, OUTLIERS = 1_000, 4_000  # drawn once, then chosen from
 MIN_STEPS = 60  # an epoch of a small dataset goes round until it has this many steps
 
 
@@ -98,14 +98,14 @@ def _drawings(recipe: Recipe, digits: np.ndarray, seed: int) -> tuple[tf.Tensor,
     """
     rng = np.random.default_rng(seed)
     wants = recipe.drawn_digits or recipe.outliers
-    plain, labels = draw_digits(DIGITS if wants else 0, rng)
+    plain, labels = draw_digits(PLAIN if wants else 0, rng)
     others = draw_outliers(OUTLIERS if wants else 0, digits, rng)
-    nobodys = np.arange(CLASSES, CLASSES + len(others), dtype=np.int32)
+    nobodys = len(DIGITS) + np.arange(len(others), dtype=np.int32)
     return tf.constant(np.concatenate([plain, others])), tf.constant(np.append(labels, nobodys))
 
 
 def _choose(recipe: Recipe, seed: tf.Tensor) -> tf.Tensor:
     """Positions among the drawings for one batch, (drawn_digits + outliers,) int32."""
-    digits = tf.random.stateless_uniform([recipe.drawn_digits], seed, 0, DIGITS, tf.int32)
+    digits = tf.random.stateless_uniform([recipe.drawn_digits], seed, 0, PLAIN, tf.int32)
     others = tf.random.stateless_uniform([recipe.outliers], seed, 0, OUTLIERS, tf.int32)
-    return tf.concat([digits, DIGITS + others], axis=0)
+    return tf.concat([digits, PLAIN + others], axis=0)

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
-from data.convention import CLASSES, SIDE
+from data.convention import DIGITS, SIDE
 from data.normalise import scale_to_unit
 from data.render import render
 
@@ -99,7 +99,7 @@ def draw_digits(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.nd
     Returns:
         images (count, 28, 28) uint8, ink bright, and labels (count,) int32.
     """
-    labels = np.arange(count, dtype=np.int32) % CLASSES
+    labels = np.arange(count, dtype=np.int32) % len(DIGITS)
     drawn = [_digit(int(label), rng) for label in labels]
     return _brought(drawn), labels
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from data.card import SameDifferent
+from data.convention import DIGITS
 from data.datasets import Dataset
 from data.holdout import hold_out
 from data.pairs import make_pairs
@@ -81,6 +82,8 @@ def fit(
     """
     started = time.perf_counter()
     keras.utils.set_random_seed(seed)
+    if dataset.names != DIGITS:
+        recipe = replace(recipe, drawn_digits=0, outliers=0)  # letters may well be classes here
     training, validation = hold_out(dataset.labels, recipe.validation, seed)
     epochs = limits.epochs or recipe.epochs
     network = NETWORKS[recipe.network](**recipe.network_options)

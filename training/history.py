@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from data.convention import CLASSES
 from data.errors import TrainingError
 from data.normalise import scale_to_unit
 from data.progress import Progress
@@ -46,8 +45,9 @@ class Watched:
         squared = (references**2).sum(1) - 2 * queries @ references.T  # (v, r), up to |query|^2
         nearest = np.argpartition(squared, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
         votes = self.reference_labels[nearest]  # (v, k)
-        counts = (votes[:, :, None] == np.arange(CLASSES)).sum(axis=1)  # (v, 10)
-        return float((counts.argmax(axis=1) == self.query_labels).mean())
+        classes = np.unique(self.reference_labels)
+        counts = (votes[:, :, None] == classes).sum(axis=1)  # (v, classes)
+        return float((classes[counts.argmax(axis=1)] == self.query_labels).mean())
 
 
 class History(keras.callbacks.Callback):

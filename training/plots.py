@@ -36,7 +36,7 @@ def _first_digits(dataset: Dataset, folder: Path) -> Path:
     for axes, image, label in zip(
         figure.subplots(1, SHOWN), dataset.images, dataset.labels, strict=False
     ):
-        draw_digit(axes, image, str(label))
+        draw_digit(axes, image, dataset.names[label])
     return save_figure(figure, folder, "first-digits")
 
 

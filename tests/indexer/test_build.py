@@ -35,7 +35,7 @@ def test_k_is_chosen_by_leaving_each_digit_out(
     accuracies = []
     for k in range(1, 21):
         labels = train_set.labels[order[sample, :k]]
-        votes = cast_votes(labels, np.ones(labels.shape), "uniform")
+        votes = cast_votes(labels, np.ones(labels.shape), "uniform", 10)
         accuracies.append((winners(votes, labels) == train_set.labels[sample]).mean())
     k = index.manifest.k["uniform"]
     assert accuracies[k - 1] == max(accuracies)

@@ -20,7 +20,8 @@ from search import DigitIndex
 CONTENTS = {role: f"{role} of the first".encode() for role in store.SUFFIXES}
 FACTS: dict[str, Any] = {
     "count": 1, "dimension": 2, "metric": "euclidean", "kind": "flat", "kind_options": {},
-    "normaliser": 1, "embedder": "00", "dataset": {}, "k": {"uniform": 1}, "leave_one_out": {},
+    "normaliser": 1, "embedder": "00", "dataset": {}, "names": ["0"], "k": {"uniform": 1},
+    "leave_one_out": {},
     "calibration": Calibration(1, 1, "itself", 1.0, 0.5, {}, 1.0, (0.0, 1.0)),
     "created": "2026-01-01T00:00:00+00:00", "program": "0",
 }  # fmt: skip

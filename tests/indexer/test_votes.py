@@ -11,22 +11,22 @@ def test_votes_are_scikit_learn_s(weights: Weights, rng: np.random.Generator) ->
     queries = rng.integers(0, 6, (100, 2))  # on a grid, so that many distances are 0
     reference = KNeighborsClassifier(9, weights=weights, algorithm="brute").fit(points, labels)
     distances, ids = reference.kneighbors(queries)
-    votes = cast_votes(labels[ids], distances, weights)
+    votes = cast_votes(labels[ids], distances, weights, 10)
     assert np.allclose(votes, reference.predict_proba(queries))
     assert np.allclose(votes.sum(axis=1), 1)
 
 
 def test_equal_votes_go_to_the_nearest() -> None:
     labels = np.array([[7, 3, 3, 7], [3, 7, 7, 3], [1, 2, 3, 4]])
-    votes = cast_votes(labels, np.ones(labels.shape), "uniform")
+    votes = cast_votes(labels, np.ones(labels.shape), "uniform", 10)
     assert winners(votes, labels).tolist() == [7, 3, 1]
 
 
 def test_the_most_votes_win_over_the_nearest() -> None:
     labels = np.array([[7, 3, 3]])
-    assert winners(cast_votes(labels, np.ones((1, 3)), "uniform"), labels).tolist() == [3]
+    assert winners(cast_votes(labels, np.ones((1, 3)), "uniform", 10), labels).tolist() == [3]
     near = np.array([[0.1, 1.0, 1.0]])
-    assert winners(cast_votes(labels, near, "distance"), labels).tolist() == [7]
+    assert winners(cast_votes(labels, near, "distance", 10), labels).tolist() == [7]
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)
@@ -38,7 +38,7 @@ def test_best_k_is_the_best(weights: Weights, rng: np.random.Generator) -> None:
     distances = np.sort(rng.uniform(0.1, 1, (200, 12)), axis=1)
     accuracies = {}
     for k in range(1, 13):
-        votes = cast_votes(labels[:, :k], distances[:, :k], weights)
+        votes = cast_votes(labels[:, :k], distances[:, :k], weights, 10)
         accuracies[k] = (winners(votes, labels[:, :k]) == truth).mean()
     k, accuracy = best_k(labels, distances, truth, weights)
     assert accuracy == max(accuracies.values())

@@ -40,7 +40,7 @@ def test_precision_counts_neighbours() -> None:
 
 
 def test_confusion_is_truth_by_name() -> None:
-    counts = confusion(np.array([0, 0, 9]), np.array([0, 3, 9]))
+    counts = confusion(np.array([0, 0, 9]), np.array([0, 3, 9]), 10)
     assert counts[0, 0] == counts[0, 3] == counts[9, 9] == 1
     assert counts.sum() == 3
 
