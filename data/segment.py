@@ -76,6 +76,11 @@ class Glyph:
     box: Box
     mask: Mask
 
+    def moved(self, x: int, y: int) -> Glyph:
+        """The same strokes, x columns further right and y rows further down."""
+        box = self.box
+        return Glyph(Box(box.x + x, box.y + y, box.width, box.height), self.mask)
+
 
 def find_glyphs(mask: Mask, *, single: bool = False) -> list[Glyph]:
     """Group strokes into digits.
@@ -100,7 +105,7 @@ def find_glyphs(mask: Mask, *, single: bool = False) -> list[Glyph]:
         )
     groups = [parts] if single else _grouped(boxes, parts, tall)
     glyphs = [_glyph(labels, boxes, group) for group in groups]
-    return in_reading_order(glyphs)
+    return [glyph for line in in_lines(glyphs) for glyph in line]
 
 
 def components(mask: Mask) -> tuple[np.ndarray, list[Box]]:
@@ -157,7 +162,30 @@ def _glyph(labels: np.ndarray, boxes: list[Box], group: list[int]) -> Glyph:
     return Glyph(box, chosen[labels[box.y : box.bottom, box.x : box.right]])
 
 
-def in_reading_order(glyphs: list[Glyph]) -> list[Glyph]:
+def split_up(glyph: Glyph) -> list[Glyph]:
+    """The components of a glyph, except that what lies over or under another stays with it."""
+    labels, boxes = components(glyph.mask)
+    tall = _height(boxes)
+    groups: list[list[int]] = []
+    for i in sorted(range(len(boxes)), key=lambda i: -boxes[i].width):
+        home = next((g for g in groups if _stacked(boxes, g, i, tall)), None)
+        groups.append([i]) if home is None else home.append(i)
+    return [_glyph(labels, boxes, group).moved(glyph.box.x, glyph.box.y) for group in groups]
+
+
+def merged(glyphs: list[Glyph]) -> Glyph:
+    """All strokes of some glyphs as one."""
+    box = glyphs[0].box
+    for glyph in glyphs[1:]:
+        box = box.union(glyph.box)
+    mask = np.zeros((box.height, box.width), np.uint8)
+    for glyph in glyphs:
+        x, y = glyph.box.x - box.x, glyph.box.y - box.y
+        mask[y : y + glyph.box.height, x : x + glyph.box.width] |= glyph.mask
+    return Glyph(box, mask)
+
+
+def in_lines(glyphs: list[Glyph]) -> list[list[Glyph]]:
     """Lines from top to bottom; in a line, where boxes share height, from left to right."""
     lines: list[list[Glyph]] = []
     for glyph in sorted(glyphs, key=lambda g: g.box.y + g.box.height / 2):
@@ -167,4 +195,4 @@ def in_reading_order(glyphs: list[Glyph]) -> list[Glyph]:
             lines[-1].append(glyph)
         else:
             lines.append([glyph])
-    return [g for line in lines for g in sorted(line, key=lambda g: g.box.x + g.box.width / 2)]
+    return [sorted(line, key=lambda g: g.box.x + g.box.width / 2) for line in lines]

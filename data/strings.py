@@ -1,0 +1,155 @@
+"""Read a line of strokes as the string whose digits look most like digits.
+
+No rule on shape alone tells a wide 0 from a 1 and a 0 that touch, or two halves of a broken 4 from
+an 11. So strokes are taken apart into atoms, more than there can be digits: components where they
+stand alone, pieces of those wide enough to be several digits. Every grouping of neighbouring atoms
+has a price, how strange its digits look, and dynamic programming finds the cheapest: segmentation
+by recognition (LeCun et al., Proc. IEEE 86(11), 1998, section V).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.segment import Glyph, in_lines, merged, split_up
+from data.touching import cut_apart
+
+Strangeness = Callable[[list[Glyph]], list[float]]
+Span = tuple[int, int]
+
+# A glyph wider than this many times its height may be several digits; ...
+_WIDE = 1.1
+# ... where other digits stand beside it, from this width on.
+_WIDE_AMONG_OTHERS = 0.75
+# Atoms are only joined to something at most this wide, ...
+_WIDEST = 1.5
+# ... across gaps of at most this, or this to a fragment, in heights of the line, ...
+_GAP, _FRAGMENT_GAP = 0.3, 0.5
+# ... and at most so many.
+_MOST_JOINED = 5
+# An atom shorter than this, in heights of the line, is no digit by itself, but may be left out.
+_BODY = 0.45
+# Strangeness above this is all the same: no digit.
+_STRANGEST = 1.2
+# Prices, in units of strangeness: of each digit; of joining what is apart, and for each height of
+# the gap; of a cut, and for each stroke width of ink it crosses; of leaving an atom out, for each
+# height of its length.
+_DIGIT, _JOIN, _GAP_PRICE, _CUT, _CROSSED, _OMIT = 0.05, 0.02, 0.2, 0.02, 0.08, 0.8
+
+
+@dataclass(frozen=True)
+class _Atom:
+    """Strokes that are never parted.
+
+    Attributes:
+        glyph: the strokes.
+        part: the price of parting it from the atom before it.
+        join: the price of joining it to the atom before it; infinite if that is out of question.
+    """
+
+    glyph: Glyph
+    part: float
+    join: float
+
+
+def reread(glyphs: list[Glyph], strangeness: Strangeness) -> list[Glyph]:
+    """Part and join glyphs so that they look like digits.
+
+    Args:
+        glyphs: strokes grouped by shape alone.
+        strangeness: how unlike any known digit each of some glyphs looks, at least 0; not asked
+            where there is nothing to choose.
+
+    Returns:
+        The digits in reading order.
+    """
+    digits: list[Glyph] = []
+    for line in in_lines(glyphs):
+        height = max(glyph.box.height for glyph in line)
+        for run in _runs(_atoms(line, height)):
+            digits += _cheapest(run, height, strangeness)
+    return digits
+
+
+def _atoms(line: list[Glyph], height: int) -> list[_Atom]:
+    """The atoms of a line, by their centres from left to right."""
+    wide = _WIDE if len(line) == 1 else _WIDE_AMONG_OTHERS
+    whole = sorted((g for glyph in line for g in split_up(glyph)), key=_centre)
+    atoms: list[_Atom] = []
+    for glyph in whole:
+        join = _price_of_joining(atoms[-1].glyph, glyph, height) if atoms else np.inf
+        if glyph.box.width <= wide * glyph.box.height:
+            atoms.append(_Atom(glyph, 0.0, join))
+            continue
+        pieces, crossed = cut_apart(glyph)
+        atoms.append(_Atom(pieces[0], 0.0, join))
+        for piece, ink in zip(pieces[1:], crossed, strict=True):
+            atoms.append(_Atom(piece, _CUT + _CROSSED * ink, 0.0))
+    return atoms
+
+
+def _centre(glyph: Glyph) -> float:
+    return glyph.box.x + glyph.box.width / 2
+
+
+def _price_of_joining(left: Glyph, right: Glyph, height: int) -> float:
+    gap = left.box.gap(right.box) / height
+    both = _is_body(left, height) and _is_body(right, height)
+    return _JOIN + _GAP_PRICE * gap if gap <= (_GAP if both else _FRAGMENT_GAP) else np.inf
+
+
+def _runs(atoms: list[_Atom]) -> list[list[_Atom]]:
+    """Stretches of atoms that might be joined; between them nothing can be."""
+    runs: list[list[_Atom]] = []
+    for atom in atoms:
+        if np.isinf(atom.join):
+            runs.append([atom])
+        else:
+            runs[-1].append(atom)
+    return runs
+
+
+def _cheapest(run: list[_Atom], height: int, strangeness: Strangeness) -> list[Glyph]:
+    """The digits of one run."""
+    spans = _spans(run, height)
+    if len(run) == 1 or not spans:
+        return list(spans.values())
+    scores = strangeness(list(spans.values()))
+    prices = {span: min(score, _STRANGEST) for span, score in zip(spans, scores, strict=True)}
+    # best[i]: the price of the first i atoms as digits, and these digits
+    best: list[tuple[float, list[Glyph]]] = [(0.0, [])]
+    for stop in range(1, len(run) + 1):
+        options = []
+        for start in range(max(0, stop - _MOST_JOINED), stop):
+            if (start, stop) in spans:
+                joins = sum(atom.join for atom in run[start + 1 : stop])
+                price = _DIGIT + prices[start, stop] + joins
+                digits = [*best[start][1], spans[start, stop]]
+                options.append((best[start][0] + run[start].part + price, digits))
+        atom = run[stop - 1].glyph
+        if not _is_body(atom, height):
+            size = max(atom.box.width, atom.box.height) / height
+            options.append((best[stop - 1][0] + _OMIT * size, best[stop - 1][1]))
+        best.append(min(options, key=lambda option: option[0]))
+    return best[-1][1]
+
+
+def _spans(run: list[_Atom], height: int) -> dict[Span, Glyph]:
+    """What may be one digit: (first atom, atom after the last) and the strokes of those between."""
+    spans: dict[Span, Glyph] = {}
+    for start in range(len(run)):
+        for stop in range(start + 1, min(len(run), start + _MOST_JOINED) + 1):
+            glyph = merged([atom.glyph for atom in run[start:stop]])
+            if glyph.box.width > _WIDEST * height and stop > start + 1:
+                break
+            if _is_body(glyph, height):
+                spans[start, stop] = glyph
+    return spans
+
+
+def _is_body(glyph: Glyph, height: int) -> bool:
+    """Whether a glyph is large enough for a digit."""
+    return max(glyph.box.height, glyph.box.width / 2) >= _BODY * height
