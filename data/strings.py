@@ -26,10 +26,8 @@ _WIDE = 1.1
 _WIDE_AMONG_OTHERS = 0.75
 # Atoms are only joined to something at most this wide, ...
 _WIDEST = 1.5
-# ... across gaps of at most this, or this to a fragment, in heights of the line, ...
+# ... across gaps of at most this, or this to a fragment, in heights of the line.
 _GAP, _FRAGMENT_GAP = 0.3, 0.5
-# ... and at most so many.
-_MOST_JOINED = 5
 # An atom shorter than this, in heights of the line, is no digit by itself, but may be left out.
 _BODY = 0.45
 # Strangeness above this is all the same: no digit.
@@ -117,22 +115,19 @@ def _cheapest(run: list[_Atom], height: int, strangeness: Strangeness) -> list[G
     spans = _spans(run, height)
     if len(run) == 1 or not spans:
         return list(spans.values())
-    scores = strangeness(list(spans.values()))
-    prices = {span: min(score, _STRANGEST) for span, score in zip(spans, scores, strict=True)}
+    scores = dict(zip(spans, strangeness(list(spans.values())), strict=True))
     # best[i]: the price of the first i atoms as digits, and these digits
     best: list[tuple[float, list[Glyph]]] = [(0.0, [])]
-    for stop in range(1, len(run) + 1):
+    for stop, atom in enumerate(run, start=1):
         options = []
-        for start in range(max(0, stop - _MOST_JOINED), stop):
-            if (start, stop) in spans:
-                joins = sum(atom.join for atom in run[start + 1 : stop])
-                price = _DIGIT + prices[start, stop] + joins
-                digits = [*best[start][1], spans[start, stop]]
-                options.append((best[start][0] + run[start].part + price, digits))
-        atom = run[stop - 1].glyph
-        if not _is_body(atom, height):
-            size = max(atom.box.width, atom.box.height) / height
-            options.append((best[stop - 1][0] + _OMIT * size, best[stop - 1][1]))
+        for start, digit in ((b, glyph) for (b, e), glyph in spans.items() if e == stop):
+            joins = sum(joined.join for joined in run[start + 1 : stop])
+            price = _DIGIT + min(scores[start, stop], _STRANGEST) + run[start].part + joins
+            options.append((best[start][0] + price, [*best[start][1], digit]))
+        omitted = np.inf
+        if not _is_body(atom.glyph, height):
+            omitted = _OMIT * max(atom.glyph.box.width, atom.glyph.box.height) / height
+        options.append((best[-1][0] + omitted, best[-1][1]))
         best.append(min(options, key=lambda option: option[0]))
     return best[-1][1]
 
@@ -141,13 +136,18 @@ def _spans(run: list[_Atom], height: int) -> dict[Span, Glyph]:
     """What may be one digit: (first atom, atom after the last) and the strokes of those between."""
     spans: dict[Span, Glyph] = {}
     for start in range(len(run)):
-        for stop in range(start + 1, min(len(run), start + _MOST_JOINED) + 1):
+        for stop in range(start + 1, len(run) + 1):
             glyph = merged([atom.glyph for atom in run[start:stop]])
-            if glyph.box.width > _WIDEST * height and stop > start + 1:
-                break
-            if _is_body(glyph, height):
+            narrow = glyph.box.width <= _WIDEST * height
+            if _is_body(glyph, height) and (narrow or _is_component(run, start, stop)):
                 spans[start, stop] = glyph
     return spans
+
+
+def _is_component(run: list[_Atom], start: int, stop: int) -> bool:
+    """Whether some atoms are all that was cut from one component."""
+    cut = [atom.part > 0 for atom in run]
+    return not cut[start] and all(cut[start + 1 : stop]) and not (stop < len(run) and cut[stop])
 
 
 def _is_body(glyph: Glyph, height: int) -> bool:
