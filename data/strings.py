@@ -21,21 +21,22 @@ Strangeness = Callable[[list[Glyph]], list[float]]
 Span = tuple[int, int]
 
 # A glyph wider than this many times its height may be several digits; ...
-_WIDE = 1.1
+_WIDE = 1.0
 # ... where other digits stand beside it, from this width on.
-_WIDE_AMONG_OTHERS = 0.75
+_WIDE_AMONG_OTHERS = 0.55
 # Atoms are only joined to something at most this wide, ...
 _WIDEST = 1.5
 # ... across gaps of at most this, or this to a fragment, in heights of the line.
 _GAP, _FRAGMENT_GAP = 0.3, 0.5
-# An atom shorter than this, in heights of the line, is no digit by itself, but may be left out.
+# Strokes shorter than this, in heights of the line, are no digit by themselves; a component of that
+# size may be left out.
 _BODY = 0.45
 # Strangeness above this is all the same: no digit.
 _STRANGEST = 1.2
 # Prices, in units of strangeness: of each digit; of joining what is apart, and for each height of
 # the gap; of a cut, and for each stroke width of ink it crosses; of leaving an atom out, for each
 # height of its length.
-_DIGIT, _JOIN, _GAP_PRICE, _CUT, _CROSSED, _OMIT = 0.05, 0.02, 0.2, 0.02, 0.08, 0.8
+_DIGIT, _JOIN, _GAP_PRICE, _CUT, _CROSSED, _OMIT = 0.01, 0.05, 0.3, 0.02, 0.03, 0.8
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _cheapest(run: list[_Atom], height: int, strangeness: Strangeness) -> list[G
             price = _DIGIT + min(scores[start, stop], _STRANGEST) + run[start].part + joins
             options.append((best[start][0] + price, [*best[start][1], digit]))
         omitted = np.inf
-        if not _is_body(atom.glyph, height):
+        if _is_component(run, stop - 1, stop) and not _is_body(atom.glyph, height):
             omitted = _OMIT * max(atom.glyph.box.width, atom.glyph.box.height) / height
         options.append((best[-1][0] + omitted, best[-1][1]))
         best.append(min(options, key=lambda option: option[0]))

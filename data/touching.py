@@ -76,7 +76,9 @@ def _seams(mask: Mask) -> list[tuple[Path, float]]:
         if cost[start] > min(_CROSSED * stroke, _SOLID * size[1]):
             break
         path = np.concatenate([_followed(up, int(start)), _followed(down, int(start))[::-1]])
-        if all(_are_apart(path, other, _APART * size[1]) for other in (*ends, *(p for p, _ in found))):
+        if all(
+            _are_apart(path, other, _APART * size[1]) for other in (*ends, *(p for p, _ in found))
+        ):
             found.append((path, float(cost[start]) / stroke))
     rows = np.minimum((np.arange(h) * factor).astype(np.intp), size[1] - 1)
     found.sort(key=lambda seam: float(seam[0].mean()))
