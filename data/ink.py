@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data.errors import PictureBlank
+from data.errors import PictureBlank, PictureNotDigits
 
 Plane = np.ndarray
 Mask = np.ndarray
@@ -34,6 +34,8 @@ _DARKEST = 0.25
 _FAINTEST = 0.025
 # Ink must exceed the paper's noise by this many standard deviations.
 _STANDS_OUT = 5.0
+# Paper, even coarse, needs less contrast than this for that; what needs more is a texture.
+_TEXTURE = 0.3
 # A pixel belongs to a stroke from this share of full ink upwards.
 _EDGE = 0.4
 
@@ -67,6 +69,7 @@ def find_ink(grey: Plane) -> Ink:
 
     Raises:
         PictureBlank: nothing stands out from the paper.
+        PictureNotDigits: nothing could, the picture is all noise or texture.
     """
     is_dark = _is_dark_on_light(grey)
     dark = grey if is_dark else 1 - grey
@@ -189,16 +192,22 @@ def _full_ink(relief: Plane, floor: float) -> float:
 
     Raises:
         PictureBlank: no pixel exceeds the floor.
+        PictureNotDigits: the same, and paper is never that rough.
     """
     levels = cv2.convertScaleAbs(relief, alpha=255)
     counts = cv2.calcHist([levels], [0], None, [256], [0, 256]).ravel()
     counts[: int(floor * 255) + 1] = 0
     threshold = max(_otsu(counts) / 255, floor)
     strong = relief[relief > threshold]
+    if strong.size == 0 and floor > _TEXTURE:
+        raise PictureNotDigits(
+            "expected digits on a plain background, but the picture is noise or texture all over; "
+            "crop to the digits, or photograph them on plain paper"
+        )
     if strong.size == 0:
         raise PictureBlank(
-            "expected a drawing, but nothing stands out from the background: a contrast of "
-            f"{floor:.1%} is needed; draw darker, light it evenly or crop closer"
+            "expected a drawing, but nothing stands out from the background by the contrast that "
+            f"ink needs here, {floor:.1%}; draw darker, light it evenly or crop closer"
         )
     return _median(strong)
 

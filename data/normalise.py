@@ -60,6 +60,7 @@ def find_digits(
 
     Raises:
         PictureBlank: nothing is drawn, or nothing large enough to be a digit.
+        PictureNotDigits: the picture is noise or texture, or full of marks.
     """
     conventional = _already_normal(picture.grey)
     if conventional is not None:

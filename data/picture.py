@@ -32,6 +32,9 @@ MAX_PIXELS = 25_000_000
 # A longer side than this says nothing more about a digit and costs time at every step.
 _MAX_SIDE = 1280
 
+# White in 8, 10, 12 and 16 bits.
+_TOPS = (255, 1023, 4095, 65535)
+
 # Rec. 601 luma: the weights of Pillow's mode "L" and of JPEG's Y.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -82,19 +85,25 @@ def picture_from_array(array: np.ndarray) -> Picture:
 
     Args:
         array: (h, w) grey, (h, w, 3) RGB or (h, w, 4) RGBA; bool, uint8 in [0, 255], uint16 in
-            [0, 65535] or floats in [0, 1].
+            [0, 65535] or floats in [0, 1], of any byte order; at most MAX_PIXELS pixels.
 
     Returns:
         The picture in grey.
 
     Raises:
-        PictureUnreadable: another shape or dtype, no pixels, or values not finite or out of range.
+        PictureUnreadable: another shape or dtype, no pixels or too many, or values not finite or
+            out of range.
     """
-    array = np.asarray(array)
+    array = _as_array(array)
     if array.ndim not in (2, 3) or array.size == 0 or array.shape[2:] not in ((), (3,), (4,)):
         raise PictureUnreadable(
             "expected an array of shape (h, w), (h, w, 3) or (h, w, 4) with h, w >= 1, "
             f"received {array.shape}; pass one picture, channels last"
+        )
+    if array.shape[0] * array.shape[1] > MAX_PIXELS:
+        raise PictureUnreadable(
+            f"expected at most {MAX_PIXELS:,} pixels, received {array.shape[1]} x "
+            f"{array.shape[0]}; make the picture smaller"
         )
     planes = _unit_floats(array)
     size = (array.shape[1], array.shape[0])
@@ -104,17 +113,28 @@ def picture_from_array(array: np.ndarray) -> Picture:
     return _picture(luma if planes.shape[2] == 3 else _composite(luma, planes[..., 3]), size)
 
 
+def _as_array(values: np.ndarray) -> np.ndarray:
+    """What was passed, as an array in the machine's byte order."""
+    try:
+        array = np.asarray(values)
+    except ValueError as exc:
+        raise PictureUnreadable(f"expected a picture as an array; {exc}") from exc
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
 def _open(source: Path | bytes, name: str) -> Image.Image:
     """Read no more than the header; the caller closes."""
-    if not isinstance(source, bytes) and not source.is_file():
-        what = "is not a regular file" if source.exists() else "does not exist"
-        raise PictureUnreadable(f"expected a picture file, but {name} {what}; check the path")
     try:
+        if not isinstance(source, bytes) and not source.is_file():
+            what = "is not a regular file" if source.exists() else "does not exist"
+            raise PictureUnreadable(f"expected a picture file, but {name} {what}; check the path")
         return Image.open(
             io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS
         )
     except Image.DecompressionBombError as exc:
-        raise PictureUnreadable(f"{name} is far too large to decode safely: {exc}") from exc
+        raise PictureUnreadable(
+            f"expected at most {MAX_PIXELS:,} pixels, but {name} has far more; make it smaller"
+        ) from exc
     except UnidentifiedImageError as exc:
         raise PictureUnreadable(
             f"expected one of {', '.join(FORMATS)}, but {name} is none of them or has a damaged "
@@ -165,14 +185,25 @@ def _grey(image: Image.Image) -> Plane:
         luma = np.asarray(planes[..., :3] @ _LUMA, np.float32)
         return _composite(luma, planes[..., 3])
     if image.mode.startswith("I"):
-        # 16 bits a pixel, which Pillow also hands over in 32: scaled, where convert("L") clips.
-        values = np.asarray(image).astype(np.float32) / np.float32(65535)
-        return _shrunk(np.clip(values, 0, 1))
+        return _shrunk(_scaled_by_depth(np.asarray(image)))
     if image.mode == "F":
         return _shrunk(_stretched(np.asarray(image, np.float32)))
     colour = image if image.mode in ("1", "L", "P", "RGB") else image.convert("RGB")
     grey = _shrunk(np.asarray(colour.convert("L")))
     return np.asarray(grey, np.float32) / np.float32(255)
+
+
+def _scaled_by_depth(values: np.ndarray) -> Plane:
+    """Integers of a file, of 16 or 32 bits, to [0, 1] by the bits that they use.
+
+    Scanners and cameras store 8, 10 or 12 bits in 16 without saying so. Pillow's own conversion to
+    8 bits would clip.
+    """
+    highest = int(values.max())
+    top = next((top for top in _TOPS if highest <= top), None)
+    if top is None:
+        return _stretched(values.astype(np.float32))
+    return np.asarray(np.clip(values.astype(np.float32) / np.float32(top), 0, 1))
 
 
 def _stretched(values: Plane) -> Plane:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data.errors import PictureBlank
+from data.errors import PictureNotDigits
 from data.ink import Mask
 
 # Of the height of the tallest component: smaller parts are dirt, ...
@@ -93,13 +93,13 @@ def find_glyphs(mask: Mask, *, single: bool = False) -> list[Glyph]:
         The digits, lines from top to bottom, each from left to right.
 
     Raises:
-        PictureBlank: there are far too many marks for digits.
+        PictureNotDigits: there are far too many marks for digits.
     """
     labels, boxes = components(mask)
     tall = _height(boxes)
     parts = [i for i, box in enumerate(boxes) if max(box.width, box.height) >= _DIRT * tall]
     if len(parts) > MOST_PARTS:
-        raise PictureBlank(
+        raise PictureNotDigits(
             f"expected at most {MOST_PARTS} strokes, but {len(parts):,} marks stand out, like "
             "texture or noise; crop to the digits"
         )

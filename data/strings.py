@@ -33,6 +33,8 @@ _GAP, _FRAGMENT_GAP = 0.3, 0.5
 _BODY = 0.45
 # Strangeness above this is all the same: no digit.
 _STRANGEST = 1.2
+# With more candidates than this, seconds' worth, only shape decides: it is no page of digits.
+_MOST_SPANS = 1000
 # Prices, in units of strangeness: of each digit; of joining what is apart, and for each height of
 # the gap; of a cut, and for each stroke width of ink it crosses; of leaving an atom out, for each
 # height of its length.
@@ -45,13 +47,17 @@ class _Atom:
 
     Attributes:
         glyph: the strokes.
+        is_cut: whether it was cut from the atom before it.
         part: the price of parting it from the atom before it.
         join: the price of joining it to the atom before it; infinite if that is out of question.
+        omit: the price of leaving it out; infinite if that is out of question.
     """
 
     glyph: Glyph
+    is_cut: bool
     part: float
     join: float
+    omit: float
 
 
 def reread(glyphs: list[Glyph], strangeness: Strangeness) -> list[Glyph]:
@@ -65,28 +71,29 @@ def reread(glyphs: list[Glyph], strangeness: Strangeness) -> list[Glyph]:
     Returns:
         The digits in reading order.
     """
-    digits: list[Glyph] = []
+    runs: list[tuple[list[_Atom], dict[Span, Glyph]]] = []
     for line in in_lines(glyphs):
         height = max(glyph.box.height for glyph in line)
-        for run in _runs(_atoms(line, height)):
-            digits += _cheapest(run, height, strangeness)
-    return digits
+        runs += [(run, _spans(run, height)) for run in _runs(_atoms(line, height))]
+    if sum(len(spans) for _, spans in runs) > _MOST_SPANS:
+        return glyphs
+    return [digit for run, spans in runs for digit in _cheapest(run, spans, strangeness)]
 
 
 def _atoms(line: list[Glyph], height: int) -> list[_Atom]:
-    """The atoms of a line, by their centres from left to right."""
+    """The atoms of a line: components by their centres from left to right, each with its pieces."""
     wide = _WIDE if len(line) == 1 else _WIDE_AMONG_OTHERS
-    whole = sorted((g for glyph in line for g in split_up(glyph)), key=_centre)
     atoms: list[_Atom] = []
-    for glyph in whole:
+    components = [component for glyph in line for component in split_up(glyph)]
+    for glyph in sorted(components, key=_centre):
         join = _price_of_joining(atoms[-1].glyph, glyph, height) if atoms else np.inf
-        if glyph.box.width <= wide * glyph.box.height:
-            atoms.append(_Atom(glyph, 0.0, join))
+        if glyph.box.width <= wide * glyph.box.height or not _is_body(glyph, height):
+            atoms.append(_Atom(glyph, False, 0.0, join, _price_of_omitting(glyph, height)))
             continue
         pieces, crossed = cut_apart(glyph)
-        atoms.append(_Atom(pieces[0], 0.0, join))
+        atoms.append(_Atom(pieces[0], False, 0.0, join, np.inf))
         for piece, ink in zip(pieces[1:], crossed, strict=True):
-            atoms.append(_Atom(piece, _CUT + _CROSSED * ink, 0.0))
+            atoms.append(_Atom(piece, True, _CUT + _CROSSED * ink, 0.0, np.inf))
     return atoms
 
 
@@ -100,6 +107,11 @@ def _price_of_joining(left: Glyph, right: Glyph, height: int) -> float:
     return _JOIN + _GAP_PRICE * gap if gap <= (_GAP if both else _FRAGMENT_GAP) else np.inf
 
 
+def _price_of_omitting(glyph: Glyph, height: int) -> float:
+    longest = max(glyph.box.width, glyph.box.height)
+    return np.inf if _is_body(glyph, height) else _OMIT * longest / height
+
+
 def _runs(atoms: list[_Atom]) -> list[list[_Atom]]:
     """Stretches of atoms that might be joined; between them nothing can be."""
     runs: list[list[_Atom]] = []
@@ -111,44 +123,44 @@ def _runs(atoms: list[_Atom]) -> list[list[_Atom]]:
     return runs
 
 
-def _cheapest(run: list[_Atom], height: int, strangeness: Strangeness) -> list[Glyph]:
-    """The digits of one run."""
-    spans = _spans(run, height)
+def _spans(run: list[_Atom], height: int) -> dict[Span, Glyph]:
+    """What may be one digit: (first atom, atom after the last) and the strokes of those between."""
+    spans: dict[Span, Glyph] = {}
+    for start in range(len(run)):
+        box = run[start].glyph.box
+        for stop, atom in enumerate(run[start:], start=start + 1):
+            box = box.union(atom.glyph.box)
+            if box.width > _WIDEST * height and not _is_component(run, start, stop):
+                if not atom.is_cut:
+                    break
+                continue
+            glyph = merged([joined.glyph for joined in run[start:stop]])
+            if _is_body(glyph, height):
+                spans[start, stop] = glyph
+    return spans
+
+
+def _is_component(run: list[_Atom], start: int, stop: int) -> bool:
+    """Whether some atoms are all that was cut from one component, which may be of any width."""
+    is_cut = [atom.is_cut for atom in run[start : stop + 1]] + [False]
+    return not is_cut[0] and all(is_cut[1 : stop - start]) and not is_cut[stop - start]
+
+
+def _cheapest(run: list[_Atom], spans: dict[Span, Glyph], strangeness: Strangeness) -> list[Glyph]:
+    """The digits of one run, of all ways to read it the one with the lowest price."""
     if len(run) == 1 or not spans:
         return list(spans.values())
     scores = dict(zip(spans, strangeness(list(spans.values())), strict=True))
     # best[i]: the price of the first i atoms as digits, and these digits
     best: list[tuple[float, list[Glyph]]] = [(0.0, [])]
     for stop, atom in enumerate(run, start=1):
-        options = []
+        options = [(best[-1][0] + atom.omit, best[-1][1])]
         for start, digit in ((b, glyph) for (b, e), glyph in spans.items() if e == stop):
             joins = sum(joined.join for joined in run[start + 1 : stop])
             price = _DIGIT + min(scores[start, stop], _STRANGEST) + run[start].part + joins
             options.append((best[start][0] + price, [*best[start][1], digit]))
-        omitted = np.inf
-        if _is_component(run, stop - 1, stop) and not _is_body(atom.glyph, height):
-            omitted = _OMIT * max(atom.glyph.box.width, atom.glyph.box.height) / height
-        options.append((best[-1][0] + omitted, best[-1][1]))
         best.append(min(options, key=lambda option: option[0]))
     return best[-1][1]
-
-
-def _spans(run: list[_Atom], height: int) -> dict[Span, Glyph]:
-    """What may be one digit: (first atom, atom after the last) and the strokes of those between."""
-    spans: dict[Span, Glyph] = {}
-    for start in range(len(run)):
-        for stop in range(start + 1, len(run) + 1):
-            glyph = merged([atom.glyph for atom in run[start:stop]])
-            narrow = glyph.box.width <= _WIDEST * height
-            if _is_body(glyph, height) and (narrow or _is_component(run, start, stop)):
-                spans[start, stop] = glyph
-    return spans
-
-
-def _is_component(run: list[_Atom], start: int, stop: int) -> bool:
-    """Whether some atoms are all that was cut from one component."""
-    cut = [atom.part > 0 for atom in run]
-    return not cut[start] and all(cut[start + 1 : stop]) and not (stop < len(run) and cut[stop])
 
 
 def _is_body(glyph: Glyph, height: int) -> bool:
