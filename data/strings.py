@@ -24,6 +24,8 @@ Span = tuple[int, int]
 _WIDE = 1.0
 # ... where other digits stand beside it, from this width on.
 _WIDE_AMONG_OTHERS = 0.55
+# Wider than this many times its height it is a line or a scribble.
+_LONGEST = 12
 # Atoms are only joined to something at most this wide, ...
 _WIDEST = 1.5
 # ... across gaps of at most this, or this to a fragment, in heights of the line.
@@ -31,14 +33,12 @@ _GAP, _FRAGMENT_GAP = 0.3, 0.5
 # Strokes shorter than this, in heights of the line, are no digit by themselves; a component of that
 # size may be left out.
 _BODY = 0.45
-# Strangeness above this is all the same: no digit.
-_STRANGEST = 1.2
 # With more candidates than this, seconds' worth, only shape decides: it is no page of digits.
-_MOST_SPANS = 1000
+_MOST_CANDIDATES = 1000
 # Prices, in units of strangeness: of each digit; of joining what is apart, and for each height of
 # the gap; of a cut, and for each stroke width of ink it crosses; of leaving an atom out, for each
 # height of its length.
-_DIGIT, _JOIN, _GAP_PRICE, _CUT, _CROSSED, _OMIT = 0.01, 0.05, 0.3, 0.02, 0.03, 0.8
+_DIGIT, _JOIN, _GAP_PRICE, _CUT, _CROSSED, _OMIT = 0.03, 0.05, 0.3, 0.02, 0.02, 0.8
 
 
 @dataclass(frozen=True)
@@ -75,19 +75,30 @@ def reread(glyphs: list[Glyph], strangeness: Strangeness) -> list[Glyph]:
     for line in in_lines(glyphs):
         height = max(glyph.box.height for glyph in line)
         runs += [(run, _spans(run, height)) for run in _runs(_atoms(line, height))]
-    if sum(len(spans) for _, spans in runs) > _MOST_SPANS:
+    candidates = [glyph for run, spans in runs if len(run) > 1 for glyph in spans.values()]
+    if not 0 < len(candidates) <= _MOST_CANDIDATES:
         return glyphs
-    return [digit for run, spans in runs for digit in _cheapest(run, spans, strangeness)]
+    scores = strangeness(candidates)
+    # How strange ordinary digits are depends on the judge; the least strange is as good as one.
+    prices = iter([score - min(scores) + _DIGIT for score in scores])
+    digits: list[Glyph] = []
+    for run, spans in runs:
+        if len(run) == 1:
+            digits += spans.values()
+        else:
+            digits += _cheapest(run, spans, {span: next(prices) for span in spans})
+    return digits
 
 
 def _atoms(line: list[Glyph], height: int) -> list[_Atom]:
     """The atoms of a line: components by their centres from left to right, each with its pieces."""
-    wide = _WIDE if len(line) == 1 else _WIDE_AMONG_OTHERS
+    widths = (_WIDE if len(line) == 1 else _WIDE_AMONG_OTHERS, _LONGEST)
     atoms: list[_Atom] = []
     components = [component for glyph in line for component in split_up(glyph)]
     for glyph in sorted(components, key=_centre):
         join = _price_of_joining(atoms[-1].glyph, glyph, height) if atoms else np.inf
-        if glyph.box.width <= wide * glyph.box.height or not _is_body(glyph, height):
+        is_wide = widths[0] < glyph.box.width / glyph.box.height <= widths[1]
+        if not is_wide or not _is_body(glyph, height):
             atoms.append(_Atom(glyph, False, 0.0, join, _price_of_omitting(glyph, height)))
             continue
         pieces, crossed = cut_apart(glyph)
@@ -146,18 +157,15 @@ def _is_component(run: list[_Atom], start: int, stop: int) -> bool:
     return not is_cut[0] and all(is_cut[1 : stop - start]) and not is_cut[stop - start]
 
 
-def _cheapest(run: list[_Atom], spans: dict[Span, Glyph], strangeness: Strangeness) -> list[Glyph]:
+def _cheapest(run: list[_Atom], spans: dict[Span, Glyph], prices: dict[Span, float]) -> list[Glyph]:
     """The digits of one run, of all ways to read it the one with the lowest price."""
-    if len(run) == 1 or not spans:
-        return list(spans.values())
-    scores = dict(zip(spans, strangeness(list(spans.values())), strict=True))
     # best[i]: the price of the first i atoms as digits, and these digits
     best: list[tuple[float, list[Glyph]]] = [(0.0, [])]
     for stop, atom in enumerate(run, start=1):
         options = [(best[-1][0] + atom.omit, best[-1][1])]
         for start, digit in ((b, glyph) for (b, e), glyph in spans.items() if e == stop):
             joins = sum(joined.join for joined in run[start + 1 : stop])
-            price = _DIGIT + min(scores[start, stop], _STRANGEST) + run[start].part + joins
+            price = prices[start, stop] + run[start].part + joins
             options.append((best[start][0] + price, [*best[start][1], digit]))
         best.append(min(options, key=lambda option: option[0]))
     return best[-1][1]
