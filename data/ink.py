@@ -34,7 +34,7 @@ _DARKEST = 0.25
 _FAINTEST = 0.025
 # Ink must exceed the paper's noise by this many standard deviations.
 _STANDS_OUT = 5.0
-# Paper, even coarse, needs less contrast than this for that; what needs more is a texture.
+# Paper, even coarse, has less contrast than this; what has more is a texture.
 _TEXTURE = 0.3
 # This share of a texture's pixels may still stand out by chance.
 _OUTLIERS = 0.001
@@ -83,7 +83,7 @@ def find_ink(grey: Plane) -> Ink:
     pedestal, noise = min((_spread(relief), _spread(_rim(relief))), key=lambda pair: pair[1])
     relief = np.maximum(relief - pedestal, 0)
     floor = max(_FAINTEST, _STANDS_OUT * noise)
-    contrast = _full_ink(relief, floor)
+    contrast = _full_ink(relief, floor, roughness=max(floor, pedestal))
     density = np.minimum(relief / contrast, 1)
     mask = (density > max(_EDGE, floor / contrast)).astype(np.uint8)
     return Ink(density, mask, is_dark)
@@ -185,12 +185,13 @@ def _spread(values: np.ndarray) -> tuple[float, float]:
     return middle, 1.4826 * _median(np.abs(sample - middle))
 
 
-def _full_ink(relief: Plane, floor: float) -> float:
+def _full_ink(relief: Plane, floor: float, roughness: float) -> float:
     """The contrast of full ink: the median of what lies above Otsu's threshold.
 
     Args:
         relief: (h, w) contrast against the paper in [0, 1].
         floor: contrast below which a pixel is paper.
+        roughness: contrast of the paper itself.
 
     Raises:
         PictureBlank: no pixel exceeds the floor.
@@ -201,7 +202,7 @@ def _full_ink(relief: Plane, floor: float) -> float:
     counts[: int(floor * 255) + 1] = 0
     threshold = max(_otsu(counts) / 255, floor)
     strong = relief[relief > threshold]
-    if floor > _TEXTURE and strong.size <= _OUTLIERS * relief.size:
+    if roughness > _TEXTURE and strong.size <= _OUTLIERS * relief.size:
         raise PictureNotDigits(
             "expected digits on a plain background, but the picture is noise or texture all over; "
             "crop to the digits, or photograph them on plain paper"
@@ -211,7 +212,7 @@ def _full_ink(relief: Plane, floor: float) -> float:
             "expected a drawing, but nothing stands out from the background by the contrast that "
             f"ink needs here, {floor:.1%}; draw darker, light it evenly or crop closer"
         )
-    return _median(strong)
+    return _median(strong[:: 1 + strong.size // _SAMPLE])
 
 
 def _otsu(counts: np.ndarray) -> float:

@@ -23,6 +23,9 @@ _BODY = 0.5
 _NEAR = 0.5
 # More parts than this are a texture.
 MOST_PARTS = 200
+# A digit has two holes at most; grain adds some, seven in the worst of real photos, but no more
+# than this for each height of a mark's width.
+_MOST_HOLES = 25
 # Parts above each other belong together when the gap is less than this.
 _STACKED = 0.12
 
@@ -93,7 +96,7 @@ def find_glyphs(mask: Mask, *, single: bool = False) -> list[Glyph]:
         The digits, lines from top to bottom, each from left to right.
 
     Raises:
-        PictureNotDigits: there are far too many marks for digits.
+        PictureNotDigits: there are far too many marks for digits, or holes for a digit.
     """
     labels, boxes = components(mask)
     tall = _height(boxes)
@@ -105,6 +108,7 @@ def find_glyphs(mask: Mask, *, single: bool = False) -> list[Glyph]:
         )
     groups = [parts] if single else _grouped(boxes, parts, tall)
     glyphs = [_glyph(labels, boxes, group) for group in groups]
+    _refuse_texture(max(glyphs, key=lambda glyph: glyph.box.width * glyph.box.height))
     return [glyph for line in in_lines(glyphs) for glyph in line]
 
 
@@ -118,6 +122,18 @@ def components(mask: Mask) -> tuple[np.ndarray, list[Box]]:
     _, labels[inked], stats, _ = cv2.connectedComponentsWithStats(mask[inked], connectivity=8)
     boxes = [Box(x + left, y + top, *size) for left, top, *size, _ in stats[1:].tolist()]
     return labels, boxes
+
+
+def _refuse_texture(glyph: Glyph) -> None:
+    """Raise PictureNotDigits if paper is enclosed by strokes more often than digits do."""
+    _, levels = cv2.findContours(glyph.mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    holes = int(np.count_nonzero(levels[0, :, 3] >= 0))  # outlines inside another
+    most = _MOST_HOLES * max(1, glyph.box.width // glyph.box.height)
+    if holes > most:
+        raise PictureNotDigits(
+            f"expected strokes with at most {most} holes, but the largest mark has {holes:,}, like "
+            "texture or noise; crop to the digits"
+        )
 
 
 def _height(boxes: list[Box]) -> int:

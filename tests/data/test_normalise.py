@@ -129,6 +129,12 @@ def test_noise_is_refused(side: int) -> None:
             find_digits(picture_from_array(np.clip(picture, 0, 1)))
 
 
+@pytest.mark.parametrize("side", [48, 100, 400])
+def test_texture_of_two_shades_is_refused(side: int, rng: np.random.Generator) -> None:
+    with pytest.raises(PictureNotDigits, match="like texture"):
+        find_digits(picture_from_array(rng.random((side, side)) > 0.5))
+
+
 def test_far_too_many_marks_are_refused(rng: np.random.Generator) -> None:
     specks = np.kron(rng.random((100, 100)) > 0.06, np.ones((4, 4))).astype(np.float32)
     with pytest.raises(PictureNotDigits, match=r"at most 200 strokes, but \d+ marks"):
