@@ -11,7 +11,8 @@ statuses. A message is one line: what was expected, what came, what to do.
     │   └── DatasetInvalid      readable, but not a labelled set of digits
     ├── PictureError
     │   ├── PictureUnreadable   missing, not an image, truncated, too large
-    │   └── PictureBlank        an image with nothing drawn on it
+    │   ├── PictureBlank        an image with nothing on it as large as a digit
+    │   └── PictureNotDigits    an image with much on it that cannot be digits: noise, texture
     ├── EmbedderError
     │   ├── EmbedderNotFound    no embedder in this folder
     │   ├── EmbedderCorrupt     damaged, or it no longer computes what it did
@@ -62,7 +63,11 @@ class PictureUnreadable(PictureError):
 
 
 class PictureBlank(PictureError):
-    """The picture holds no ink."""
+    """The picture holds no ink, or no mark as large as a digit."""
+
+
+class PictureNotDigits(PictureError):
+    """What the picture shows is no drawing of digits: noise, texture, far too many marks."""
 
 
 class EmbedderError(DigitsError):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data.errors import PictureBlank
+from data.errors import PictureBlank, PictureNotDigits
 
 Plane = np.ndarray
 Mask = np.ndarray
@@ -34,6 +34,10 @@ _DARKEST = 0.25
 _FAINTEST = 0.025
 # Ink must exceed the paper's noise by this many standard deviations.
 _STANDS_OUT = 5.0
+# Paper, even coarse, has less contrast than this; what has more is a texture.
+_TEXTURE = 0.3
+# This share of a texture's pixels may still stand out by chance.
+_OUTLIERS = 0.001
 # A pixel belongs to a stroke from this share of full ink upwards.
 _EDGE = 0.4
 
@@ -67,6 +71,7 @@ def find_ink(grey: Plane) -> Ink:
 
     Raises:
         PictureBlank: nothing stands out from the paper.
+        PictureNotDigits: nothing could, the picture is all noise or texture.
     """
     is_dark = _is_dark_on_light(grey)
     dark = grey if is_dark else 1 - grey
@@ -78,7 +83,7 @@ def find_ink(grey: Plane) -> Ink:
     pedestal, noise = min((_spread(relief), _spread(_rim(relief))), key=lambda pair: pair[1])
     relief = np.maximum(relief - pedestal, 0)
     floor = max(_FAINTEST, _STANDS_OUT * noise)
-    contrast = _full_ink(relief, floor)
+    contrast = _full_ink(relief, floor, roughness=max(floor, pedestal))
     density = np.minimum(relief / contrast, 1)
     mask = (density > max(_EDGE, floor / contrast)).astype(np.uint8)
     return Ink(density, mask, is_dark)
@@ -180,27 +185,34 @@ def _spread(values: np.ndarray) -> tuple[float, float]:
     return middle, 1.4826 * _median(np.abs(sample - middle))
 
 
-def _full_ink(relief: Plane, floor: float) -> float:
+def _full_ink(relief: Plane, floor: float, roughness: float) -> float:
     """The contrast of full ink: the median of what lies above Otsu's threshold.
 
     Args:
         relief: (h, w) contrast against the paper in [0, 1].
         floor: contrast below which a pixel is paper.
+        roughness: contrast of the paper itself.
 
     Raises:
         PictureBlank: no pixel exceeds the floor.
+        PictureNotDigits: hardly any does, and paper is never that rough.
     """
     levels = cv2.convertScaleAbs(relief, alpha=255)
     counts = cv2.calcHist([levels], [0], None, [256], [0, 256]).ravel()
     counts[: int(floor * 255) + 1] = 0
     threshold = max(_otsu(counts) / 255, floor)
     strong = relief[relief > threshold]
+    if roughness > _TEXTURE and strong.size <= _OUTLIERS * relief.size:
+        raise PictureNotDigits(
+            "expected digits on a plain background, but the picture is noise or texture all over; "
+            "crop to the digits, or photograph them on plain paper"
+        )
     if strong.size == 0:
         raise PictureBlank(
-            "expected a drawing, but nothing stands out from the background: a contrast of "
-            f"{floor:.1%} is needed; draw darker, light it evenly or crop closer"
+            "expected a drawing, but nothing stands out from the background by the contrast that "
+            f"ink needs here, {floor:.1%}; draw darker, light it evenly or crop closer"
         )
-    return _median(strong)
+    return _median(strong[:: 1 + strong.size // _SAMPLE])
 
 
 def _otsu(counts: np.ndarray) -> float:

@@ -19,8 +19,8 @@ from data.errors import PictureBlank
 from data.ink import Ink, Plane, find_ink
 from data.picture import Picture
 from data.render import LONGEST, render
-from data.segment import Box, Glyph, find_glyphs, in_reading_order
-from data.touching import separated
+from data.segment import Box, Glyph, find_glyphs
+from data.strings import reread
 
 NORMALISER_VERSION = 1
 
@@ -53,13 +53,14 @@ def find_digits(
         single: take all ink as one digit, whatever it looks like.
         strangeness: how far from any known digit some images, (n, 28, 28) float32, are: (n,), at
             least 0, say their mean distance to their nearest neighbours. Digits that touch are only
-            cut where this is given.
+            cut, and broken ones only judged by their looks, where this is given.
 
     Returns:
         At least one digit, left to right, line by line.
 
     Raises:
         PictureBlank: nothing is drawn, or nothing large enough to be a digit.
+        PictureNotDigits: the picture is noise or texture, or full of marks.
     """
     conventional = _already_normal(picture.grey)
     if conventional is not None:
@@ -68,7 +69,7 @@ def find_digits(
     corner, ink = _ink_on_page(picture.grey)
     glyphs = find_glyphs(without_clutter(ink.mask), single=single)
     if strangeness is not None and not single:
-        glyphs = _cut(glyphs, ink, strangeness)
+        glyphs = _reread(glyphs, ink, strangeness)
     large = [glyph for glyph in glyphs if max(glyph.box.width, glyph.box.height) >= _SMALLEST]
     if not large:
         raise PictureBlank(
@@ -131,14 +132,14 @@ def _ink_on_page(grey: Plane) -> tuple[tuple[int, int], Ink]:
     return ((page.x, page.y), inner) if inner.is_dark != ink.is_dark else ((0, 0), ink)
 
 
-def _cut(glyphs: list[Glyph], ink: Ink, strangeness: Strangeness) -> list[Glyph]:
-    """Take touching digits apart where the pieces are less strange than the whole."""
+def _reread(glyphs: list[Glyph], ink: Ink, strangeness: Strangeness) -> list[Glyph]:
+    """Take touching digits apart and join broken ones where that makes them less strange."""
 
-    def judged(pieces: list[Glyph]) -> list[float]:
-        images = np.stack([render(_own_ink(ink.density, piece)) for piece in pieces])
+    def judged(candidates: list[Glyph]) -> list[float]:
+        images = np.stack([render(_own_ink(ink.density, glyph)) for glyph in candidates])
         return [float(value) for value in strangeness(images)]
 
-    return in_reading_order([piece for g in glyphs for piece in separated(g, judged)])
+    return reread(glyphs, judged)
 
 
 def _moved(box: Box, corner: tuple[int, int]) -> Box:

@@ -6,7 +6,7 @@ in are let in, the size is read from the header before a pixel is decoded, only 
 ever looked at, and every way to fail becomes one PictureUnreadable that says what to do.
 
 What comes out has forgotten how it was stored: bits per channel, palette, colour model, alpha and
-EXIF orientation are all resolved here, and nothing after this module asks for them.
+EXIF orientation are all resolved here, with data.grey, and nothing after asks for them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from data.errors import PictureUnreadable
+from data.grey import LUMA, Plane, composite, scaled_by_depth, stretched, unit_floats
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = frozenset(
@@ -32,13 +33,8 @@ MAX_PIXELS = 25_000_000
 # A longer side than this says nothing more about a digit and costs time at every step.
 _MAX_SIDE = 1280
 
-# Rec. 601 luma: the weights of Pillow's mode "L" and of JPEG's Y.
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-
 # What Pillow's readers raise on damaged files; SyntaxError is how its PNG reader says "broken".
 _DECODE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, LookupError, TypeError)
-
-Plane = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -82,39 +78,56 @@ def picture_from_array(array: np.ndarray) -> Picture:
 
     Args:
         array: (h, w) grey, (h, w, 3) RGB or (h, w, 4) RGBA; bool, uint8 in [0, 255], uint16 in
-            [0, 65535] or floats in [0, 1].
+            [0, 65535] or floats in [0, 1], of any byte order; at most MAX_PIXELS pixels.
 
     Returns:
         The picture in grey.
 
     Raises:
-        PictureUnreadable: another shape or dtype, no pixels, or values not finite or out of range.
+        PictureUnreadable: another shape or dtype, no pixels or too many, or values not finite or
+            out of range.
     """
-    array = np.asarray(array)
+    array = _as_array(array)
     if array.ndim not in (2, 3) or array.size == 0 or array.shape[2:] not in ((), (3,), (4,)):
         raise PictureUnreadable(
             "expected an array of shape (h, w), (h, w, 3) or (h, w, 4) with h, w >= 1, "
             f"received {array.shape}; pass one picture, channels last"
         )
-    planes = _unit_floats(array)
+    if array.shape[0] * array.shape[1] > MAX_PIXELS:
+        raise PictureUnreadable(
+            f"expected at most {MAX_PIXELS:,} pixels, received {array.shape[1]} x "
+            f"{array.shape[0]}; make the picture smaller"
+        )
+    planes = unit_floats(array)
     size = (array.shape[1], array.shape[0])
     if planes.ndim == 2:
         return _picture(planes, size)
-    luma = planes[..., :3] @ _LUMA  # (h, w)
-    return _picture(luma if planes.shape[2] == 3 else _composite(luma, planes[..., 3]), size)
+    luma = planes[..., :3] @ LUMA  # (h, w)
+    return _picture(luma if planes.shape[2] == 3 else composite(luma, planes[..., 3]), size)
+
+
+def _as_array(values: np.ndarray) -> np.ndarray:
+    """What was passed, as an array in the machine's byte order."""
+    try:
+        array = np.asarray(values)
+    except ValueError as exc:
+        raise PictureUnreadable(f"expected a picture as an array; {exc}") from exc
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _open(source: Path | bytes, name: str) -> Image.Image:
     """Read no more than the header; the caller closes."""
-    if not isinstance(source, bytes) and not source.is_file():
-        what = "is not a regular file" if source.exists() else "does not exist"
-        raise PictureUnreadable(f"expected a picture file, but {name} {what}; check the path")
     try:
+        if not isinstance(source, bytes) and not source.is_file():
+            what = "is not a regular file" if source.exists() else "does not exist"
+            raise PictureUnreadable(f"expected a picture file, but {name} {what}; check the path")
         return Image.open(
             io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS
         )
     except Image.DecompressionBombError as exc:
-        raise PictureUnreadable(f"{name} is far too large to decode safely: {exc}") from exc
+        raise PictureUnreadable(
+            f"expected at most {MAX_PIXELS:,} pixels, but {name} has far more; make it smaller"
+        ) from exc
     except UnidentifiedImageError as exc:
         raise PictureUnreadable(
             f"expected one of {', '.join(FORMATS)}, but {name} is none of them or has a damaged "
@@ -162,77 +175,15 @@ def _grey(image: Image.Image) -> Plane:
         # Pillow weighs colour by alpha when it resizes RGBA, so hidden colours do not leak.
         small = image.convert("RGBA").resize(_fitted(image.size), Image.Resampling.BOX)
         planes = np.asarray(small, np.float32) / np.float32(255)  # (h, w, 4)
-        luma = np.asarray(planes[..., :3] @ _LUMA, np.float32)
-        return _composite(luma, planes[..., 3])
+        luma = np.asarray(planes[..., :3] @ LUMA, np.float32)
+        return composite(luma, planes[..., 3])
     if image.mode.startswith("I"):
-        # 16 bits a pixel, which Pillow also hands over in 32: scaled, where convert("L") clips.
-        values = np.asarray(image).astype(np.float32) / np.float32(65535)
-        return _shrunk(np.clip(values, 0, 1))
+        return _shrunk(scaled_by_depth(np.asarray(image)))
     if image.mode == "F":
-        return _shrunk(_stretched(np.asarray(image, np.float32)))
+        return _shrunk(stretched(np.asarray(image, np.float32)))
     colour = image if image.mode in ("1", "L", "P", "RGB") else image.convert("RGB")
     grey = _shrunk(np.asarray(colour.convert("L")))
     return np.asarray(grey, np.float32) / np.float32(255)
-
-
-def _stretched(values: Plane) -> Plane:
-    """Floats of a file to [0, 1]; a float TIFF does not say what its white is."""
-    if not np.isfinite(values).all():
-        raise ValueError("it holds values that are not finite")
-    low, high = float(values.min()), float(values.max())
-    if (low >= 0 and high <= 1) or low == high:
-        return np.asarray(np.clip(values, 0, 1))
-    return np.asarray((values - np.float32(low)) / np.float32(high - low))
-
-
-def _unit_floats(array: np.ndarray) -> Plane:
-    """An array of an allowed dtype to float32 in [0, 1]."""
-    if array.dtype in (np.bool_, np.uint8, np.uint16):
-        top = 1 if array.dtype == np.bool_ else np.iinfo(array.dtype).max
-        return array.astype(np.float32) / np.float32(top)
-    if not np.issubdtype(array.dtype, np.floating):
-        raise PictureUnreadable(
-            f"expected an array of bool, uint8, uint16 or float, received {array.dtype}; "
-            "convert it with astype"
-        )
-    if not np.isfinite(array).all():
-        raise PictureUnreadable(
-            "expected finite values, received NaN or infinity; look where the array comes from"
-        )
-    low, high = float(array.min()), float(array.max())
-    if low < 0 or high > 1:
-        raise PictureUnreadable(
-            f"expected floats in [0, 1], received {low:g} to {high:g}; scale them, or pass uint8"
-        )
-    return array.astype(np.float32)
-
-
-def _composite(luma: Plane, alpha: Plane) -> Plane:
-    """Lay a transparent picture on the ground that shows its ink.
-
-    Two kinds occur: a drawing whose ink alone is opaque, and a page of which parts (round corners,
-    a margin) are transparent. The first is laid on white or black, whichever is further from the
-    ink; the second gets the page's own shade where it is transparent.
-
-    Args:
-        luma: (h, w) float32 in [0, 1], colours not multiplied by alpha.
-        alpha: (h, w) float32 in [0, 1], 1 opaque.
-
-    Returns:
-        (h, w) float32 in [0, 1].
-    """
-    total = float(alpha.sum())
-    if total == 0:
-        return np.ones_like(luma)
-    mean = float((luma * alpha).sum()) / total
-    spread = float(((luma - mean) ** 2 * alpha).sum() / total) ** 0.5
-    is_page = total > 0.5 * alpha.size and spread > _FLAT
-    ground = float(np.median(luma[alpha > 0.5])) if is_page else float(mean < 0.5)
-    return np.asarray(luma * alpha + np.float32(ground) * (1 - alpha))
-
-
-# Standard deviation below which an opaque area counts as one colour: ink or page, not both.
-_FLAT = 0.05
 
 
 def _fitted(size: tuple[int, int]) -> tuple[int, int]:

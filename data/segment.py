@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data.errors import PictureBlank
+from data.errors import PictureNotDigits
 from data.ink import Mask
 
 # Of the height of the tallest component: smaller parts are dirt, ...
@@ -23,6 +23,9 @@ _BODY = 0.5
 _NEAR = 0.5
 # More parts than this are a texture.
 MOST_PARTS = 200
+# A digit has two holes at most; grain adds some, seven in the worst of real photos, but no more
+# than this for each height of a mark's width.
+_MOST_HOLES = 25
 # Parts above each other belong together when the gap is less than this.
 _STACKED = 0.12
 
@@ -76,6 +79,11 @@ class Glyph:
     box: Box
     mask: Mask
 
+    def moved(self, x: int, y: int) -> Glyph:
+        """The same strokes, x columns further right and y rows further down."""
+        box = self.box
+        return Glyph(Box(box.x + x, box.y + y, box.width, box.height), self.mask)
+
 
 def find_glyphs(mask: Mask, *, single: bool = False) -> list[Glyph]:
     """Group strokes into digits.
@@ -88,19 +96,20 @@ def find_glyphs(mask: Mask, *, single: bool = False) -> list[Glyph]:
         The digits, lines from top to bottom, each from left to right.
 
     Raises:
-        PictureBlank: there are far too many marks for digits.
+        PictureNotDigits: there are far too many marks for digits, or holes for a digit.
     """
     labels, boxes = components(mask)
     tall = _height(boxes)
     parts = [i for i, box in enumerate(boxes) if max(box.width, box.height) >= _DIRT * tall]
     if len(parts) > MOST_PARTS:
-        raise PictureBlank(
+        raise PictureNotDigits(
             f"expected at most {MOST_PARTS} strokes, but {len(parts):,} marks stand out, like "
             "texture or noise; crop to the digits"
         )
     groups = [parts] if single else _grouped(boxes, parts, tall)
     glyphs = [_glyph(labels, boxes, group) for group in groups]
-    return in_reading_order(glyphs)
+    _refuse_texture(max(glyphs, key=lambda glyph: glyph.box.width * glyph.box.height))
+    return [glyph for line in in_lines(glyphs) for glyph in line]
 
 
 def components(mask: Mask) -> tuple[np.ndarray, list[Box]]:
@@ -113,6 +122,18 @@ def components(mask: Mask) -> tuple[np.ndarray, list[Box]]:
     _, labels[inked], stats, _ = cv2.connectedComponentsWithStats(mask[inked], connectivity=8)
     boxes = [Box(x + left, y + top, *size) for left, top, *size, _ in stats[1:].tolist()]
     return labels, boxes
+
+
+def _refuse_texture(glyph: Glyph) -> None:
+    """Raise PictureNotDigits if paper is enclosed by strokes more often than digits do."""
+    _, levels = cv2.findContours(glyph.mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    holes = int(np.count_nonzero(levels[0, :, 3] >= 0))  # outlines inside another
+    most = _MOST_HOLES * max(1, glyph.box.width // glyph.box.height)
+    if holes > most:
+        raise PictureNotDigits(
+            f"expected strokes with at most {most} holes, but the largest mark has {holes:,}, like "
+            "texture or noise; crop to the digits"
+        )
 
 
 def _height(boxes: list[Box]) -> int:
@@ -157,7 +178,30 @@ def _glyph(labels: np.ndarray, boxes: list[Box], group: list[int]) -> Glyph:
     return Glyph(box, chosen[labels[box.y : box.bottom, box.x : box.right]])
 
 
-def in_reading_order(glyphs: list[Glyph]) -> list[Glyph]:
+def split_up(glyph: Glyph) -> list[Glyph]:
+    """The components of a glyph, except that what lies over or under another stays with it."""
+    labels, boxes = components(glyph.mask)
+    tall = _height(boxes)
+    groups: list[list[int]] = []
+    for i in sorted(range(len(boxes)), key=lambda i: -boxes[i].width):
+        home = next((g for g in groups if _stacked(boxes, g, i, tall)), None)
+        groups.append([i]) if home is None else home.append(i)
+    return [_glyph(labels, boxes, group).moved(glyph.box.x, glyph.box.y) for group in groups]
+
+
+def merged(glyphs: list[Glyph]) -> Glyph:
+    """All strokes of some glyphs as one."""
+    box = glyphs[0].box
+    for glyph in glyphs[1:]:
+        box = box.union(glyph.box)
+    mask = np.zeros((box.height, box.width), np.uint8)
+    for glyph in glyphs:
+        x, y = glyph.box.x - box.x, glyph.box.y - box.y
+        mask[y : y + glyph.box.height, x : x + glyph.box.width] |= glyph.mask
+    return Glyph(box, mask)
+
+
+def in_lines(glyphs: list[Glyph]) -> list[list[Glyph]]:
     """Lines from top to bottom; in a line, where boxes share height, from left to right."""
     lines: list[list[Glyph]] = []
     for glyph in sorted(glyphs, key=lambda g: g.box.y + g.box.height / 2):
@@ -167,4 +211,4 @@ def in_reading_order(glyphs: list[Glyph]) -> list[Glyph]:
             lines[-1].append(glyph)
         else:
             lines.append([glyph])
-    return [g for line in lines for g in sorted(line, key=lambda g: g.box.x + g.box.width / 2)]
+    return [sorted(line, key=lambda g: g.box.x + g.box.width / 2) for line in lines]

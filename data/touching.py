@@ -1,14 +1,10 @@
-"""Cut digits that touch: propose seams, and let whoever recognises digits choose among them.
+"""Cut digits that touch: propose seams that cross little ink.
 
-No rule on shape alone tells a wide 0 from a 1 and a 0 that touch. So a glyph wider than tall is cut
-in every way that crosses little ink, and the way whose pieces look most like known digits wins, not
-cutting included: segmentation by recognition (LeCun et al., Proc. IEEE 86(11), 1998, section V).
+A seam is a way from top to bottom that may lean; the cheapest ones are found as shortest paths. Too
+many seams do no harm: data.strings joins what belongs together.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable, Iterator
-from itertools import combinations, pairwise
 
 import cv2
 import numpy as np
@@ -16,60 +12,37 @@ import numpy as np
 from data.ink import Mask
 from data.segment import Box, Glyph
 
-Strangeness = Callable[[list[Glyph]], list[float]]
 Path = np.ndarray
 
-# A glyph wider than this many times its height may be several digits.
-_WIDE = 1.15
-# A seam crosses at most this many stroke widths of ink ...
-_CROSSED = 1.6
-# ... and leaves pieces at least this many heights wide, seams this far apart.
-_APART = 0.25
-# So many of the cheapest seams are tried: all their subsets are.
-_SEAMS = 6
-# Every cut must make the pieces less strange by this share.
-_CUT_COST = 0.05
+# A seam crosses at most this many stroke widths of ink, and this share of the height, ...
+_CROSSED, _SOLID = 2.5, 0.6
+# ... and leaves pieces at least this many heights wide.
+_APART = 0.15
+# So many of the cheapest seams are found for each height of a glyph's width.
+_SEAMS = 5
 # Seams are searched at this height.
 _HEIGHT = 64
 
 
-def separated(glyph: Glyph, strangeness: Strangeness) -> list[Glyph]:
-    """Cut a glyph into the digits that touch in it.
+def cut_apart(glyph: Glyph) -> tuple[list[Glyph], list[float]]:
+    """Cut a glyph wherever touching digits might meet.
 
     Args:
         glyph: the strokes found as one.
-        strangeness: how unlike any known digit each of some glyphs looks, at least 0.
 
     Returns:
-        The pieces from left to right; most glyphs are one digit and come back whole.
+        The n pieces from left to right, and how many stroke widths of ink each of the n - 1 cuts
+        between them crosses.
     """
-    if glyph.box.width <= _WIDE * glyph.box.height:
-        return [glyph]
-    options = [[glyph], *_divisions(glyph, _seams(glyph.mask))]
-    pieces = {piece.box: piece for option in options for piece in option}
-    scores = dict(zip(pieces, strangeness(list(pieces.values())), strict=True))
-
-    def cost(option: list[Glyph]) -> float:
-        mean = float(np.mean([scores[piece.box] for piece in option]))
-        return mean * (1 + _CUT_COST) ** (len(option) - 1)
-
-    return min(options, key=cost)
-
-
-def _divisions(glyph: Glyph, seams: list[Path]) -> Iterator[list[Glyph]]:
-    """The pieces for every choice of seams that leaves nothing too small."""
+    seams = _seams(glyph.mask)
     height, width = glyph.mask.shape
     columns = np.arange(width)
-    ends = (np.zeros(height, np.intp), np.full(height, width, np.intp))
-    for count in range(1, len(seams) + 1):
-        for chosen in combinations(seams, count):
-            paths = (ends[0], *chosen, ends[1])
-            pieces = [
-                _trimmed(glyph, (columns >= left[:, None]) & (columns < right[:, None]))
-                for left, right in pairwise(paths)
-            ]
-            if all(piece.box.height >= 0.5 * height for piece in pieces):
-                yield pieces
+    left = np.zeros(height, np.intp)
+    pieces = []
+    for right, _ in [*seams, (np.full(height, width, np.intp), 0.0)]:
+        pieces.append(_trimmed(glyph, (columns >= left[:, None]) & (columns < right[:, None])))
+        left = right
+    return pieces, [crossed for _, crossed in seams]
 
 
 def _trimmed(glyph: Glyph, part: np.ndarray) -> Glyph:
@@ -79,27 +52,50 @@ def _trimmed(glyph: Glyph, part: np.ndarray) -> Glyph:
     return Glyph(box, mask[y : y + height, x : x + width])
 
 
-def _seams(mask: Mask) -> list[Path]:
-    """The cheapest seams, from left to right, as the column of each in every row, (h,)."""
+def _seams(mask: Mask) -> list[tuple[Path, float]]:
+    """The cheapest seams, from left to right.
+
+    Returns:
+        Of each the first column right of it in every row, (h,), and the stroke widths it crosses.
+    """
     h, w = mask.shape
     factor = min(1.0, _HEIGHT / h)
-    size = (max(1, round(w * factor)), max(1, round(h * factor)))
+    size = (max(1, round(w * factor)), max(2, round(h * factor)))
     small = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    cost, steps = _cheapest(np.asarray(small, np.float32))
-    distance = cv2.distanceTransform(mask, cv2.DIST_L2, cv2.DIST_MASK_3)
-    stroke = max(1.0, 4 * float(distance[mask > 0].mean()) - 2)  # as in data.render
-    apart = max(1.0, _APART * size[1])
-    found: list[Path] = []
-    for end in np.argsort(cost, kind="stable"):
-        if len(found) == _SEAMS or cost[end] > _CROSSED * stroke * factor:
+    # Digits touch anywhere, so the ways start at half height, one in each column.
+    middle = size[1] // 2
+    above, up = _cheapest(small[:middle])
+    below, down = _cheapest(small[middle:][::-1])
+    cost = above + below
+    stroke = _stroke(mask) * factor
+    ends = (np.zeros(size[1], np.intp), np.full(size[1], size[0]))
+    found: list[tuple[Path, float]] = []
+    for start in np.argsort(cost, kind="stable"):
+        if len(found) == round(_SEAMS * w / h):
             break
-        path = _followed(steps, int(end))
-        neighbours = (np.zeros_like(path), np.full_like(path, size[0]), *found)
-        if all(np.abs(path - other).min() >= apart for other in neighbours):
-            found.append(path)
+        if cost[start] > min(_CROSSED * stroke, _SOLID * size[1]):
+            break
+        path = np.concatenate([_followed(up, int(start)), _followed(down, int(start))[::-1]])
+        if all(
+            _are_apart(path, other, _APART * size[1]) for other in (*ends, *(p for p, _ in found))
+        ):
+            found.append((path, float(cost[start]) / stroke))
     rows = np.minimum((np.arange(h) * factor).astype(np.intp), size[1] - 1)
-    whole = [np.asarray(np.rint(path[rows] * (w / size[0])), np.intp) for path in found]
-    return sorted(whole, key=lambda path: float(path.mean()))
+    found.sort(key=lambda seam: float(seam[0].mean()))
+    return [(np.rint(path[rows] * (w / size[0])).astype(np.intp), ink) for path, ink in found]
+
+
+def _are_apart(path: Path, other: Path, least: float) -> bool:
+    """Whether two seams do not cross and are `least` columns apart on average."""
+    between = path - other
+    return bool((between >= 0).all() or (between <= 0).all()) and abs(between.mean()) >= least
+
+
+def _stroke(mask: Mask) -> float:
+    """Mean stroke width in pixels, at least 1, as in data.render."""
+    # Bare pixels around it: on a mask without any the distance would be infinite.
+    distance = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, cv2.DIST_MASK_3)
+    return max(1.0, 4 * float(distance[distance > 0].mean()) - 2)
 
 
 def _cheapest(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

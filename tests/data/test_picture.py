@@ -102,6 +102,21 @@ def test_sixteen_bits_are_scaled_not_clipped() -> None:
     np.testing.assert_allclose(grey, ramp / 65535, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+def test_fewer_bits_in_sixteen_are_scaled_by_their_own_white(bits: int, kind: str) -> None:
+    top = 2**bits - 1
+    ramp = np.linspace(0, top, 300).astype(np.uint16).reshape(10, 30)
+    grey = read_picture(encode(Image.fromarray(ramp), kind)).grey
+    np.testing.assert_allclose(grey, ramp / top, atol=1e-5)
+
+
+def test_thirty_two_bits_are_stretched() -> None:
+    ramp = np.linspace(0, 2**30, 300).astype(np.int32).reshape(10, 30)
+    grey = read_picture(encode(Image.fromarray(ramp), "TIFF")).grey
+    np.testing.assert_allclose(grey, ramp / 2**30, atol=1e-5)
+
+
 def test_a_large_photo_is_reduced_and_remembers_its_size() -> None:
     picture = read_picture(encode(draw(3).resize((4000, 3000)), "JPEG"))
     assert picture.size == (4000, 3000)
@@ -125,6 +140,44 @@ def test_a_bomb_is_refused_before_decoding() -> None:
         tracemalloc.stop()
 
 
+def _tiff(width: int, height: int, strip: int, count: int = 1) -> bytes:
+    """A TIFF that is all header: one grey strip of so many bytes, or so many strips, none there."""
+    tags = (
+        (256, 1, width),
+        (257, 1, height),
+        (258, 1, 8),
+        (259, 1, 1),
+        (262, 1, 1),
+        (273, count, 8),
+        (277, 1, 1),
+        (278, 1, height),
+        (279, count, strip),
+    )
+    entries = b"".join(struct.pack("<HHII", tag, 4, n, value) for tag, n, value in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+
+
+def test_headers_that_promise_too_much_cost_nothing() -> None:
+    contents = (
+        _tiff(2**31 - 1, 2**31 - 1, 1),
+        _tiff(100, 100, 2**31 - 1),
+        _tiff(100, 100, 8, count=2**30),
+        _tiff(2**24, 1, 2**24),
+        _png_promising(4_000, 4_000)[:60],
+    )
+    for content in contents:
+        tracemalloc.start()
+        _refusal(content)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+        tracemalloc.stop()
+
+
+def test_of_many_frames_only_one_is_decoded() -> None:
+    frames = [draw(3, canvas=(40, 40), size=20, width=3, at=(9, 9)), draw(8, canvas=(40, 40))]
+    content = encode(frames[0], "GIF", save_all=True, append_images=frames[::-1] * 1_000)
+    np.testing.assert_allclose(read_picture(content).grey, pixels(frames[0]) / 255, atol=1e-6)
+
+
 def test_the_limit_can_be_raised_and_lowered() -> None:
     content = encode(draw(3))
     assert read_picture(content, max_pixels=320 * 320).size == (320, 320)
@@ -135,6 +188,7 @@ def test_the_limit_can_be_raised_and_lowered() -> None:
 def test_refusals_say_what_came(tmp_path: Path) -> None:
     assert "does not exist" in _refusal(tmp_path / "none.png")
     assert "not a regular file" in _refusal(tmp_path)
+    assert "name too long" in _refusal(tmp_path / ("a" * 300)).lower()
     assert "PNG, JPEG" in _refusal(b"")
     text = tmp_path / "text.png"
     text.write_text("a digit, honestly")
@@ -153,6 +207,13 @@ def test_arrays_of_every_dtype(dtype: type) -> None:
     assert isinstance(picture, Picture)
     assert picture.grey.dtype == np.float32
     np.testing.assert_array_equal(picture.grey, unit)
+
+
+@pytest.mark.parametrize("dtype", [">u2", "<u2", ">f4", "<f8", "f2", "?"])
+def test_arrays_of_every_byte_order(dtype: str) -> None:
+    unit = pixels(draw(3)) > 127
+    array = (unit * (65535 if dtype.endswith("u2") else 1)).astype(dtype)
+    np.testing.assert_array_equal(picture_from_array(array).grey, unit)
 
 
 def test_colour_and_alpha_arrays() -> None:
@@ -176,12 +237,23 @@ def test_colour_and_alpha_arrays() -> None:
         (np.zeros((28, 28, 2)), "(28, 28, 2)"),
         (np.zeros(28), "(28,)"),
         (np.zeros((0, 28)), "(0, 28)"),
+        (np.array(3.0), "()"),
+        (np.array([[None, 1], [2, 3]], object), "object"),
+        (np.zeros((3, 3), complex), "complex128"),
+        (np.zeros((3, 3), "datetime64[s]"), "datetime64"),
+        (np.zeros((3, 3), "i4,f4"), "f0"),
+        (np.broadcast_to(np.uint8(1), (10**5, 10**5)), "100000 x 100000"),
     ],
 )
 def test_arrays_that_cannot_be_pictures(array: np.ndarray, said: str) -> None:
     with pytest.raises(PictureUnreadable) as caught:
         picture_from_array(array)
     assert said in str(caught.value)
+
+
+def test_a_ragged_list_is_refused() -> None:
+    with pytest.raises(PictureUnreadable, match="expected a picture as an array"):
+        picture_from_array([[1, 2], [3]])  # type: ignore[arg-type]
 
 
 def test_any_damage_is_one_kind_of_error() -> None:

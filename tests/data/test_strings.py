@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from data.mnist import load_mnist
+from data.normalise import Digit, find_digits, scale_to_unit
+from data.picture import picture_from_array, read_picture
+from data.strings import reread
+from search import DigitIndex
+from tests.data.drawings import STROKES, add, draw, pixels
+
+KNOWN = {label: find_digits(picture_from_array(pixels(draw(label))))[0].image for label in STROKES}
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+
+def _strangeness(images: np.ndarray) -> np.ndarray:
+    """How unlike the nearest drawn digit: (n, 28, 28) to (n,), about 1 for what is none."""
+    known = list(KNOWN.values())
+    return np.array([2 - 2 * max(_correlation(image, k) for k in known) for image in images])
+
+
+def _named(digits: list[Digit]) -> list[int]:
+    return [max(KNOWN, key=lambda k: _correlation(KNOWN[k], digit.image)) for digit in digits]
+
+
+def _written(labels: list[int], step: int, *, paper: int = 255, ink: int = 0) -> Image.Image:
+    """Digits side by side; at a step of 100 the widest of them meet."""
+    page = Image.new("L", (170 + step * len(labels), 260), paper)
+    for i, label in enumerate(labels):
+        add(page, label, size=170, width=18, at=(40 + step * i, 40), ink=ink)
+    return page
+
+
+def _read(page: Image.Image) -> list[Digit]:
+    return find_digits(picture_from_array(pixels(page)), strangeness=_strangeness)
+
+
+@pytest.mark.parametrize("step", [100, 105, 130, 170])
+@pytest.mark.parametrize("labels", [[3, 0], [2, 8, 0, 3], [7, 7], [8, 3, 8, 3, 8]])
+def test_strings_are_read_whole_whether_or_not_digits_touch(labels: list[int], step: int) -> None:
+    digits = _read(_written(labels, step))
+    assert _named(digits) == labels
+    lefts = [digit.box[0] for digit in digits]
+    assert lefts == sorted(lefts)
+
+
+def test_light_ink_is_cut_too() -> None:
+    assert _named(_read(_written([3, 0, 2], 100, paper=20, ink=240))) == [3, 0, 2]
+
+
+def test_boxes_of_cut_digits_are_in_the_original_s_pixels() -> None:
+    page = _written([3, 0], 100)
+    large = page.resize((page.width * 5, page.height * 5))
+    digits = find_digits(picture_from_array(pixels(large)), strangeness=_strangeness)
+    left, right = (digit.box for digit in digits)
+    for box, x in ((left, 40 + 0.2 * 170 - 9), (right, 140 + 0.22 * 170 - 9)):
+        np.testing.assert_allclose(box[0], 5 * x, atol=40)
+        np.testing.assert_allclose(box[1:4:2], (5 * (40 + 0.05 * 170 - 9), 5 * 171), atol=40)
+
+
+@pytest.mark.parametrize("gap", [4, 8, 12])
+@pytest.mark.parametrize("label", [0, 8])
+def test_halves_side_by_side_are_joined(label: int, gap: int) -> None:
+    broken = draw(label, width=22)
+    ImageDraw.Draw(broken).rectangle((160, 0, 160 + gap, 320), fill=255)
+    assert _named(_read(broken)) == [label]
+
+
+@pytest.mark.parametrize("label", [0, 3, 8])
+def test_halves_one_above_the_other_are_joined(label: int) -> None:
+    broken = draw(label, width=22)
+    ImageDraw.Draw(broken).rectangle((0, 168, 320, 176), fill=255)
+    assert _named(_read(broken)) == [label]
+
+
+def test_a_comma_between_digits_is_left_out() -> None:
+    page = _written([3, 0], 170)
+    ImageDraw.Draw(page).line([(170, 195), (160, 240)], fill=0, width=14)
+    assert _named(_read(page)) == [3, 0]
+
+
+def test_lines_keep_their_order() -> None:
+    page = Image.new("L", (480, 520), 255)
+    upper, lower = _written([3, 0, 8], 100), _written([2, 7], 100)
+    page.paste(upper, (0, 0))
+    page.paste(lower, (20, 255))
+    assert _named(_read(page)) == [3, 0, 8, 2, 7]
+
+
+@pytest.mark.parametrize("label", STROKES)
+def test_an_ordinary_digit_is_not_judged(label: int) -> None:
+    def never(images: np.ndarray) -> np.ndarray:
+        raise AssertionError(f"asked about {len(images)} images")
+
+    picture = picture_from_array(pixels(draw(label)))
+    assert len(find_digits(picture, strangeness=never)) == 1
+    touching = picture_from_array(pixels(_written([3, 0], 100)))
+    assert len(find_digits(touching, single=True, strangeness=never)) == 1
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [(300, 100), (600, 100), (100, 90), (1200, 40)])
+def test_a_solid_block_stays_whole(size: tuple[int, int]) -> None:
+    page = np.full((size[1] + 160, size[0] + 160), 255, np.uint8)
+    page[80:-80, 80:-80] = 0
+    assert len(find_digits(picture_from_array(page), strangeness=_strangeness)) == 1
+
+
+def test_scribbles_all_over_are_not_judged_for_long(rng: np.random.Generator) -> None:
+    judged = []
+
+    def strangeness(images: np.ndarray) -> np.ndarray:
+        judged.append(len(images))
+        return rng.random(len(images))
+
+    page = np.kron(rng.random((50, 50)) > 0.12, np.ones((9, 9))).astype(np.float32)
+    assert find_digits(picture_from_array(page), strangeness=strangeness)
+    assert sum(judged) <= 1000
+
+
+def test_nothing_comes_of_nothing() -> None:
+    assert reread([], lambda glyphs: [0.0] * len(glyphs)) == []
+
+
+def test_real_digits_stay_whole(real_pictures: Path, index: DigitIndex) -> None:
+    def strangeness(images: np.ndarray) -> np.ndarray:
+        return np.asarray(index.search(images, 10).distances.mean(axis=1))
+
+    for file in sorted((real_pictures / "digits").iterdir()):
+        assert len(find_digits(read_picture(file), strangeness=strangeness)) == 1, file.name
+
+
+def test_real_strings_have_their_length(real_pictures: Path, mnist_place: Path) -> None:
+    known, _ = load_mnist("train", mnist_place)
+    vectors = _softened(scale_to_unit(known[:5000]))
+
+    def strangeness(images: np.ndarray) -> np.ndarray:
+        alike = _softened(images) @ vectors.T  # (n, 5000)
+        return np.asarray(np.maximum(0, 0.9 - np.sort(alike, axis=1)[:, -10:].mean(axis=1)) * 3)
+
+    rows = (real_pictures / "multi.csv").read_text().split()[1:]
+    for name, string, _ in (row.split(",") for row in rows):
+        digits = find_digits(read_picture(real_pictures / "multi" / name), strangeness=strangeness)
+        assert len(digits) == len(string), name
+
+
+def _softened(images: np.ndarray) -> np.ndarray:
+    """Images as blurred vectors of unit length and mean 0, so that products are correlations."""
+    soft = np.stack([cv2.GaussianBlur(image, (0, 0), 1) for image in images]).reshape(-1, 784)
+    soft -= soft.mean(axis=1, keepdims=True)
+    return np.asarray(soft / np.linalg.norm(soft, axis=1, keepdims=True))
