@@ -1,6 +1,7 @@
 """The main job against the notebook and against what a person would use instead, in one run.
 
-`make bench`, or one part of it: `make bench PART=training|cold|index`. Prints Markdown tables.
+`make bench`, or one part of it: `make bench PART=training|embedder|cold|index|pictures`. Prints
+Markdown tables.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.embedder import bench_embedder
 from benchmarks.measure import DIGITS, Run, machine, medians, run, table
+from benchmarks.pictures import bench_pictures
 from search.places import default_embedder, default_index
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,7 +26,13 @@ COLD_ROUNDS = 15
 
 def main(part: str) -> None:
     """Run one part, or all."""
-    parts = {"training": bench_training, "cold": bench_cold, "index": bench_index}
+    parts = {
+        "training": bench_training,
+        "embedder": bench_embedder,
+        "cold": bench_cold,
+        "index": bench_index,
+        "pictures": lambda scratch: bench_pictures(ensure_index(scratch)[1]),
+    }
     if part not in {"all", *parts}:
         sys.exit(f"unknown part {part!r}: expected all, {', '.join(parts)}")
     print(f"{machine()}\n")

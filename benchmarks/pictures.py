@@ -1,7 +1,6 @@
 """Real people's pictures: how many digits are named, refused, read whole; and what it takes.
 
-`make bench PART=pictures`, or `python -m benchmarks.pictures` for the index in `$DIGITS_INDEX`. The
-pictures are found by `$DIGITS_REAL` (see docs/performance.md) and are no part of the project.
+`make bench PART=pictures`. The pictures are found by `$DIGITS_REAL` and are no part of the project.
 """
 
 from __future__ import annotations
@@ -214,9 +213,3 @@ def median_ms(call: Callable[[], object]) -> float:
 def share(values: Iterable[bool]) -> float:
     """The share that is true."""
     return statistics.mean(map(float, values))
-
-
-if __name__ == "__main__":
-    from search.places import default_index
-
-    bench_pictures(Path(os.environ.get("DIGITS_INDEX") or default_index()))

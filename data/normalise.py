@@ -22,7 +22,7 @@ from data.render import LONGEST, render
 from data.segment import Box, Glyph, find_glyphs
 from data.strings import reread
 
-NORMALISER_VERSION = 1
+NORMALISER_VERSION = 2
 
 Strangeness = Callable[[Plane], np.ndarray]
 

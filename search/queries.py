@@ -16,11 +16,17 @@ from pathlib import Path
 import numpy as np
 
 from data.convention import SIDE
-from data.errors import PictureBlank, PictureError, PictureUnreadable, UsageError
+from data.errors import (
+    PictureBlank,
+    PictureError,
+    PictureNotDigits,
+    PictureUnreadable,
+    UsageError,
+)
 from data.normalise import find_digits, scale_to_unit
 from data.npy import BadArray, read_npy
 from data.picture import MAX_PIXELS, SUFFIXES, Picture, picture_from_array, read_picture
-from indexer.verdicts import BLANK
+from indexer.verdicts import BLANK, NOT_A_DIGIT
 from search.index import DigitIndex
 from search.text import named
 
@@ -168,6 +174,8 @@ class Reader:
                 yield Query(name, digit.image, picture.grey, box=digit.box, scale=picture.scale)
         except PictureBlank as exc:
             yield RefusedQuery(name, BLANK, str(exc))
+        except PictureNotDigits as exc:
+            yield RefusedQuery(name, NOT_A_DIGIT, str(exc))
         except PictureError as exc:
             yield FailedQuery(name, f"{name}: {exc}")
 

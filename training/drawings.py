@@ -47,6 +47,7 @@ _SKELETONS: dict[int, list[list[list[tuple[float, float]]]]] = {
         [[(0.5, 0), (0.5, 1)]],
         [[(0.15, 0.35), (0.55, 0), (0.55, 1)]],
         [[(0.1, 0.5), (0.6, 0), (0.6, 1)]],
+        [[(0.2, 0.25), (0.35, 0.22), (0.55, 0), (0.55, 1)]],
         [[(0.3, 0.2), (0.5, 0), (0.5, 1)], [(0.2, 1), (0.8, 1)]],
     ],
     2: [
@@ -124,6 +125,7 @@ def draw_outliers(count: int, digits: np.ndarray, rng: np.random.Generator) -> n
         _blob,
         _scribble,
         _zigzag,
+        _figure,
         lambda rng: _two_digits(digits, rng),
         lambda rng: _two_digits(digits, rng),
     )
@@ -211,6 +213,24 @@ def _scribble(rng: np.random.Generator) -> np.ndarray:
     """A line that turns again and again."""
     points = rng.uniform(0.05, 0.95, (int(rng.integers(9, 16)), 2))
     return _stroked(_smoothed(points, rng), rng)
+
+
+def _figure(rng: np.random.Generator) -> np.ndarray:
+    """Several rings, boxes and lines on one another: faces, houses, arrows, or nothing known."""
+    canvas = np.zeros((_CANVAS, _CANVAS), np.uint8)
+    width = int(rng.integers(2, 8))
+    for _ in range(int(rng.integers(3, 6))):
+        middle, size = rng.uniform(0.25, 0.75, 2), rng.uniform(0.05, 0.3, 2)
+        kind = rng.integers(3)
+        turn = 2 * np.pi * np.linspace(0, 1, 25)
+        outlines = (
+            np.stack([np.cos(turn), np.sin(turn)], axis=1),
+            np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]]),
+            rng.choice([-1, 1], 2) * np.array([[-1, -1], [1, 1]]),
+        )
+        points = _pixels(middle + size * outlines[kind])
+        cv2.polylines(canvas, [points], False, 255, width, cv2.LINE_AA, 4)
+    return _warped(canvas, rng)
 
 
 def _zigzag(rng: np.random.Generator) -> np.ndarray:

@@ -84,6 +84,7 @@ class Recipe:
     loss_options: dict[str, Any] = field(default_factory=dict)
 
 
+MUON = {"weight_decay": 0.0, "adam_weight_decay": 0.0, "adam_beta_2": 0.98}
 BALANCE = 0.35  # how much the hand counts beside the digit, in squared distances
 
 RECIPES = {
@@ -107,15 +108,11 @@ RECIPES = {
                 "weight": 0.2,
             },
             sampler="batches",
-            epochs=8,
+            epochs=10,
             batch_size=256,
             twice=64,
             optimizer="muon",
-            optimizer_options={
-                "weight_decay": 0.0,
-                "adam_weight_decay": 0.0,
-                "adam_beta_2": 0.98,
-            },
+            optimizer_options=MUON,
             learning_rate=6e-3,
             schedule="cosine",
             augmentation=Affine(rotation=0.15, shear=0.1, scale=0.1, stretch=0.1, shift=1.5),
@@ -123,9 +120,26 @@ RECIPES = {
             jitter=Affine(rotation=0.1, shear=0.08, scale=0.07, stretch=0.08, shift=1.0),
             stroke=0.3,
             blocky=0.15,
-            drawn_digits=8,
+            drawn_digits=12,
             outliers=32,
             validation=5_000,
+        ),
+        Recipe(
+            name="fast",
+            network="conv",
+            network_options={"blocks": ((24, 2), (24, 1), (48, 2), (48, 1)), "dimension": 32},
+            loss="supervised_contrastive",
+            loss_options={"temperature": 0.1},
+            sampler="batches",
+            epochs=1,
+            batch_size=256,
+            optimizer="muon",
+            optimizer_options=MUON,
+            learning_rate=1e-2,
+            schedule="cosine",
+            straighten=True,
+            jitter=Affine(rotation=0.1, shear=0.08, scale=0.07, stretch=0.08, shift=1.0),
+            validation=2_000,
         ),
         Recipe(
             name="notebook",

@@ -101,7 +101,11 @@ dataset_option = click.option(
     help="mnist, optdigits, a folder of LABEL/name.png, or an .npz with x_train and y_train.",
 )
 recipe_option = click.option(
-    "--recipe", "recipe_name", default="default", show_default=True, help="default or notebook."
+    "--recipe",
+    "recipe_name",
+    default="default",
+    show_default=True,
+    help="default, fast or notebook.",
 )
 epochs_option = click.option(
     "--epochs", type=click.IntRange(min=1), help="Passes over the data, instead of the recipe's."

@@ -53,21 +53,43 @@ def test_a_labelled_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "extra", "said"),
+    ("labels", "said"),
     [
-        ((3,), None, "two classes"),
-        ((3, 7), "letters", "named 0 to 9, received 'letters'"),
-        ((), None, "found no image"),
+        ((3,), "two classes"),
+        ((), "found no image"),
     ],
 )
 def test_folders_that_are_not_labelled_digits(
-    tmp_path: Path, labels: tuple[int, ...], extra: str | None, said: str
+    tmp_path: Path, labels: tuple[int, ...], said: str
 ) -> None:
     folder = labelled_folder(tmp_path / "mine", labels)
     folder.mkdir(exist_ok=True)
-    if extra:
-        (folder / extra).mkdir()
     with pytest.raises(DatasetInvalid, match=said):
+        load_dataset(str(folder), "train")
+
+
+def test_letters_keep_their_names(tmp_path: Path) -> None:
+    folder = labelled_folder(tmp_path / "mine")
+    (folder / "3").rename(folder / "alpha")
+    train, test = (load_dataset(str(folder), split) for split in ("train", "test"))
+    assert train.names == test.names == ("7", "alpha")
+    assert np.bincount(train.labels).tolist() == [4, 4]
+    np.savez(
+        tmp_path / "set.npz",
+        x_train=train.images,
+        y_train=np.array(["b", "a"])[train.labels],
+        x_test=test.images,
+        y_test=np.array(["b", "a"])[test.labels],
+    )
+    stored = load_dataset(str(tmp_path / "set.npz"), "train")
+    assert stored.names == ("a", "b")
+    assert np.array_equal(stored.labels, 1 - train.labels)
+
+
+def test_a_class_of_one_image_is_named(tmp_path: Path) -> None:
+    folder = labelled_folder(tmp_path / "mine")
+    labelled_folder(tmp_path / "mine", (5,), each=1)
+    with pytest.raises(DatasetInvalid, match="two images of each class, received one of '5'"):
         load_dataset(str(folder), "train")
 
 

@@ -192,3 +192,26 @@ def test_calibration_error_of_known_cases() -> None:
     assert expected_calibration_error(np.full(100, 0.5), half) == pytest.approx(0)
     assert expected_calibration_error(np.full(100, 0.9), half) == pytest.approx(0.4)
     assert expected_calibration_error(np.ones(100), np.ones(100, bool)) == 0
+
+
+def test_letters_train_and_answer_like_digits(digits: Run, tmp_path: Path) -> None:
+    """Two digits under the names of letters, from a folder to an answer."""
+    rng = np.random.default_rng(1)
+    for name, label in (("eta", 3), ("nu", 7)):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for number in range(12):
+            angle = float(rng.uniform(-12, 12))
+            picture = draw_digit(label, width=float(rng.uniform(8, 22)))
+            picture.rotate(angle, fillcolor="white").save(
+                tmp_path / "mine" / name / f"{number}.png"
+            )
+    where = ["--embedder", tmp_path / "embedder", "--index", tmp_path / "index"]
+    done = digits("build", "--dataset", tmp_path / "mine", "--epochs", 1, *where)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["confusion"] == [[2, 0], [0, 2]]
+    draw_digit(7).save(tmp_path / "seven.png")
+    asked = ["--index", tmp_path / "index", "--format", "json", tmp_path / "seven.png"]
+    assert json.loads(digits("classify", *asked).stdout)["label"] == "nu"
+    other = digits("evaluate", "--dataset", "optdigits", "--index", tmp_path / "index")
+    assert other.returncode == 2
+    assert "expected a dataset with the index's classes eta, nu" in other.stderr

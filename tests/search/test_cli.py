@@ -256,7 +256,7 @@ def test_train_index_and_build_from_the_command_line(digits: Run, tmp_path: Path
         (["search", "DRAWING", "-k", "many"], 2, "many"),
         (["classify", "DRAWING", "--weights", "best"], 2, "best"),
         (["search", "DRAWING", "--index", "NOWHERE"], 1, "digits build"),
-        (["train", "--recipe", "magic", "--dataset", "optdigits"], 2, "default, notebook"),
+        (["train", "--recipe", "magic", "--dataset", "optdigits"], 2, "default, fast, notebook"),
         (["train", "--dataset", "NOWHERE"], 1, "no dataset"),
         (["index", "--dataset", "optdigits", "--embedder", "NOWHERE"], 1, "digits train"),
         (["evaluate", "--dataset", "optdigits", "-k", "0"], 2, "received 0"),
