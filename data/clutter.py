@@ -117,7 +117,14 @@ def _frames(mask: Mask) -> np.ndarray:
 
 def _rulings(mask: Mask) -> np.ndarray:
     """Straight lines across the whole picture, less where a stroke crosses them."""
-    return np.asarray(_lines_across(mask) | _lines_across(np.ascontiguousarray(mask.T)).T)
+    height, width = mask.shape
+    *_, across, down = cv2.boundingRect(mask)
+    lines = np.zeros(mask.shape, np.bool_)
+    if across >= _ALONG * width:
+        lines |= _lines_across(mask)
+    if down >= _ALONG * height:
+        lines |= _lines_across(np.ascontiguousarray(mask.T)).T
+    return lines
 
 
 def _lines_across(mask: Mask) -> np.ndarray:

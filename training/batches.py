@@ -16,7 +16,7 @@ from training.recipes import Affine, Recipe
 
 STRAIGHT = Affine(0, 0, 0, 0, 0)
 STREAMS = 5  # of chance in each batch
-PLAIN, OUTLIERS = 1_000, 4_000  # drawn once, then chosen from
+PLAIN, OUTLIERS = 2_000, 4_000  # drawn once, then chosen from
 MIN_STEPS = 60  # an epoch of a small dataset goes round until it has this many steps
 
 
@@ -36,7 +36,8 @@ def batches_of(
     """
     images = tf.constant(dataset.images[training])
     labels = tf.constant(dataset.labels[training].astype(np.int32))
-    drawn, drawn_labels = _drawings(recipe, dataset.images[training], seed)
+    digits = (dataset.images[training], dataset.labels[training])
+    drawn, drawn_labels = _drawings(recipe, *digits, seed)
 
     def gather(number: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         number *= STREAMS
@@ -91,14 +92,16 @@ def as_seen(recipe: Recipe, images: np.ndarray) -> np.ndarray:
     return np.asarray(straighten_nearly(unit, STRAIGHT, [0, 0])) if recipe.straighten else unit
 
 
-def _drawings(recipe: Recipe, digits: np.ndarray, seed: int) -> tuple[tf.Tensor, tf.Tensor]:
+def _drawings(
+    recipe: Recipe, digits: np.ndarray, digit_labels: np.ndarray, seed: int
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Digits, then outliers, if the recipe wants any: (m, 28, 28) uint8 and labels (m,) int32.
 
     Each outlier is alone in its class.
     """
     rng = np.random.default_rng(seed)
     wants = recipe.drawn_digits or recipe.outliers
-    plain, labels = draw_digits(PLAIN if wants else 0, rng)
+    plain, labels = draw_digits(PLAIN if wants else 0, digits, digit_labels, rng)
     others = draw_outliers(OUTLIERS if wants else 0, digits, rng)
     nobodys = len(DIGITS) + np.arange(len(others), dtype=np.int32)
     return tf.constant(np.concatenate([plain, others])), tf.constant(np.append(labels, nobodys))

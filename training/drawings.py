@@ -90,19 +90,33 @@ _SKELETONS: dict[int, list[list[list[tuple[float, float]]]]] = {
 }
 
 
-def draw_digits(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def draw_digits(
+    count: int, digits: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw plain digits, each brought to the MNIST convention.
+
+    Every fourth is a digit of the dataset that kept a scrap of its neighbour when they were cut
+    apart.
 
     Args:
         count: how many.
+        digits: (n, 28, 28) uint8, with `labels` (n,).
+        labels: of `digits`.
         rng: source of chance.
 
     Returns:
         images (count, 28, 28) uint8, ink bright, and labels (count,) int32.
     """
-    labels = np.arange(count, dtype=np.int32) % len(DIGITS)
-    drawn = [_digit(int(label), rng) for label in labels]
-    return _brought(drawn), labels
+    names = rng.integers(0, len(DIGITS), count).astype(np.int32)
+    drawn = []
+    for i in range(count):
+        if i % 4:
+            drawn.append(_digit(int(names[i]), rng))
+        else:
+            one, neighbour = rng.integers(0, len(digits), 2)
+            drawn.append(_with_scrap(digits[one], digits[neighbour], rng))
+            names[i] = labels[one]
+    return _brought(drawn), names
 
 
 def draw_outliers(count: int, digits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -142,8 +156,9 @@ def _brought(canvases: list[np.ndarray]) -> np.ndarray:
 def _digit(label: int, rng: np.random.Generator) -> np.ndarray:
     """A digit from a font, or of strokes that are straight or rounded."""
     canvas = np.zeros((_CANVAS, _CANVAS), np.uint8)
-    width = int(rng.integers(2, 10))
-    if rng.random() < 0.25:
+    is_tiny = rng.random() < 0.4
+    width = int(rng.integers(7, 11) if is_tiny else rng.integers(2, 10))
+    if rng.random() < 0.25 and not is_tiny:
         font = int(rng.choice(_FONTS))
         cv2.putText(canvas, str(label), (30, 70), font, 1.8, 255, width, cv2.LINE_AA)
         return _warped(canvas, rng)
@@ -154,7 +169,37 @@ def _digit(label: int, rng: np.random.Generator) -> np.ndarray:
         moved = np.clip(stroke + rng.normal(0, 0.03, stroke.shape), 0, 1)
         points = _pixels(_smoothed(moved, rng) if rounded else moved)
         cv2.polylines(canvas, [points], False, 255, width, cv2.LINE_AA, 4)
-    return _warped(canvas, rng)
+    warped = _warped(canvas, rng)
+    return _tiny(warped, rng) if is_tiny else warped
+
+
+def _tiny(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The drawing 8 to 13 pixels long, as one of several on a small picture, in hard pixels."""
+    drawn = _cropped(canvas)
+    zoom = int(rng.integers(8, 14)) / max(drawn.shape)
+    size = (max(1, round(drawn.shape[1] * zoom)), max(1, round(drawn.shape[0] * zoom)))
+    small = cv2.resize(drawn, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    hard = np.clip((small - 100) * rng.uniform(1.5, 6), 0, 255)
+    return np.asarray(hard if hard.any() else small, np.uint8)
+
+
+def _with_scrap(digit: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A digit with a few columns of another beside it, as a cut leaves them."""
+    own, neighbour = _cropped(digit), _cropped(other)
+    columns = int(rng.integers(2, 6))
+    canvas = np.zeros((36, 44), np.uint8)
+    top, left = 8, 12
+    canvas[top : top + own.shape[0], left : left + own.shape[1]] = own
+    on_left = rng.random() < 0.5
+    scrap = neighbour[:, -columns:] if on_left else neighbour[:, :columns]
+    start = left - columns + 1 if on_left else left + own.shape[1] - 1
+    height = int(rng.integers(3, 9))  # more would be another digit
+    first = int(rng.integers(0, max(1, scrap.shape[0] - height)))
+    scrap = scrap[first : first + height]
+    down = top + int(rng.integers(0, max(1, own.shape[0] - height)))
+    part = canvas[down : down + scrap.shape[0], start : start + scrap.shape[1]]
+    np.maximum(part, scrap, out=part)
+    return canvas
 
 
 def _letter(rng: np.random.Generator) -> np.ndarray:

@@ -120,7 +120,7 @@ RECIPES = {
             jitter=Affine(rotation=0.1, shear=0.08, scale=0.07, stretch=0.08, shift=1.0),
             stroke=0.3,
             blocky=0.15,
-            drawn_digits=12,
+            drawn_digits=20,
             outliers=32,
             validation=5_000,
         ),
