@@ -8,10 +8,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from data.mnist import load_mnist
-from data.normalise import Digit, find_digits, scale_to_unit
+from data.normalise import Digit, Strangeness, find_digits, scale_to_unit
 from data.picture import picture_from_array, read_picture
 from data.strings import reread
-from search import DigitIndex
 from tests.data.drawings import STROKES, add, draw, pixels
 
 KNOWN = {label: find_digits(picture_from_array(pixels(draw(label))))[0].image for label in STROKES}
@@ -130,15 +129,9 @@ def test_nothing_comes_of_nothing() -> None:
     assert reread([], lambda glyphs: [0.0] * len(glyphs)) == []
 
 
-def test_real_digits_stay_whole(real_pictures: Path, index: DigitIndex) -> None:
-    def strangeness(images: np.ndarray) -> np.ndarray:
-        return np.asarray(index.search(images, 10).distances.mean(axis=1))
-
-    for file in sorted((real_pictures / "digits").iterdir()):
-        assert len(find_digits(read_picture(file), strangeness=strangeness)) == 1, file.name
-
-
-def test_real_strings_have_their_length(real_pictures: Path, mnist_place: Path) -> None:
+@pytest.fixture(scope="module")
+def unlike_mnist(mnist_place: Path) -> Strangeness:
+    """How little an image correlates with its ten nearest of 5,000 digits of MNIST."""
     known, _ = load_mnist("train", mnist_place)
     vectors = _softened(scale_to_unit(known[:5000]))
 
@@ -146,9 +139,18 @@ def test_real_strings_have_their_length(real_pictures: Path, mnist_place: Path) 
         alike = _softened(images) @ vectors.T  # (n, 5000)
         return np.asarray(np.maximum(0, 0.9 - np.sort(alike, axis=1)[:, -10:].mean(axis=1)) * 3)
 
+    return strangeness
+
+
+def test_real_digits_stay_whole(real_pictures: Path, unlike_mnist: Strangeness) -> None:
+    for file in sorted((real_pictures / "digits").iterdir()):
+        assert len(find_digits(read_picture(file), strangeness=unlike_mnist)) == 1, file.name
+
+
+def test_real_strings_have_their_length(real_pictures: Path, unlike_mnist: Strangeness) -> None:
     rows = (real_pictures / "multi.csv").read_text().split()[1:]
     for name, string, _ in (row.split(",") for row in rows):
-        digits = find_digits(read_picture(real_pictures / "multi" / name), strangeness=strangeness)
+        digits = find_digits(read_picture(real_pictures / "multi" / name), strangeness=unlike_mnist)
         assert len(digits) == len(string), name
 
 

@@ -112,7 +112,7 @@ def rewrite(folder: Path, **changes: object) -> None:
 
 def test_another_format_version_is_refused(folder: Path) -> None:
     rewrite(folder, version=store.FORMAT_VERSION + 1)
-    with pytest.raises(IndexVersion, match=r"expected format version 1, received 2.*build"):
+    with pytest.raises(IndexVersion, match=r"expected format version 2, received 3.*build"):
         store.read_generation(folder)
 
 

@@ -230,14 +230,15 @@ def test_verify_names_the_damaged_file(digits: Run, index_folder: Path, tmp_path
 
 def test_train_index_and_build_from_the_command_line(digits: Run, tmp_path: Path) -> None:
     embedder, index = tmp_path / "embedder", tmp_path / "index"
-    where = ["--dataset", "optdigits", "--embedder", embedder]
+    where = ["--dataset", "optdigits", "--recipe", "fast", "--embedder", embedder]
     done = digits("train", *where, "--epochs", 1, "--plots", tmp_path / "plots", "--seed", 4)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["recipe"] == "default"
+    assert json.loads(done.stdout)["recipe"] == "fast"
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {
         "first-digits.png", "pairs.png", "network.png", "curves.png",
     }  # fmt: skip
-    assert json.loads(digits("index", *where, "--index", index).stdout)["generation"] == 1
+    indexing = ["--dataset", "optdigits", "--embedder", embedder, "--index", index]
+    assert json.loads(digits("index", *indexing).stdout)["generation"] == 1
     done = digits("build", *where, "--index", index, "--epochs", 2)
     assert done.returncode == 0, done.stderr
     built = json.loads(done.stdout)
@@ -395,6 +396,10 @@ def test_a_tiny_dataset_is_refused_before_anything_is_trained(digits: Run, tmp_p
     for label in (3, 7):
         (tmp_path / "set" / str(label)).mkdir(parents=True)
         draw_digit(label).save(tmp_path / "set" / str(label) / "one.png")
+    done = digits("build", "--dataset", tmp_path / "set", "--index", tmp_path / "index")
+    assert "at least two images of each class" in one_line_error(done, 1)
+    for label in (3, 7):
+        draw_digit(label, width=9).save(tmp_path / "set" / str(label) / "two.png")
     done = digits("build", "--dataset", tmp_path / "set", "--index", tmp_path / "index")
     assert "at least 5 digits" in one_line_error(done, 1)
     assert not (tmp_path / "index").exists()

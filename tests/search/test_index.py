@@ -81,11 +81,11 @@ def test_the_embedder_must_be_the_index_s(
 
     require_backend()
     from training.export import export
-    from training.fit import fit
+    from training.fit import Limits, fit
     from training.recipes import find_recipe
 
     recipe = find_recipe("notebook")
-    export(fit(recipe, train_set, 1, epochs=1), recipe, train_set, 1, tmp_path)
+    export(fit(recipe, train_set, 1, Limits(epochs=1)), recipe, train_set, 1, tmp_path)
     with pytest.raises(EmbedderMismatch, match="digits index"):
         index.require_embedder(tmp_path)
 
