@@ -46,14 +46,15 @@ def draw_sheet(
     for row, (query, answer) in enumerate(rows):
         top = row * height + GAP
         label = getattr(answer, "label", None)
-        title = query.name if label is None else f"{query.name}: {label}"
-        title += f" ({answer.reason})" if answer.reason else ""
+        said = f"abstains, {answer.reason}" if answer.reason else label
+        title = query.name if said is None else f"{query.name}: {said}"
         draw.text((GAP, top), _short(title, 90), TEXT, font)
         _paste(sheet, draw, (GAP, top + TITLE), query.original, "original", FAINT)
         _paste(sheet, draw, (2 * GAP + TILE, top + TITLE), query.image, "as seen", FAINT)
         for column, one in enumerate(answer.neighbours[:drawn]):
             left = 4 * GAP + (column + 2) * (TILE + GAP) - GAP
-            colour = TEXT if label is None else AGREES if one.label == label else DIFFERS
+            colour = AGREES if one.label == label else DIFFERS
+            colour = FAINT if answer.reason else TEXT if label is None else colour
             image = index.images[index.position(one.id)] / np.float32(255)
             _paste(
                 sheet, draw, (left, top + TITLE), image, f"{one.label}  {one.distance:.3f}", colour

@@ -35,10 +35,21 @@ def draw_digit(
     label: int, size: int = 200, width: float = 16, ink: str = "black", paper: str = "white"
 ) -> Image.Image:
     """One digit, `size` pixels square with a margin, its strokes `width` pixels wide."""
+    return draw_strokes(STROKES[label], size, width, ink, paper)
+
+
+def draw_strokes(
+    strokes: list[list[tuple[float, float]]],
+    size: int,
+    width: float,
+    ink: str = "black",
+    paper: str = "white",
+) -> Image.Image:
+    """Strokes through points of a box one unit wide and high, y pointing down."""
     large, pen = size * FINER, width * FINER
     image = Image.new("RGB", (large, large), paper)
     draw = ImageDraw.Draw(image)
-    for stroke in STROKES[label]:
+    for stroke in strokes:
         for x, y in smooth(stroke):
             left, top = (0.15 + 0.7 * x) * large - pen / 2, (0.15 + 0.7 * y) * large - pen / 2
             draw.ellipse([left, top, left + pen, top + pen], fill=ink)

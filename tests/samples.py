@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from tests.drawings import draw_digit
+from tests.drawings import draw_digit, draw_strokes
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "samples"
 
@@ -25,7 +25,17 @@ def samples() -> dict[str, Image.Image]:
         "7-photo.jpg": in_a_shadow(draw_digit(7, 320, 15, "#3a3a42", "#e9e4d8")),
         "8-tilted.png": draw_digit(8, 240, 14).rotate(14, fillcolor="white"),
         "9-corner.png": in_a_corner(draw_digit(9, 120, 9)),
+        "2026-string.jpg": in_a_shadow(side_by_side("2026", 110, 6, "#3a3a42", "#e9e4d8")),
+        "tick.png": draw_strokes([[(0.15, 0.55), (0.38, 0.9), (0.92, 0.12)]], 220, 13),
     }
+
+
+def side_by_side(digits: str, size: int, width: float, ink: str, paper: str) -> Image.Image:
+    """Several digits on one page, as a year or a number is written."""
+    page = Image.new("RGB", (size * len(digits), 2 * size), paper)
+    for place, digit in enumerate(digits):
+        page.paste(draw_digit(int(digit), size, width, ink, paper), (size * place, size // 2))
+    return page
 
 
 def in_a_shadow(page: Image.Image) -> Image.Image:
