@@ -58,7 +58,10 @@ class Dataset:
 
     def sha256(self) -> str:
         """Hash of the content, whatever file it came from."""
-        return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
+        digest = hashlib.sha256()
+        for array in (self.images, self.labels):
+            digest.update(memoryview(np.ascontiguousarray(array)))
+        return digest.hexdigest()
 
 
 def load_dataset(source: str, split: str) -> Dataset:

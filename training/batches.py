@@ -68,7 +68,7 @@ def batches_of(
             .enumerate()
             .skip(first * steps)
             .map(gather, num_parallel_calls=tf.data.AUTOTUNE)
-            .prefetch(tf.data.AUTOTUNE)
+            .prefetch(4)
         )
 
     return from_epoch, steps

@@ -96,11 +96,12 @@ def fit(
     reached = Reached(_identity(recipe, dataset, seed, epochs), 0, [], 0.0)
     if limits.checkpoint and limits.resume:
         reached = load_checkpoint(limits.checkpoint, model, reached.run)
+    began = started - reached.seconds
     watched = _watched(recipe, dataset, training, validation) if len(validation) else None
     history = History(network, watched, progress, steps * epochs)
     history.go_on(reached.history, steps * reached.epoch)
     callbacks = [
-        Pace(recipe, steps * epochs, limits.budget, steps * reached.epoch, reached.seconds),
+        Pace(recipe, steps * epochs, steps * reached.epoch, limits.budget, began),
         history,
     ]
     if limits.checkpoint:
@@ -117,7 +118,7 @@ def fit(
         callbacks=callbacks,
     )
     calibrated = _calibrate(tower, dataset, validation, np.random.default_rng(seed))
-    seconds = round(reached.seconds + time.perf_counter() - started, 2)
+    seconds = round(time.perf_counter() - began, 2)
     return Trained(tower, history.records, calibrated, seconds)
 
 

@@ -14,13 +14,14 @@ from data.normalise import scale_to_unit
 from data.progress import Progress
 
 NEIGHBOURS = 10
+EMBEDDED = 200  # at a time, so that memory stays small
 
 
 def embed(tower: keras.Model, images: np.ndarray) -> np.ndarray:
     """Embeddings (n, d) float32 of digits (n, 28, 28), uint8 or float32 in [0, 1]."""
     if images.dtype == np.uint8:
         images = scale_to_unit(images)
-    batches = (images[i : i + 500] for i in range(0, len(images), 500))
+    batches = (images[i : i + EMBEDDED] for i in range(0, len(images), EMBEDDED))
     return np.concatenate([np.asarray(tower.predict_on_batch(batch)) for batch in batches])
 
 

@@ -28,18 +28,19 @@ class Pace(keras.callbacks.Callback):
     """Sets the learning rate before each step.
 
     With a budget of time, a run that would not be done within it is: progress is then the share of
-    the time that is spent, so the rate still falls to its end.
+    the time that is spent, so the rate still rises and falls as it should.
     """
 
     def __init__(
-        self, recipe: Recipe, steps: int, budget: float | None, done: int, spent: float
+        self, recipe: Recipe, steps: int, done: int, budget: float | None, began: float
     ) -> None:
+        """For a run of `steps`, `done` of them, that began at `began` (of `time.perf_counter`)."""
         super().__init__()
-        self._recipe, self._steps, self._budget = recipe, steps, budget
-        self._done, self._spent = done, spent
+        self._recipe, self._steps, self._done = recipe, steps, done
+        self._budget, self._began = budget, began
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._started = time.perf_counter() - self._spent
+        self._started = time.perf_counter()
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.model.optimizer.learning_rate = learning_rate(self._recipe, self._progress())
@@ -53,4 +54,5 @@ class Pace(keras.callbacks.Callback):
         progress = self._done / self._steps
         if self._budget is None:
             return progress
-        return max(progress, (time.perf_counter() - self._started) / self._budget)
+        left = max(1.0, self._budget - (self._started - self._began))  # when training began
+        return min(1.0, max(progress, (time.perf_counter() - self._started) / left))
