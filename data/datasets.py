@@ -60,7 +60,7 @@ class Dataset:
         """Hash of the content, whatever file it came from."""
         digest = hashlib.sha256()
         for array in (self.images, self.labels):
-            digest.update(memoryview(np.ascontiguousarray(array)))
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
 
