@@ -14,11 +14,12 @@ from data.card import EmbedderCard
 from data.datasets import Dataset
 from data.holdout import hold_out
 from data.progress import Progress, silent
+from indexer.calibration import Calibration
 from indexer.embedder import Embedder
 from indexer.sources import Segment, pack_sources
 from indexer.store import Manifest, write_generation
 from indexer.vectors import VectorIndex
-from indexer.verdicts import WITNESSES, Calibration, calibrate
+from indexer.verdicts import WITNESSES, calibrate
 from indexer.votes import WEIGHTS, best_k
 
 LARGEST_K = 20

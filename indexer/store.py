@@ -22,7 +22,7 @@ from typing import Any
 from data.errors import DigitsError, IndexCorrupt, IndexLocked, IndexNotFound, IndexVersion
 from data.files import TEMPORARY_PREFIX, make_folder, storage_errors, write_together, write_whole
 from data.sealed import BrokenSeal, seal, unseal
-from indexer.verdicts import Calibration
+from indexer.calibration import Calibration
 
 FORMAT = "digit-search index"
 FORMAT_VERSION = 2

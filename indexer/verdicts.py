@@ -9,11 +9,11 @@ counts here: an unusual hand is no reason to doubt a digit. Pure functions of ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
+from indexer.calibration import Calibration
 from indexer.votes import cast_votes
 
 WITNESSES = 10  # neighbours that a verdict rests on, whatever k names the digit
@@ -27,37 +27,6 @@ TINY, LARGEST = 1e-9, 30.0  # keep divisions and exponentials finite
 
 MATCH, ABSTAIN = "match", "abstain"
 TOO_FAR, SPLIT_VOTE, BLANK, NOT_A_DIGIT = "too-far", "split-vote", "blank", "not-a-digit"
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What is normal among the neighbours of a digit, and how sure a vote makes.
-
-    Attributes:
-        witnesses: how many nearest neighbours are looked at.
-        sample: how many digits it was read off.
-        source: which digits those were.
-        too_far: mean class distance of the witnesses above which a verdict abstains.
-        least_confidence: confidence below which it abstains.
-        refused: share of the sample that is refused, by reason.
-        sharpness: what evidence is multiplied by to be the log-odds that a name is right.
-        normal_distances: (101,) percentiles of the distances between a digit and its witnesses.
-    """
-
-    witnesses: int
-    sample: int
-    source: str
-    too_far: float
-    least_confidence: float
-    refused: dict[str, float]
-    sharpness: float
-    normal_distances: tuple[float, ...]
-
-    @classmethod
-    def from_record(cls, record: dict[str, Any]) -> Calibration:
-        """Read what `asdict` and JSON made of one."""
-        normal = tuple(record.pop("normal_distances"))
-        return cls(normal_distances=normal, **record)
 
 
 def calibrate(

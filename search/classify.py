@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indexer.verdicts import ABSTAIN, MATCH, Calibration, confidence, judge
+from indexer.calibration import Calibration
+from indexer.verdicts import ABSTAIN, MATCH, confidence, judge
 from indexer.votes import Weights, cast_votes, winners
 
 

@@ -13,11 +13,11 @@ from data.card import EmbedderCard
 from data.convention import DIGITS
 from data.errors import EmbedderMismatch, IndexCorrupt, UsageError
 from data.npy import BadArray, read_npy
+from indexer.calibration import Calibration
 from indexer.embedder import CANARY_TOLERANCE, Embedder
 from indexer.sources import Sources, parse_sources
 from indexer.store import Content, Manifest, read_generation
 from indexer.vectors import VectorIndex, set_threads
-from indexer.verdicts import Calibration
 from indexer.votes import Weights
 from search.classify import Classification, Neighbours, classify
 

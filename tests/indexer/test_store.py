@@ -14,7 +14,7 @@ import pytest
 from data.errors import DigitsError, IndexCorrupt, IndexLocked, IndexNotFound, IndexVersion
 from data.sealed import seal, unseal
 from indexer import store
-from indexer.verdicts import Calibration
+from indexer.calibration import Calibration
 from search import DigitIndex
 
 CONTENTS = {role: f"{role} of the first".encode() for role in store.SUFFIXES}
@@ -165,7 +165,7 @@ import sys
 from pathlib import Path
 from tests.indexer.test_store import CONTENTS, FACTS
 from indexer import store
-from indexer.verdicts import Calibration
+from indexer.calibration import Calibration
 number = 0
 while True:
     number += 1
@@ -200,7 +200,7 @@ from pathlib import Path
 from tests.indexer.test_store import CONTENTS, FACTS
 from data.errors import StorageError
 from indexer import store
-from indexer.verdicts import Calibration
+from indexer.calibration import Calibration
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 try:

@@ -5,7 +5,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from indexer.verdicts import Calibration, calibrate, confidence, judge, percentile
+from indexer.calibration import Calibration
+from indexer.verdicts import calibrate, confidence, judge, percentile
 
 WITNESSES, SHARPNESS = 10, 1.5
 
