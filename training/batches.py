@@ -11,7 +11,8 @@ from data.convention import DIGITS
 from data.datasets import Dataset
 from data.normalise import scale_to_unit
 from training.augment import coarsen, deform, straighten_nearly, vary_strokes
-from training.drawings import draw_digits, draw_outliers
+from training.drawn_digits import draw_digits
+from training.outliers import draw_outliers
 from training.recipes import Affine, Recipe
 
 STRAIGHT = Affine(0, 0, 0, 0, 0)

@@ -89,7 +89,7 @@ def test_noise_is_no_digit(
 def test_most_outliers_are_refused_and_most_digits_are_not(
     index: DigitIndex, test_set: Dataset
 ) -> None:
-    from training.drawings import draw_outliers
+    from training.outliers import draw_outliers
 
     outliers = draw_outliers(200, test_set.images, np.random.default_rng(5))
     refused = (index.classify(outliers).verdicts == "abstain").mean()

@@ -3,7 +3,8 @@ import numpy as np
 from data.datasets import Dataset
 from data.normalise import scale_to_unit
 from search import DigitIndex
-from training.drawings import draw_digits, draw_outliers
+from training.drawn_digits import draw_digits
+from training.outliers import draw_outliers
 
 
 def test_drawings_are_in_the_mnist_convention(train_set: Dataset, rng: np.random.Generator) -> None:
