@@ -1,8 +1,9 @@
-"""Tell strokes from what else is dark on a picture: the table, the margin, a frame, ruled lines.
+"""Tell strokes from what else is dark on a picture: the table, the margin, frames, ruled lines.
 
 Each has a shape that no digit has. A table shows as a margin along a whole side, or leaves the page
-as one solid rectangle; a frame keeps to the sides of its own box and holds something; a ruling runs
-straight across the picture. Nothing is removed unless something else remains.
+as one solid rectangle; a frame or a ring holds something; a ruling runs straight across the
+picture, an underline straight and level for longer than a digit is tall. Nothing is removed unless
+something else remains.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ _PAGE_EDGE = 0.04
 _ALONG = 0.95
 # A ruling is thinner than this share of the picture's height.
 _THIN = 0.02
+# A level line is at least this many times as wide as tall, and so much narrower than long.
+_LEVEL, _NARROW = 3.0, 0.15
 # This share of a frame's ink lies near the sides of its box, within this share of them; ...
 _FRAME_INK, _FRAME_WIDTH = 0.85, 0.06
-# ... and it holds something at least this large beside it.
-_HELD = 0.15
+# ... and it holds something at least this large beside it, and less wide than this.
+_HELD, _FILLED = 0.15, 0.85
 
 
 def find_page(mask: Mask) -> Box | None:
@@ -58,7 +61,7 @@ def find_page(mask: Mask) -> Box | None:
 
 
 def without_clutter(mask: Mask) -> Mask:
-    """Remove margins, frames and rulings.
+    """Remove margins, frames, rulings and underlines.
 
     Args:
         mask: (h, w) uint8, 1 on strokes.
@@ -66,20 +69,36 @@ def without_clutter(mask: Mask) -> Mask:
     Returns:
         (h, w) uint8, the strokes that remain.
     """
-    if min(mask.shape) < _SMALLEST:
+    if min(mask.shape) < _SMALLEST or _is_one_outline(mask):
         return mask
-    for kind in (_margins, _rulings, _frames):
-        rest = mask * ~kind(mask)
-        if rest.any():
+    for kind in (_margins, _frames, _rulings, _dashes):
+        found = kind(mask)
+        if found is not None and (rest := mask * ~found).any():
             mask = rest
     return mask
 
 
-def _margins(mask: Mask) -> np.ndarray:
+def _is_one_outline(mask: Mask) -> bool:
+    """Whether all ink is one component without a hole: found in a fraction of the time of labels.
+
+    Such ink may still be cut by a ruling, but then it reaches across the picture.
+    """
+    outlines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    return len(outlines) == 1 and not _reach(mask)[0] and not _reach(mask)[1]
+
+
+def _reach(mask: Mask) -> tuple[bool, bool]:
+    """Whether ink reaches across the picture, and whether it does from top to bottom."""
+    height, width = mask.shape
+    *_, across, down = cv2.boundingRect(mask)
+    return across >= _ALONG * width, down >= _ALONG * height
+
+
+def _margins(mask: Mask) -> np.ndarray | None:
     """Components that cover a whole side of the picture."""
     sides = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
     if max(float(side.mean()) for side in sides) < _ALONG:
-        return np.zeros(mask.shape, np.bool_)
+        return None
     labels, _ = components(mask)
     covering = []
     for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
@@ -89,40 +108,80 @@ def _margins(mask: Mask) -> np.ndarray:
     return np.isin(labels, covering)
 
 
-def _frames(mask: Mask) -> np.ndarray:
-    """Components that are rectangles drawn around something."""
-    nothing = np.zeros(mask.shape, np.bool_)
-    # Outlines are found in a fraction of the time that labels take.
-    outlines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    if len(outlines) == 1:
-        return nothing
+def _frames(mask: Mask) -> np.ndarray | None:
+    """Components drawn around others: rectangles that hold something, and rings."""
     labels, boxes = components(mask)
     largest = max(max(box.width, box.height) for box in boxes)
     notable = [box for box in boxes if max(box.width, box.height) >= _HELD * largest]
-    frames: list[int] = []
-    if len(notable) > MOST_PARTS:
-        return nothing
+    if not 1 < len(notable) <= MOST_PARTS:
+        return None
+    frames = []
     for label, box in enumerate(boxes, start=1):
         least = max(_HELD * min(box.width, box.height), _HELD * largest)
-        if min(box.width, box.height) < least or not any(
-            max(b.width, b.height) >= least and b != box and b.union(box) == box for b in notable
-        ):
-            continue
-        ink = labels[box.y : box.bottom, box.x : box.right] == label
-        across, down = (1 + round(_FRAME_WIDTH * n) for n in (box.width, box.height))
-        if ink[down:-down, across:-across].sum() <= (1 - _FRAME_INK) * ink.sum():
+        held = [
+            b
+            for b in notable
+            if b != box and b.union(box) == box and max(b.width, b.height) >= least
+        ]
+        if min(box.width, box.height) >= least and held and _is_frame(labels, label, box, held):
             frames.append(label)
-    return np.isin(labels, frames) if frames else nothing
+    return np.isin(labels, frames) if frames else None
 
 
-def _rulings(mask: Mask) -> np.ndarray:
-    """Straight lines across the whole picture, less where a stroke crosses them."""
+def _is_frame(labels: np.ndarray, label: int, box: Box, held: list[Box]) -> bool:
+    """Whether a component keeps to the sides of its box, or closes around what it holds.
+
+    What fills it from side to side is drawn on it, as the curve on a chart, and not framed.
+    """
+    if max(inner.width for inner in held) >= _FILLED * box.width:
+        return False
+    ink = labels[box.y : box.bottom, box.x : box.right] == label
+    across, down = (1 + round(_FRAME_WIDTH * n) for n in (box.width, box.height))
+    is_rectangle = ink[down:-down, across:-across].sum() <= (1 - _FRAME_INK) * ink.sum()
+    return bool(is_rectangle) or any(_is_enclosed(inner, box, ink) for inner in held)
+
+
+def _is_enclosed(inner: Box, outer: Box, ink: np.ndarray) -> bool:
+    """Whether no way leads from a box to the outside without crossing the ink of the outer one."""
+    walls = np.pad(ink.astype(np.uint8), 1)
+    cv2.floodFill(walls, None, (0, 0), 2, flags=4)
+    x, y = inner.x - outer.x + 1, inner.y - outer.y + 1
+    return not (walls[y : y + inner.height, x : x + inner.width] == 2).any()
+
+
+def _dashes(mask: Mask) -> np.ndarray | None:
+    """Straight level lines longer than the tallest other mark: underlines, fraction bars."""
+    labels, boxes = components(mask)
+    if len(boxes) > MOST_PARTS:
+        return None
+    level = [is_dash(labels[b.y : b.bottom, b.x : b.right] == i) for i, b in enumerate(boxes, 1)]
+    tallest = max((b.height for b, dash in zip(boxes, level, strict=True) if not dash), default=0)
+    dashes = [
+        label
+        for label, (box, dash) in enumerate(zip(boxes, level, strict=True), 1)
+        if dash and 0 < tallest <= box.width
+    ]
+    return np.isin(labels, dashes) if dashes else None
+
+
+def is_dash(mask: np.ndarray) -> bool:
+    """Whether strokes (h, w), cropped to their box, are one straight level line."""
     height, width = mask.shape
-    *_, across, down = cv2.boundingRect(mask)
+    if width < _LEVEL * height:
+        return False
+    _, sides, _ = cv2.minAreaRect(cv2.findNonZero(mask.astype(np.uint8)))
+    return bool(min(sides) <= _NARROW * max(sides))
+
+
+def _rulings(mask: Mask) -> np.ndarray | None:
+    """Straight lines across the whole picture, less where a stroke crosses them."""
+    across, down = _reach(mask)
+    if not across and not down:
+        return None
     lines = np.zeros(mask.shape, np.bool_)
-    if across >= _ALONG * width:
+    if across:
         lines |= _lines_across(mask)
-    if down >= _ALONG * height:
+    if down:
         lines |= _lines_across(np.ascontiguousarray(mask.T)).T
     return lines
 

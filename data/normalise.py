@@ -13,14 +13,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data.clutter import find_page, without_clutter
+from data.clutter import find_page, is_dash, without_clutter
 from data.convention import SIDE
-from data.errors import PictureBlank
+from data.errors import PictureBlank, PictureNotDigits
 from data.ink import Ink, Plane, find_ink
 from data.picture import Picture
 from data.render import LONGEST, render
 from data.segment import Box, Glyph, find_glyphs
 from data.strings import reread
+from data.touching import stroke_width
 
 NORMALISER_VERSION = 2
 
@@ -28,6 +29,10 @@ Strangeness = Callable[[Plane], np.ndarray]
 
 # A mark less tall and wide than this many pixels holds no digit's shape.
 _SMALLEST = 5
+# From this size on a shape is told from a blot, ...
+_SHAPED = 16
+# ... whose strokes are wider than this share of its length. Of 260 real digits none exceeds 0.4.
+_SOLID = 0.5
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,11 @@ def find_digits(
         raise PictureBlank(
             f"expected a digit at least {_SMALLEST} pixels tall, but the largest mark is smaller; "
             "use a larger picture or crop closer"
+        )
+    large = [glyph for glyph in large if not is_dash(glyph.mask) and not _is_solid(glyph)]
+    if not large:
+        raise PictureNotDigits(
+            "expected digits, but the picture shows a line or a solid shape; crop to the digits"
         )
     return [
         Digit(render(_own_ink(ink.density, g)), _in_original(_moved(g.box, corner), picture))
@@ -140,6 +150,12 @@ def _reread(glyphs: list[Glyph], ink: Ink, strangeness: Strangeness) -> list[Gly
         return [float(value) for value in strangeness(images)]
 
     return reread(glyphs, judged)
+
+
+def _is_solid(glyph: Glyph) -> bool:
+    """Whether a glyph is a spot, a disc or a block: far wider than any pen for its length."""
+    longest = max(glyph.box.width, glyph.box.height)
+    return longest >= _SHAPED and stroke_width(glyph.mask) > _SOLID * longest
 
 
 def _moved(box: Box, corner: tuple[int, int]) -> Box:

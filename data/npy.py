@@ -15,6 +15,7 @@ import numpy as np
 
 MAX_HEADER = 1 << 16
 LONGEST_SIDE = 1 << 40
+MOST_SIDES = 32
 
 
 class BadArray(ValueError):
@@ -53,6 +54,10 @@ def read_header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
         raise BadArray("it has no .npy header that makes sense") from exc
     if dtype.hasobject:
         raise BadArray("it holds Python objects, not numbers")
+    if dtype.subdtype or dtype.names:
+        raise BadArray("its elements are arrays or records, not numbers")
+    if len(shape) > MOST_SIDES or any(isinstance(side, bool) for side in shape):
+        raise BadArray("its header tells of no shape that an array can have")
     if not dtype.itemsize or any(not 0 <= side <= LONGEST_SIDE for side in shape):
         raise BadArray("its header tells of no shape that an array can have")
     return shape, fortran, dtype

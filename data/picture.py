@@ -33,6 +33,9 @@ MAX_PIXELS = 25_000_000
 # A longer side than this says nothing more about a digit and costs time at every step.
 _MAX_SIDE = 1280
 
+# A progressive JPEG has about ten scans.
+_START_OF_SCAN, _MOST_SCANS = b"\xff\xda", 100
+
 # What Pillow's readers raise on damaged files; SyntaxError is how its PNG reader says "broken".
 _DECODE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, LookupError, TypeError)
 
@@ -70,6 +73,8 @@ def read_picture(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pictu
         # Pillow warns of odd metadata and of sizes; what matters of that is an error here.
         warnings.simplefilter("ignore")
         with _open(source, name) as image:
+            if image.format == "JPEG":
+                _check_scans(source, name)
             return _decoded(image, name, max_pixels)
 
 
@@ -137,6 +142,17 @@ def _open(source: Path | bytes, name: str) -> Image.Image:
         raise PictureUnreadable(
             f"cannot read {name}: {exc}; check that it opens elsewhere"
         ) from exc
+
+
+def _check_scans(source: Path | bytes, name: str) -> None:
+    """Refuse a JPEG that would be decoded thousands of times over: each scan refines all pixels."""
+    content = source if isinstance(source, bytes) else source.read_bytes()
+    scans = content.count(_START_OF_SCAN)
+    if scans > _MOST_SCANS:
+        raise PictureUnreadable(
+            f"expected a JPEG of at most {_MOST_SCANS} scans, but {name} has {scans:,}; "
+            "save it again"
+        )
 
 
 def _decoded(image: Image.Image, name: str, max_pixels: int) -> Picture:

@@ -21,7 +21,7 @@ Strangeness = Callable[[list[Glyph]], list[float]]
 Span = tuple[int, int]
 
 # A glyph wider than this many times its height may be several digits; ...
-_WIDE = 1.0
+_WIDE = 1.15
 # ... where other digits stand beside it, from this width on.
 _WIDE_AMONG_OTHERS = 0.55
 # Wider than this many times its height it is a line or a scribble.
@@ -33,8 +33,10 @@ _GAP, _FRAGMENT_GAP = 0.3, 0.5
 # Strokes shorter than this, in heights of the line, are no digit by themselves; a component of that
 # size may be left out.
 _BODY = 0.45
-# With more candidates than this, seconds' worth, only shape decides: it is no page of digits.
-_MOST_CANDIDATES = 1000
+# A digit is made of at most so many atoms, unless they are one component.
+_MOST_ATOMS = 6
+# With more candidates than this, a second's worth, only shape decides.
+_MOST_CANDIDATES = 600
 # Prices, in units of strangeness: of each digit; of joining what is apart, and for each height of
 # the gap; of a cut, and for each stroke width of ink it crosses; of leaving an atom out, for each
 # height of its length.
@@ -74,7 +76,10 @@ def reread(glyphs: list[Glyph], strangeness: Strangeness) -> list[Glyph]:
     runs: list[tuple[list[_Atom], dict[Span, Glyph]]] = []
     for line in in_lines(glyphs):
         height = max(glyph.box.height for glyph in line)
-        runs += [(run, _spans(run, height)) for run in _runs(_atoms(line, height))]
+        atoms = _atoms(line, height)
+        if len(atoms) > _MOST_CANDIDATES // _MOST_ATOMS:
+            return glyphs
+        runs += [(run, _spans(run, height)) for run in _runs(atoms)]
     candidates = [glyph for run, spans in runs if len(run) > 1 for glyph in spans.values()]
     if not 0 < len(candidates) <= _MOST_CANDIDATES:
         return glyphs
@@ -141,7 +146,8 @@ def _spans(run: list[_Atom], height: int) -> dict[Span, Glyph]:
         box = run[start].glyph.box
         for stop, atom in enumerate(run[start:], start=start + 1):
             box = box.union(atom.glyph.box)
-            if box.width > _WIDEST * height and not _is_component(run, start, stop):
+            is_too_much = box.width > _WIDEST * height or stop - start > _MOST_ATOMS
+            if is_too_much and not _is_component(run, start, stop):
                 if not atom.is_cut:
                     break
                 continue

@@ -67,7 +67,7 @@ def _seams(mask: Mask) -> list[tuple[Path, float]]:
     above, up = _cheapest(small[:middle])
     below, down = _cheapest(small[middle:][::-1])
     cost = above + below
-    stroke = _stroke(mask) * factor
+    stroke = stroke_width(mask) * factor
     ends = (np.zeros(size[1], np.intp), np.full(size[1], size[0]))
     found: list[tuple[Path, float]] = []
     for start in np.argsort(cost, kind="stable"):
@@ -91,7 +91,7 @@ def _are_apart(path: Path, other: Path, least: float) -> bool:
     return bool((between >= 0).all() or (between <= 0).all()) and abs(between.mean()) >= least
 
 
-def _stroke(mask: Mask) -> float:
+def stroke_width(mask: Mask) -> float:
     """Mean stroke width in pixels, at least 1, as in data.render."""
     # Bare pixels around it: on a mask without any the distance would be infinite.
     distance = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, cv2.DIST_MASK_3)

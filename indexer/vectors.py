@@ -140,7 +140,9 @@ class VectorIndex:
 
         Only the first `dimensions` numbers of each count.
         """
-        found = self.vectors(ids.ravel())[:, :dimensions].reshape(*ids.shape, -1)  # (n, k, c)
+        found = self.vectors(ids.ravel())[:, :dimensions].reshape(
+            *ids.shape, dimensions
+        )  # (n, k, c)
         return np.asarray(np.linalg.norm(found - queries[:, None, :dimensions], axis=2))
 
     def vectors(self, ids: np.ndarray) -> np.ndarray:

@@ -13,8 +13,8 @@ Weights = Literal["uniform", "distance"]
 WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 
 
-def vote_shares(distances: np.ndarray, weights: Weights) -> np.ndarray:
-    """The share of the vote each neighbour gets.
+def vote_weights(distances: np.ndarray, weights: Weights) -> np.ndarray:
+    """How much each neighbour's vote counts.
 
     Args:
         distances: (n, k) floats.
@@ -22,15 +22,14 @@ def vote_shares(distances: np.ndarray, weights: Weights) -> np.ndarray:
             lies at distance 0, only such neighbours vote (scikit-learn's rule).
 
     Returns:
-        (n, k) float64 whose rows add up to 1.
+        (n, k) float64.
     """
     if weights == "uniform":
-        weight = np.ones(distances.shape)
-    else:
-        exact = distances == 0
-        weight = np.where(exact, 1.0, 1 / np.where(exact, 1.0, distances.astype(np.float64)))
-        weight[exact.any(axis=1)[:, None] & ~exact] = 0
-    return np.asarray(weight / weight.sum(axis=1, keepdims=True))
+        return np.ones(distances.shape)
+    exact = distances == 0
+    weight = np.where(exact, 1.0, 1 / np.where(exact, 1.0, distances.astype(np.float64)))
+    weight[exact.any(axis=1)[:, None] & ~exact] = 0
+    return np.asarray(weight)
 
 
 def cast_votes(
@@ -41,7 +40,7 @@ def cast_votes(
     Args:
         labels: (n, k) integers below `classes`, nearest first.
         distances: (n, k) floats.
-        weights: as for :func:`vote_shares`.
+        weights: as for :func:`vote_weights`.
         classes: how many there are.
 
     Returns:
@@ -49,8 +48,9 @@ def cast_votes(
     """
     votes = np.zeros((len(labels), classes))
     rows = np.arange(len(labels))[:, None]
-    np.add.at(votes, (rows, labels), vote_shares(distances, weights))
-    return votes
+    np.add.at(votes, (rows, labels), vote_weights(distances, weights))
+    shares: np.ndarray = votes / votes.sum(axis=1, keepdims=True)
+    return shares
 
 
 def winners(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:

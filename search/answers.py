@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from indexer.verdicts import ABSTAIN, MATCH, TOO_FAR, percentile
-from indexer.votes import Weights, vote_shares
+from indexer.votes import Weights, vote_weights
 from search.classify import Classification, Neighbours
 from search.index import DigitIndex
 from search.queries import AnyQuery, Query, RefusedQuery
@@ -161,8 +161,9 @@ def classify_answers(
             if rivals is None:
                 yield plain
             else:
-                shares = vote_shares(named.neighbours.distances[[row]], weights)[0]
-                yield _explained(index, plain, shares, _rival(index, named, rivals, row))
+                votes = vote_weights(named.neighbours.distances[[row]], weights)[0]
+                rival = _rival(index, named, rivals, row)
+                yield _explained(index, plain, votes / votes.sum(), rival)
 
     def refuse(judged: Judged) -> Answer:
         plain = ClassifyAnswer(**vars(judged), label=None, confidence=None, votes={}, neighbours=())

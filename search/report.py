@@ -25,9 +25,10 @@ def strict_json(value: Any, indent: int | None = None) -> str:
     return json.dumps(value, allow_nan=False, indent=indent)
 
 
+JUDGED_FIELDS = ("query", "box", "verdict", "reason", "detail")
 CSV_FIELDS = {
-    SearchAnswer: ("query", "verdict", "reason", "rank", "id", "label", "distance", "error"),
-    ClassifyAnswer: ("query", "verdict", "reason", "label", "confidence", "votes", "error"),
+    SearchAnswer: (*JUDGED_FIELDS, "rank", "id", "label", "distance", "error"),
+    ClassifyAnswer: (*JUDGED_FIELDS, "label", "confidence", "votes", "error"),
 }
 NAMED_HEADER = ("query", "label", "confidence", "verdict", "votes", "nearest", "distance")
 UNREADABLE = "?"
@@ -107,14 +108,14 @@ def _tables(answers: Iterable[Answer]) -> Iterator[str]:
 
 def _remark(answer: SearchAnswer | ClassifyAnswer) -> str:
     """Why an answer abstains, if it does."""
-    return f" — {answer.reason}: {answer.detail}" if answer.reason else ""
+    return printable(f" — {answer.reason}: {answer.detail}") if answer.reason else ""
 
 
 def _called(answer: ClassifyAnswer) -> str:
     if answer.label is None:
         return "no digit"
     guess = "a guess, " if answer.reason else ""
-    return f"{answer.label} ({guess}confidence {answer.confidence:.1%})"
+    return f"{printable(str(answer.label))} ({guess}confidence {answer.confidence:.1%})"
 
 
 def _neighbour_rows(answer: SearchAnswer) -> tuple[Sequence[str], list[list[str]]]:
@@ -143,8 +144,9 @@ def _explanation(answer: ExplainedAnswer) -> Iterator[str]:
     if answer.rival:
         rival = answer.rival
         yield (
-            f"  nearest rival: {rival.label} at {rival.distance:.4f}, {rival.margin:.4f} further"
-            f" than the nearest {answer.label}  {printable(rival.id)}"
+            f"  nearest rival: {printable(str(rival.label))} at {rival.distance:.4f},"
+            f" {rival.margin:.4f} further than the nearest {printable(str(answer.label))}"
+            f"  {printable(rival.id)}"
         )
 
 
@@ -158,7 +160,7 @@ def _named_row(answer: ClassifyAnswer | FailedAnswer) -> list[str]:
     verdict = answer.reason or answer.verdict
     if answer.label is None:
         return [printable(answer.query), "-", "-", verdict, "", "", ""]
-    votes = " ".join(f"{label}:{share:.0%}" for label, share in answer.votes.items())
+    votes = " ".join(f"{printable(name)}:{share:.0%}" for name, share in answer.votes.items())
     nearest = answer.neighbours[0]
     return [
         printable(answer.query),
@@ -177,7 +179,7 @@ def _strings(named: Sequence[ClassifyAnswer | FailedAnswer]) -> Iterator[str]:
     for query, group in groupby(digits, key=attrgetter("query")):
         signs = [f"{UNREADABLE if one.reason else one.label}" for one in list(group)]
         if len(signs) > 1:
-            yield f"{printable(query)} reads {''.join(signs)}"
+            yield printable(f"{query} reads {''.join(signs)}")
 
 
 def _csv(answers: Iterable[Answer], fields: Sequence[str]) -> Iterator[str]:
@@ -192,11 +194,15 @@ def _csv_rows(answer: Answer) -> Iterator[dict[str, Any]]:
         judged = asdict(answer)
         nothing: dict[str, Any] = {}
         for one in judged["neighbours"] or (nothing,):
-            yield {**judged, **one}
+            yield {**judged, **one, "box": _boxed(answer)}
     elif isinstance(answer, ClassifyAnswer):
-        yield {**asdict(answer), "votes": strict_json(answer.votes)}
+        yield {**asdict(answer), "votes": strict_json(answer.votes), "box": _boxed(answer)}
     else:
         yield asdict(answer)
+
+
+def _boxed(answer: SearchAnswer | ClassifyAnswer) -> str | None:
+    return answer.box and strict_json(answer.box)
 
 
 def _csv_line(values: Sequence[Any]) -> str:

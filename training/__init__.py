@@ -31,6 +31,18 @@ def require_backend() -> None:
     del keras
 
 
+def require_tensorboard() -> None:
+    """Make sure that logs can be written before anything is trained.
+
+    Raises:
+        MissingExtra: TensorBoard is not installed.
+    """
+    import importlib.util
+
+    if not importlib.util.find_spec("tensorboard"):
+        raise MissingExtra("TensorBoard's logs need it installed: pip install tensorboard")
+
+
 @contextlib.contextmanager
 def _native_stderr_closed() -> Iterator[None]:
     """Hide what native code prints past Python: TensorFlow logs before its log level is read."""

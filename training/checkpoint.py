@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from data.errors import TrainingError
+from data.errors import DatasetCorrupt, TrainingError
 from data.files import make_folder, write_whole
 from data.npz import read_npz
 from training.history import History
@@ -59,20 +59,37 @@ def load_checkpoint(folder: Path, model: keras.Model, run: dict[str, Any]) -> Re
     """Put the state in `folder` into `model`, whose optimiser is built, and say how far it was.
 
     Raises:
-        TrainingError: there is no checkpoint, or it is of another run.
-        DatasetCorrupt: it is damaged.
+        TrainingError: there is no checkpoint, it is damaged, or it is of another run.
     """
     path = folder / CHECKPOINT_NAME
     if not path.is_file():
         raise TrainingError(f"no checkpoint in {folder} to go on from; train without --resume")
-    arrays = read_npz(path)
-    reached = Reached(**json.loads(arrays.pop(RECORD).tobytes()))
+    try:
+        arrays = read_npz(path)
+        reached = Reached(**json.loads(arrays.pop(RECORD).tobytes()))
+        return _put(model, arrays, reached, run, path)
+    except (DatasetCorrupt, KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise TrainingError(
+            f"{path}: expected the checkpoint of a run, but it is damaged ({exc}); train without"
+            " --resume"
+        ) from exc
+
+
+def _put(
+    model: keras.Model,
+    arrays: dict[str, np.ndarray],
+    reached: Reached,
+    run: dict[str, Any],
+    path: Path,
+) -> Reached:
     other = [name for name in run if reached.run.get(name) != json.loads(json.dumps(run[name]))]
     if other:
         raise TrainingError(
             f"{path}: expected the same {', '.join(other)} as before; give the same arguments, or"
             " train without --resume"
         )
+    if not 0 < reached.epoch <= run["epochs"] or len(reached.history) != reached.epoch:
+        raise ValueError(f"it tells of epoch {reached.epoch} of {run['epochs']}")
     for variable, (_, value) in zip(_variables(model), sorted(arrays.items()), strict=True):
         variable.assign(value)
     return reached

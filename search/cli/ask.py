@@ -136,16 +136,19 @@ def compare(
 
     reader = _open(index_folder, (a, b), (), max_pixels, single, threads)
     index, pair = reader.index, []
-    for query in reader.read((a, b), ()):
-        if isinstance(query, FailedQuery):
-            raise PictureUnreadable(query.error)
-        if isinstance(query, RefusedQuery):
-            raise PictureUnreadable(f"{query.name}: {query.detail}")
-        pair.append(query)
-    if [query.name.partition("[")[0] for query in pair] != [named(a), named(b)]:
-        raise PictureUnreadable(
-            f"expected one digit on {named(a)} and one on {named(b)}, received {len(pair)} in all"
-        )
+    for image in (a, b):
+        queries = list(reader.read((image,), ()))
+        for query in queries:
+            if isinstance(query, FailedQuery):
+                raise PictureUnreadable(query.error)
+            if isinstance(query, RefusedQuery):
+                raise PictureUnreadable(f"{query.name}: {query.detail}")
+            pair.append(query)
+        if len(queries) != 1:
+            raise PictureUnreadable(
+                f"expected one digit on {named(image)}, received {len(queries)}; crop to one, or"
+                " take all ink as one with --single"
+            )
     left, right = index.embed(np.stack([query.image for query in pair]))
     distance = float(np.linalg.norm(left - right))
     threshold = index.embedder.card.same_different.threshold

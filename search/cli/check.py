@@ -143,6 +143,7 @@ def info(index_folder: Path, style: str) -> None:
         "dimension": manifest.dimension,
         "metric": manifest.metric,
         "dataset": manifest.dataset,
+        "names": ", ".join(manifest.names),
         "k": manifest.k,
         "leave_one_out": manifest.leave_one_out,
         "verdicts": {

@@ -157,7 +157,7 @@ def _train(
     seed: int,
     plots_folder: Path | None,
 ) -> EmbedderCard:
-    from training import require_backend
+    from training import require_backend, require_tensorboard
     from training.recipes import find_recipe
 
     require_backend()
@@ -168,8 +168,8 @@ def _train(
     recipe = find_recipe(recipe_name)
     epochs, budget, resume, tensorboard = asked
     limits = Limits(epochs, budget, folder, resume, tensorboard)
-    if not resume:
-        remove_checkpoint(folder)
+    if tensorboard:
+        require_tensorboard()
     try:
         with progress_bar("Training") as progress:
             trained = fit(recipe, dataset, seed, limits, progress)

@@ -270,3 +270,11 @@ def test_any_damage_is_one_kind_of_error() -> None:
                 read_picture(bytes(spoiled))
             except PictureError as error:
                 assert str(error)  # noqa: PT017 - surviving is as good as being refused
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused_before_decoding() -> None:
+    content = encode(draw(3), "JPEG", progressive=True)
+    assert read_picture(content).size == (320, 320)
+    scan = content[content.index(b"\xff\xda") : content.rindex(b"\xff\xd9")]
+    with pytest.raises(PictureUnreadable, match="at most 100 scans"):
+        read_picture(content[:-2] + scan * 200 + b"\xff\xd9")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from data.errors import PictureNotDigits
 from data.mnist import load_mnist
 from data.normalise import Digit, Strangeness, find_digits, scale_to_unit
 from data.picture import picture_from_array, read_picture
@@ -108,9 +109,15 @@ def test_an_ordinary_digit_is_not_judged(label: int) -> None:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("size", [(300, 100), (600, 100), (100, 90), (1200, 40)])
 def test_a_solid_block_stays_whole(size: tuple[int, int]) -> None:
+    """Or is refused, where it is a line or a blot."""
     page = np.full((size[1] + 160, size[0] + 160), 255, np.uint8)
     page[80:-80, 80:-80] = 0
-    assert len(find_digits(picture_from_array(page), strangeness=_strangeness)) == 1
+    picture = picture_from_array(page)
+    if size in ((100, 90), (1200, 40)):
+        with pytest.raises(PictureNotDigits):
+            find_digits(picture, strangeness=_strangeness)
+    else:
+        assert len(find_digits(picture, strangeness=_strangeness)) == 1
 
 
 def test_scribbles_all_over_are_not_judged_for_long(rng: np.random.Generator) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from data.card import CARD_NAME, KERAS_NAME, ONNX_NAME, EmbedderCard
 from data.datasets import Dataset
-from data.errors import DatasetCorrupt, TrainingError, UsageError
+from data.errors import TrainingError, UsageError
 from data.pairs import SAME, make_pairs
 from training import require_backend
 
@@ -204,7 +204,10 @@ def test_only_the_same_run_is_resumed(train_set: Dataset, tmp_path: Path) -> Non
     with pytest.raises(TrainingError, match="expected the same epochs"):
         fit(QUICK, train_set, 3, replace(limits, epochs=2, resume=True))
     (tmp_path / CHECKPOINT_NAME).write_bytes(b"PK\x03\x04 no checkpoint")
-    with pytest.raises(DatasetCorrupt, match=CHECKPOINT_NAME):
+    with pytest.raises(TrainingError, match=f"{CHECKPOINT_NAME}.*damaged"):
+        fit(QUICK, train_set, 3, replace(limits, resume=True))
+    np.savez(tmp_path / CHECKPOINT_NAME, record=np.frombuffer(b"[1]", np.uint8))
+    with pytest.raises(TrainingError, match=f"{CHECKPOINT_NAME}.*damaged"):
         fit(QUICK, train_set, 3, replace(limits, resume=True))
 
 
