@@ -31,8 +31,8 @@ def test_arrays_come_back(array: np.ndarray) -> None:
     assert np.array_equal(received, array)
 
 
-def lying_header(shape: str) -> bytes:
-    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+def lying_header(shape: str, dtype: str = "'<f8'") -> bytes:
+    text = f"{{'descr': {dtype}, 'fortran_order': False, 'shape': {shape}, }}".ljust(501) + "\n"
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
 
 
@@ -46,6 +46,10 @@ def lying_header(shape: str) -> bytes:
         lying_header("(4294967296,)"),
         lying_header("(1, 2"),
         lying_header("(-1,)"),
+        lying_header("(1,)", "('|u1', (3,))") + bytes(3),
+        lying_header("(1,)", "[('a', '<f8')]") + bytes(8),
+        lying_header(f"({'1, ' * 70})") + bytes(8),
+        lying_header("(True, 1)") + bytes(8),
     ],
 )
 def test_bad_bytes_are_refused(content: bytes) -> None:

@@ -16,6 +16,12 @@ def test_votes_are_scikit_learn_s(weights: Weights, rng: np.random.Generator) ->
     assert np.allclose(votes.sum(axis=1), 1)
 
 
+def test_all_votes_for_one_are_all_votes() -> None:
+    for k in range(1, 21):
+        votes = cast_votes(np.full((1, k), 7), np.ones((1, k)), "uniform", 10)
+        assert votes[0, 7] == 1
+
+
 def test_equal_votes_go_to_the_nearest() -> None:
     labels = np.array([[7, 3, 3, 7], [3, 7, 7, 3], [1, 2, 3, 4]])
     votes = cast_votes(labels, np.ones(labels.shape), "uniform", 10)

@@ -186,6 +186,12 @@ def test_compare(digits: Run, drawing: Path, index: DigitIndex, tmp_path: Path) 
     assert other["distance"] > other["threshold"]
     error = one_line_error(digits("compare", drawing, tmp_path / "absent.png"), 1)
     assert "absent.png" in error
+    shutil.copy(drawing, tmp_path / "x[y].png")
+    assert digits("compare", drawing, tmp_path / "x[y].png").returncode == 0
+    Image.new("L", (50, 50), 255).save(tmp_path / "blank.png")
+    assert "nothing stands out" in one_line_error(
+        digits("compare", drawing, tmp_path / "blank.png"), 1
+    )
 
 
 def test_evaluate_reports_the_documented_figures(digits: Run) -> None:

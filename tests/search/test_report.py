@@ -147,6 +147,28 @@ def test_names_are_harmless(name: str, shown: str) -> None:
         text.encode()
 
 
+def test_names_of_classes_are_harmless_too() -> None:
+    evil = "\x1b[31mred\n"
+    near = tuple(
+        ExplainedNeighbour(one.rank, one.id, evil, one.distance, vote=0.5, percentile=9.0)
+        for one in NEAR
+    )
+    named = replace(
+        NAMED, box=(0, 0, 1, 1), label=evil, votes={evil: 1.0}, neighbours=near, reason="too-far",
+        detail=f"{evil} is far",
+    )  # fmt: skip
+    explained = ExplainedAnswer(**vars(named), rival=Rival("a/b/1", evil, 0.5, 0.1))
+    for answers in ([named, named], [explained]):
+        for style in ("table", "csv", "json", "jsonl"):
+            assert "\x1b" not in "\n".join(lines(list(answers), style))
+
+
+def test_csv_tells_the_digits_of_one_picture_apart() -> None:
+    boxed = [replace(NAMED, query="p.png", box=(9 * i, 0, 5, 5)) for i in range(2)]
+    rows = list(csv.DictReader(io.StringIO("\n".join(lines(list(boxed), "csv")))))
+    assert [row["box"] for row in rows] == ["[0, 0, 5, 5]", "[9, 0, 5, 5]"]
+
+
 def test_facts_in_every_style() -> None:
     facts = {"n": 3, "knn_accuracy": 0.5, "confusion": [[1, 2], [3, 4]], "k": {"uniform": 5}}
     assert json.loads("\n".join(format_facts(facts, "json"))) == facts
