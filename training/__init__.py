@@ -17,6 +17,7 @@ def require_backend() -> None:
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # else only where the CPU has AVX-512
     try:
         with _native_stderr_closed():
             import keras
@@ -40,7 +41,7 @@ def require_tensorboard() -> None:
     import importlib.util
 
     if not importlib.util.find_spec("tensorboard"):
-        raise MissingExtra("TensorBoard's logs need it installed: pip install tensorboard")
+        raise MissingExtra("TensorBoard's logs need it: pip install 'digit-search[tensorboard]'")
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -31,62 +32,53 @@ def deform(images: tf.Tensor, affine: Affine, seed: tf.Tensor) -> tf.Tensor:
 
 
 def vary_strokes(images: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
-    """Thicken or thin the strokes of some images by up to a pixel on each side.
+    """Thicken or thin the strokes of a share of the images by up to a pixel on each side.
 
-    Args:
-        images: (b, 28, 28) float32, background 0.
-        share: of the images that are changed.
-        seed: (2,) integers; the same seed gives the same changes.
-
-    Returns:
-        (b, 28, 28) float32.
+    Shapes and seed as for :func:`deform`.
     """
-    chosen, amount = _chance(images, share, seed)
-    planes = images[..., None]
-    cross = tf.zeros((3, 3, 1), tf.float32)
-    thick = tf.nn.dilation2d(planes, cross, (1, 1, 1, 1), "SAME", "NHWC", (1, 1, 1, 1))[..., 0]
-    thin = tf.nn.erosion2d(planes, cross, (1, 1, 1, 1), "SAME", "NHWC", (1, 1, 1, 1))[..., 0]
-    amount = 2 * amount - 1
-    other = tf.where(amount > 0, thick, thin)
-    return images + chosen * (0.3 + 0.5 * tf.abs(amount)) * (other - images)
+
+    def varied(some: tf.Tensor) -> tf.Tensor:
+        amount = tf.random.stateless_uniform([tf.shape(some)[0], 1, 1], seed, -1, 1)
+        planes = some[..., None]
+        thick = tf.nn.max_pool2d(planes, 3, 1, "SAME")[..., 0]
+        thin = -tf.nn.max_pool2d(-planes, 3, 1, "SAME")[..., 0]
+        return some + (0.3 + 0.5 * tf.abs(amount)) * (tf.where(amount > 0, thick, thin) - some)
+
+    return _on_some(images, share, seed, varied)
 
 
 def coarsen(images: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
-    """Show some images through a grid of fewer pixels, smoothed or in blocks.
+    """Show a share of the images through a grid of fewer pixels, smoothed or in blocks.
 
-    Args:
-        images: (b, 28, 28) float32, background 0.
-        share: of the images that are changed.
-        seed: (2,) integers; the same seed gives the same changes.
-
-    Returns:
-        (b, 28, 28) float32.
+    Shapes and seed as for :func:`deform`.
     """
-    chosen, blocky = _chance(images, share, seed)
-    side = tf.random.stateless_uniform([], seed, COARSEST, 17, tf.int32)
-    small = tf.image.resize(images[..., None], [side, side], "area")
-    smooth = tf.image.resize(small, [SIDE, SIDE], "bicubic")[..., 0]
-    blocks = tf.image.resize(small, [SIDE, SIDE], "nearest")[..., 0]
-    coarse = tf.clip_by_value(tf.where(blocky < 0.3, blocks, smooth), 0, 1)
-    return images + chosen * (coarse - images)
+
+    def coarse(some: tf.Tensor) -> tf.Tensor:
+        is_blocky = tf.random.stateless_uniform([tf.shape(some)[0], 1, 1], seed) < 0.3
+        side = tf.random.stateless_uniform([], seed, COARSEST, 17, tf.int32)
+        small = tf.image.resize(some[..., None], [side, side], "area")
+        smooth = tf.image.resize(small, [SIDE, SIDE], "bicubic")[..., 0]
+        blocks = tf.image.resize(small, [SIDE, SIDE], "nearest")[..., 0]
+        return tf.clip_by_value(tf.where(is_blocky, blocks, smooth), 0, 1)
+
+    return _on_some(images, share, seed, coarse)
 
 
-def _chance(images: tf.Tensor, share: float, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """For each image whether it is chosen, 0 or 1, and a number in [0, 1): (b, 1, 1) both."""
-    drawn = tf.random.stateless_uniform([2, tf.shape(images)[0], 1, 1], seed)
-    return tf.cast(drawn[0] < share, tf.float32), drawn[1]
+def _on_some(
+    images: tf.Tensor, share: float, seed: tf.Tensor, change: Callable[[tf.Tensor], tf.Tensor]
+) -> tf.Tensor:
+    """Put a share of the images, drawn by chance, through `change`; the rest stay."""
+    count = tf.shape(images)[0]
+    order = tf.random.experimental.stateless_shuffle(tf.range(count), seed)
+    chosen = order[: tf.cast(share * tf.cast(count, tf.float32), tf.int32)]
+    changed = change(tf.gather(images, chosen))
+    return tf.tensor_scatter_nd_update(images, chosen[:, None], changed)
 
 
 def straighten_nearly(images: tf.Tensor, jitter: Affine, seed: tf.Tensor) -> tf.Tensor:
     """Straighten, as :class:`Straighten` does, but for a small random map; one sampling for both.
 
-    Args:
-        images: (b, 28, 28) float32, background 0.
-        jitter: how far the result may be from straight.
-        seed: (2,) integers; the same seed gives the same maps.
-
-    Returns:
-        (b, 28, 28) float32.
+    `jitter` says how far the result may be from straight; shapes and seed as for :func:`deform`.
     """
     x, y, slant, size = frame(images)
     (a, b), (c, d), (right, down) = _random_maps(tf.shape(images)[0], jitter, seed)

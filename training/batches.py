@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from data.convention import DIGITS
+from data.convention import DIGITS, SIDE
 from data.datasets import Dataset
 from data.normalise import scale_to_unit
 from training.augment import coarsen, deform, straighten_nearly, vary_strokes
@@ -16,8 +16,8 @@ from training.outliers import draw_outliers
 from training.recipes import Affine, Recipe
 
 STRAIGHT = Affine(0, 0, 0, 0, 0)
-STREAMS = 5  # of chance in each batch
-PLAIN, OUTLIERS = 2_000, 4_000  # drawn once, then chosen from
+STREAMS = 4  # of chance in each batch
+DRAWN = 100  # batches' worth of drawings, then seen again
 MIN_STEPS = 60  # an epoch of a small dataset goes round until it has this many steps
 
 
@@ -37,36 +37,37 @@ def batches_of(
     """
     images = tf.constant(dataset.images[training])
     labels = tf.constant(dataset.labels[training].astype(np.int32))
-    digits = (dataset.images[training], dataset.labels[training])
-    drawn, drawn_labels = _drawings(recipe, *digits, seed)
+    drawings = _drawings(recipe, dataset.images[training], dataset.labels[training], seed)
 
-    def gather(number: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def gather(
+        number: tf.Tensor, positions: tf.Tensor, drawn: tuple[tf.Tensor, tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         number *= STREAMS
         positions = tf.concat([positions, positions[: recipe.twice]], axis=0)
-        chosen = _choose(recipe, [seed, number])
-        batch = tf.concat([tf.gather(images, positions), tf.gather(drawn, chosen)], axis=0)
+        batch = tf.concat([tf.gather(images, positions), drawn[0]], axis=0)
         batch = tf.cast(batch, tf.float32) / 255  # (b, 28, 28)
         if recipe.stroke:
-            batch = vary_strokes(batch, recipe.stroke, [seed, number + 1])
+            batch = vary_strokes(batch, recipe.stroke, [seed, number])
         if recipe.blocky:
-            batch = coarsen(batch, recipe.blocky, [seed, number + 2])
+            batch = coarsen(batch, recipe.blocky, [seed, number + 1])
         if recipe.augmentation:
-            batch = deform(batch, recipe.augmentation, [seed, number + 3])
+            batch = deform(batch, recipe.augmentation, [seed, number + 2])
         if recipe.straighten:
-            batch = straighten_nearly(batch, recipe.jitter, [seed, number + 4])
-        classes = tf.concat([tf.gather(labels, positions), tf.gather(drawn_labels, chosen)], 0)
-        pictures = tf.concat([tf.cast(positions, tf.int32), len(training) + chosen], axis=0)
+            batch = straighten_nearly(batch, recipe.jitter, [seed, number + 3])
+        classes = tf.concat([tf.gather(labels, positions), drawn[1]], axis=0)
+        strangers = len(training) + tf.range(tf.size(drawn[1]))
+        pictures = tf.concat([tf.cast(positions, tf.int32), strangers], axis=0)
         return batch, tf.stack([classes, pictures], axis=1)
 
     size = min(recipe.batch_size - recipe.twice, len(training))
     steps = max(len(training) // size, MIN_STEPS)
 
     def from_epoch(first: int) -> tf.data.Dataset:
+        positions = _positions(recipe, dataset.labels[training], seed)
+        positions = positions.batch(size, drop_remainder=True).repeat()
+        numbers = tf.data.Dataset.counter()
         return (
-            _positions(recipe, dataset.labels[training], seed)
-            .batch(size, drop_remainder=True)
-            .repeat()
-            .enumerate()
+            tf.data.Dataset.zip(numbers, positions, drawings)
             .skip(first * steps)
             .map(gather, num_parallel_calls=tf.data.AUTOTUNE)
             .prefetch(4)
@@ -93,23 +94,24 @@ def as_seen(recipe: Recipe, images: np.ndarray) -> np.ndarray:
     return np.asarray(straighten_nearly(unit, STRAIGHT, [0, 0])) if recipe.straighten else unit
 
 
-def _drawings(
-    recipe: Recipe, digits: np.ndarray, digit_labels: np.ndarray, seed: int
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Digits, then outliers, if the recipe wants any: (m, 28, 28) uint8 and labels (m,) int32.
+def _drawings(recipe: Recipe, images: np.ndarray, labels: np.ndarray, seed: int) -> tf.data.Dataset:
+    """The drawings of each batch, endlessly: (m, 28, 28) uint8 and classes (m,) int32.
 
-    Each outlier is alone in its class.
+    Digits first, then outliers, each of these alone in its class. Drawn while training goes on, so
+    that nothing waits for them.
     """
-    rng = np.random.default_rng(seed)
-    wants = recipe.drawn_digits or recipe.outliers
-    plain, labels = draw_digits(PLAIN if wants else 0, digits, digit_labels, rng)
-    others = draw_outliers(OUTLIERS if wants else 0, digits, rng)
-    nobodys = len(DIGITS) + np.arange(len(others), dtype=np.int32)
-    return tf.constant(np.concatenate([plain, others])), tf.constant(np.append(labels, nobodys))
 
+    def draw(number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng([seed, int(number)])
+        digits, classes = draw_digits(recipe.drawn_digits, images, labels, rng)
+        outliers = draw_outliers(recipe.outliers, images, rng)
+        nobodys = len(DIGITS) + np.arange(recipe.outliers, dtype=np.int32)
+        return np.concatenate([digits, outliers]), np.append(classes, nobodys)
 
-def _choose(recipe: Recipe, seed: tf.Tensor) -> tf.Tensor:
-    """Positions among the drawings for one batch, (drawn_digits + outliers,) int32."""
-    digits = tf.random.stateless_uniform([recipe.drawn_digits], seed, 0, PLAIN, tf.int32)
-    others = tf.random.stateless_uniform([recipe.outliers], seed, 0, OUTLIERS, tf.int32)
-    return tf.concat([digits, PLAIN + others], axis=0)
+    def drawn(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        both = tf.numpy_function(draw, [number], (tf.uint8, tf.int32), stateful=False)
+        count = recipe.drawn_digits + recipe.outliers
+        return tf.ensure_shape(both[0], (count, SIDE, SIDE)), tf.ensure_shape(both[1], (count,))
+
+    numbers = tf.data.Dataset.range(DRAWN)
+    return numbers.map(drawn, num_parallel_calls=tf.data.AUTOTUNE).cache().repeat()

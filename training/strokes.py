@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import cv2
 import numpy as np
 
@@ -25,8 +23,7 @@ FONTS = (
 
 def brought(canvases: list[np.ndarray]) -> np.ndarray:
     """Drawings of any size in the MNIST convention, (n, 28, 28) uint8."""
-    with ThreadPoolExecutor() as pool:  # OpenCV lets go of the interpreter
-        digits = list(pool.map(lambda canvas: render(scale_to_unit(cropped(canvas))), canvases))
+    digits = [render(scale_to_unit(cropped(canvas))) for canvas in canvases]
     return np.asarray(np.rint(np.reshape(digits, (-1, SIDE, SIDE)) * 255), np.uint8)
 
 
