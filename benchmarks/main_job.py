@@ -1,33 +1,29 @@
 """The main job against the notebook and against what a person would use instead, in one run.
 
-`make bench`, or one part of it: `make bench PART=training|embedder|cold|index|pictures`. Prints
-Markdown tables.
+`make bench`, or one part of it: `make bench PART=embedder|cold|index|pictures`. Prints Markdown
+tables.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from benchmarks.embedder import bench_embedder
-from benchmarks.measure import DIGITS, Run, machine, medians, run, table
+from benchmarks.measure import DIGITS, machine, medians, run, table
 from benchmarks.pictures import bench_pictures
 from search.places import default_embedder, default_index
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "docs" / "samples" / "3-pen.png"
 BARE_IMPORTS = "import click, cv2, faiss, numpy, onnxruntime, PIL.Image"
-SEED = "2"
 COLD_ROUNDS = 15
 
 
 def main(part: str) -> None:
     """Run one part, or all."""
     parts = {
-        "training": bench_training,
         "embedder": bench_embedder,
         "cold": bench_cold,
         "index": bench_index,
@@ -40,46 +36,6 @@ def main(part: str) -> None:
         for name, bench in parts.items():
             if part in ("all", name):
                 bench(Path(scratch))
-
-
-def bench_training(scratch: Path) -> None:
-    """Notebook as written, recipe `notebook`, recipe `default`."""
-    written = run(
-        [sys.executable, "-m", "benchmarks.notebook_as_written", SEED, scratch / "tower.keras"]
-    )
-    figures = json.loads(written.output)
-    baseline = figures["pairs_seconds"] + figures["fit_seconds"]
-    rows = [_row("notebook as written", written, figures, baseline, baseline)]
-    for recipe in ("notebook", "default"):
-        trained, figures = train_and_evaluate(recipe, scratch)
-        rows.append(_row(f"recipe `{recipe}`", trained, figures, figures["seconds"], baseline))
-    header = ["", "training", "ratio", "peak memory", "pair accuracy", "k-NN accuracy"]
-    print(f"## Training\n\n{table(header, rows)}\n", flush=True)
-
-
-def train_and_evaluate(recipe: str, scratch: Path) -> tuple[Run, dict[str, Any]]:
-    """Train a recipe, index MNIST with it, evaluate; the notebook's pairs are judged at 0.5."""
-    embedder, index = scratch / recipe / "embedder", scratch / recipe / "index"
-    where = ["--embedder", embedder]
-    trained = run([*DIGITS, "train", "--recipe", recipe, "--seed", SEED, *where])
-    run([*DIGITS, "index", *where, "--index", index])
-    fixed = ["--threshold", "0.5"] if recipe == "notebook" else []
-    evaluated = run([*DIGITS, "evaluate", "--index", index, *fixed])
-    seconds = json.loads(trained.output)["training_seconds"]
-    return trained, json.loads(evaluated.output) | {"seconds": seconds}
-
-
-def _row(
-    name: str, measured: Run, figures: dict[str, Any], seconds: float, baseline: float
-) -> list[str]:
-    return [
-        name,
-        f"{seconds:.0f} s",
-        f"{seconds / baseline:.2f}",
-        f"{measured.memory:.2f} GB",
-        f"{figures['pair_accuracy']:.2%}",
-        f"{figures['knn_accuracy']:.2%}",
-    ]
 
 
 def bench_cold(scratch: Path) -> None:
@@ -135,12 +91,14 @@ def bench_index(scratch: Path) -> None:
 
 def ensure_index(scratch: Path) -> tuple[Path, Path]:
     """The default recipe's embedder and index: of an earlier part, of `make demo`, or made now."""
-    folder = scratch / "default"
-    if not folder.exists() and default_index().exists():
+    embedder, index = scratch / "default-2", scratch / "index"
+    if not embedder.exists() and default_index().exists():
         return default_embedder(), default_index()
-    if not folder.exists():
-        train_and_evaluate("default", scratch)
-    return folder / "embedder", folder / "index"
+    if not embedder.exists():
+        run([*DIGITS, "train", "--embedder", embedder])
+    if not index.exists():
+        run([*DIGITS, "index", "--embedder", embedder, "--index", index])
+    return embedder, index
 
 
 if __name__ == "__main__":

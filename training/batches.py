@@ -37,7 +37,7 @@ def batches_of(
     """
     images = tf.constant(dataset.images[training])
     labels = tf.constant(dataset.labels[training].astype(np.int32))
-    drawings = _drawings(recipe, dataset.images[training], dataset.labels[training], seed)
+    drawings = _drawings(recipe, images.numpy(), labels.numpy(), seed)
 
     def gather(
         number: tf.Tensor, positions: tf.Tensor, drawn: tuple[tf.Tensor, tf.Tensor]

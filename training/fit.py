@@ -28,7 +28,7 @@ from training.pairs import pairs_of
 from training.recipes import Recipe
 
 CALIBRATION_PAIRS = 20_000
-REFERENCES, WATCHED = 5_000, 2_000
+REFERENCES, WATCHED = 3_000, 1_000
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def fit(
         batches, steps = pairs_of(recipe, dataset, training, seed, epochs)
     else:
         batches, steps = batches_of(recipe, dataset, training, seed)
-    model = _compiled(recipe, network, steps * epochs)
+    model = _compiled(recipe, network)
     reached = Reached(_identity(recipe, dataset, seed, epochs), 0, [], 0.0)
     if limits.checkpoint and limits.resume:
         reached = load_checkpoint(limits.checkpoint, model, reached.run)
@@ -127,18 +127,19 @@ def _identity(recipe: Recipe, dataset: Dataset, seed: int, epochs: int) -> dict[
     return {"recipe": asdict(recipe), "dataset": dataset.sha256(), "seed": seed, "epochs": epochs}
 
 
-def _compiled(recipe: Recipe, network: keras.Model, steps: int) -> keras.Model:
-    """The model that is fitted, with its optimiser built, for a run of `steps`.
+def _compiled(recipe: Recipe, network: keras.Model) -> keras.Model:
+    """The model that is fitted, with its optimiser built.
 
     Averaged weights are an exponential moving average (Polyak and Juditsky 1992), which Keras puts
-    in place of the last ones when training ends.
+    in place of the last ones when training ends; `Pace` says how long it remembers.
     """
     pairs = recipe.sampler == "pairs"
     model = siamese(network) if pairs else keras.Model(network.inputs, network.outputs)
     options = dict(recipe.optimizer_options)
     if recipe.averaging:
-        options |= {"use_ema": True, "ema_momentum": 1 - 1 / max(1, recipe.averaging * steps)}
+        options |= {"use_ema": True}
     optimizer = OPTIMIZERS[recipe.optimizer](recipe.learning_rate, **options)
+    optimizer.ema_momentum = keras.Variable(0.0, trainable=False)
     optimizer.build(model.trainable_variables)
     model.compile(
         optimizer=optimizer,

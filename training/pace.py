@@ -1,4 +1,4 @@
-"""The learning rate over a run, and when the run ends: after its steps, or when its time is up."""
+"""The learning rate and the averaging over a run, and when the run ends: by steps or by time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import keras
 from training.recipes import Recipe
 
 WARM_UP = 0.1  # share of the run over which a cosine schedule rises
-START, END = 0.05, 0.01  # of the highest rate
+START, END = 0.05, 0.1  # of the highest rate
 
 
 def learning_rate(recipe: Recipe, progress: float) -> float:
@@ -24,8 +24,18 @@ def learning_rate(recipe: Recipe, progress: float) -> float:
     return recipe.learning_rate * (END + (1 - END) * (1 + math.cos(math.pi * fallen)) / 2)
 
 
+def momentum(recipe: Recipe, step: int) -> float:
+    """How much of the averaged weights stays at a step, counted from 0.
+
+    They are then about the mean over the last share `averaging` of the steps so far, however
+    early the run ends (Shamir and Zhang, "Stochastic Gradient Descent for Non-smooth
+    Optimization", ICML 2013, section 4).
+    """
+    return 1 - 1 / (recipe.averaging * step + 1)
+
+
 class Pace(keras.callbacks.Callback):
-    """Sets the learning rate before each step.
+    """Sets the learning rate and the averaging before each step.
 
     With a budget of time, a run that would not be done within it is: progress is then the share of
     the time that is spent, so the rate still rises and falls as it should.
@@ -43,7 +53,9 @@ class Pace(keras.callbacks.Callback):
         self._started = time.perf_counter()
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self.model.optimizer.learning_rate = learning_rate(self._recipe, self._progress())
+        optimizer = self.model.optimizer
+        optimizer.learning_rate = learning_rate(self._recipe, self._progress())
+        optimizer.ema_momentum.assign(momentum(self._recipe, self._done))
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._done += 1

@@ -45,7 +45,7 @@ class Recipe:
         epochs: passes over the training set.
         batch_size: pairs or images of the dataset a step.
         learning_rate: at its highest.
-        schedule: `"constant"` or `"cosine"` (warm-up over the first tenth, then down to 0).
+        schedule: `"constant"` or `"cosine"` (up over the first tenth, then down to a tenth).
         optimizer: key of `OPTIMIZERS`, with `optimizer_options`.
         averaging: share of the run over whose last steps weights are averaged; 0 takes the last.
         augmentation: deformation of every training image, or None.
@@ -108,13 +108,14 @@ RECIPES = {
                 "weight": 0.2,
             },
             sampler="batches",
-            epochs=10,
+            epochs=8,
             batch_size=256,
-            twice=64,
+            twice=32,
             optimizer="muon",
             optimizer_options=MUON,
             learning_rate=6e-3,
             schedule="cosine",
+            averaging=0.1,
             augmentation=Affine(rotation=0.15, shear=0.1, scale=0.1, stretch=0.1, shift=1.5),
             straighten=True,
             jitter=Affine(rotation=0.1, shear=0.08, scale=0.07, stretch=0.08, shift=1.0),
@@ -137,6 +138,7 @@ RECIPES = {
             optimizer_options=MUON,
             learning_rate=1e-2,
             schedule="cosine",
+            averaging=0.1,
             straighten=True,
             jitter=Affine(rotation=0.1, shear=0.08, scale=0.07, stretch=0.08, shift=1.0),
             validation=2_000,

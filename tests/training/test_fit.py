@@ -14,6 +14,7 @@ from training import require_backend
 require_backend()
 
 import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
 
 from training import export as export_module  # noqa: E402
 from training.batches import batches_of  # noqa: E402
@@ -22,7 +23,7 @@ from training.export import export, onnx_bytes  # noqa: E402
 from training.fit import Limits, Trained, fit  # noqa: E402
 from training.history import embed  # noqa: E402
 from training.networks import conv_tower  # noqa: E402
-from training.pace import learning_rate  # noqa: E402
+from training.pace import learning_rate, momentum  # noqa: E402
 from training.pairs import pairs_of  # noqa: E402
 from training.recipes import RECIPES, find_recipe  # noqa: E402
 
@@ -194,6 +195,15 @@ def test_a_resumed_run_is_the_run_that_was_not_stopped(train_set: Dataset, tmp_p
     assert resumed.history[-1]["loss"] == pytest.approx(whole.history[-1]["loss"], rel=1e-3)
 
 
+def test_a_run_can_be_watched_from_tensorboard(train_set: Dataset, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trained = fit(QUICK, train_set, 3, Limits(epochs=2, tensorboard=tmp_path))
+    events = EventAccumulator(str(tmp_path / "train")).Reload()
+    losses = [float(tf.make_ndarray(event.tensor_proto)) for event in events.Tensors("epoch_loss")]
+    assert losses == pytest.approx([record["loss"] for record in trained.history])
+
+
 def test_only_the_same_run_is_resumed(train_set: Dataset, tmp_path: Path) -> None:
     limits = Limits(epochs=1, checkpoint=tmp_path)
     with pytest.raises(TrainingError, match="no checkpoint"):
@@ -234,8 +244,19 @@ def test_the_rate_rises_then_falls() -> None:
     assert max(rates) == pytest.approx(DEFAULT.learning_rate)
     assert (np.diff(rates[:11]) > 0).all()
     assert (np.diff(rates[10:]) < 0).all()
-    assert rates[-1] == pytest.approx(DEFAULT.learning_rate / 100)
+    assert rates[-1] == pytest.approx(DEFAULT.learning_rate / 10)
     assert learning_rate(find_recipe("notebook"), 0.7) == 1e-3
+
+
+def test_weights_are_averaged_over_the_last_share_of_the_steps_so_far() -> None:
+    recipe = replace(DEFAULT, averaging=0.1)
+    for steps in (10, 1000):
+        average = 0.0
+        for step in range(steps):
+            kept = momentum(recipe, step)
+            average = kept * average + (1 - kept) * step
+        assert steps * 0.8 < average < steps * 0.95
+    assert momentum(replace(DEFAULT, averaging=0.0), 7) == 0
 
 
 def test_balanced_batches_hold_every_class_alike(train_set: Dataset) -> None:
