@@ -100,6 +100,11 @@ dataset_option = click.option(
     metavar="NAME|FOLDER|FILE.npz",
     help="mnist, optdigits, a folder of LABEL/name.png, or an .npz with x_train and y_train.",
 )
+count_option = click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    help="How many digits of mnist8m, which are drawn from MNIST.  [default: 8,100,000]",
+)
 recipe_option = click.option(
     "--recipe",
     "recipe_name",
