@@ -146,7 +146,9 @@ class _Staged:
         """Encode the parts that are missing."""
         count = len(digits)
         starts = range(len(self.parts) * PART, count, PART)
-        for start, (images, labels) in zip(starts, _drawn_ahead(digits, starts), strict=True):
+        for start, (images, labels) in zip(
+            starts, _drawn_ahead(digits, starts, embedder.threads), strict=True
+        ):
             vectors = embedder.embed(images, _within(progress, start, count))
             self._append(vectors.astype("<f2").tobytes(), labels.tobytes())
 
@@ -194,8 +196,16 @@ def _reserve(file: BinaryIO, size: int) -> None:
         os.posix_fallocate(file.fileno(), 0, size)
 
 
-def _drawn_ahead(digits: Digits, starts: range) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The parts of `digits` at `starts`, each drawn while the one before it is encoded."""
+def _drawn_ahead(
+    digits: Digits, starts: range, threads: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The parts of `digits` at `starts`, each drawn while the one before it is encoded.
+
+    One thread has to do both in turn.
+    """
+    if threads == 1:
+        yield from (digits.part(start, start + PART) for start in starts)
+        return
     coming: deque[Future[tuple[np.ndarray, np.ndarray]]] = deque()
     with ThreadPoolExecutor(1) as pool:
         for start in starts:

@@ -71,7 +71,12 @@ def limit_threads(threads: int) -> int:
     import os
 
     threads = min(threads, os.cpu_count() or 1)
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+    for variable in (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "OPENCV_FOR_THREADS_NUM",
+        "TF_NUM_INTRAOP_THREADS",
+    ):
         os.environ[variable] = str(threads)
     return threads
 

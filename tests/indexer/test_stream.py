@@ -85,6 +85,12 @@ def test_all_digits_are_encoded_in_order(linear: Embedder, tmp_path: Path) -> No
     assert not (tmp_path / FOLDER).exists()
 
 
+def test_threads_change_nothing(linear: Embedder, tmp_path: Path) -> None:
+    whole = encode(tmp_path, some_digits(), linear)
+    for threads in (1, 2):
+        assert encode(tmp_path, some_digits(), linear_embedder(threads=threads)) == whole
+
+
 def test_half_floats_hardly_move_a_distance(linear: Embedder, tmp_path: Path) -> None:
     digits = some_digits()
     exact = linear.embed(digits.part(0, COUNT)[0])
