@@ -1,6 +1,6 @@
 """The main job against the notebook and against what a person would use instead, in one run.
 
-`make bench`, or one part of it: `make bench PART=embedder|cold|index|pictures`. Prints Markdown
+`make bench`, or one part: `make bench PART=embedder|encode|cold|index|pictures`. Prints Markdown
 tables.
 """
 
@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.embedder import bench_embedder
+from benchmarks.encode import bench_encode
 from benchmarks.measure import DIGITS, machine, medians, run, table
 from benchmarks.pictures import bench_pictures
 from search.places import default_embedder, default_index
@@ -25,6 +26,7 @@ def main(part: str) -> None:
     """Run one part, or all."""
     parts = {
         "embedder": bench_embedder,
+        "encode": lambda scratch: bench_encode(ensure_index(scratch)[0]),
         "cold": bench_cold,
         "index": bench_index,
         "pictures": lambda scratch: bench_pictures(ensure_index(scratch)[1]),

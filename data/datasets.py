@@ -10,6 +10,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -23,6 +24,32 @@ from data.render import render
 
 HELD_OUT = 5
 MOST_CLASSES = 250
+MNIST8M = "mnist8m"
+
+
+class Digits(Protocol):
+    """A labelled set that is read part by part, however many items it has."""
+
+    @property
+    def name(self) -> str:
+        """What ids begin with."""
+
+    @property
+    def split(self) -> str:
+        """`"train"` or `"test"`."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the classes are called."""
+
+    def __len__(self) -> int:
+        """Number of items."""
+
+    def facts(self) -> dict[str, str | int]:
+        """Name, split, count and a hash of what decides the content."""
+
+    def part(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Images (m, 28, 28) uint8 and labels (m,) uint8 of items `start` to `stop` - 1."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +73,10 @@ class Dataset:
     def __len__(self) -> int:
         """Number of items."""
         return len(self.labels)
+
+    def part(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Images (m, 28, 28) uint8 and labels (m,) uint8 of items `start` to `stop` - 1."""
+        return self.images[start:stop], self.labels[start:stop]
 
     def facts(self) -> dict[str, str | int]:
         """What an embedder or index remembers of it: name, split, count and content hash."""
@@ -81,6 +112,10 @@ def load_dataset(source: str, split: str) -> Dataset:
         return Dataset("mnist", split, *load_mnist(split))
     if source == "optdigits":
         return _held_out("optdigits", split, *_optdigits())
+    if source == MNIST8M:
+        raise DatasetInvalid(
+            f"{MNIST8M} is drawn from MNIST while it is indexed: train and evaluate with mnist"
+        )
     path = Path(os.path.expanduser(source))  # noqa: PTH111, Path's own raises for unknown users
     if path.is_dir():
         if is_mnist_place(path):
@@ -90,7 +125,7 @@ def load_dataset(source: str, split: str) -> Dataset:
         return _npz(path, split)
     raise DatasetNotFound(
         f"no dataset {source!r}: expected mnist, optdigits, a folder of LABEL/name.png,"
-        " or an existing .npz file"
+        f" an existing .npz file, or {MNIST8M} to index"
     )
 
 

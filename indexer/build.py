@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from data.card import EmbedderCard
-from data.datasets import Dataset
+from data.datasets import Dataset, Digits
 from data.holdout import hold_out
+from data.mnist8m import EndlessDigits
 from data.progress import Progress, silent
 from indexer.calibration import Calibration
 from indexer.embedder import Embedder
 from indexer.sources import Segment, pack_sources
 from indexer.store import Manifest, write_generation
+from indexer.stream import encoded
 from indexer.vectors import VectorIndex
 from indexer.verdicts import WITNESSES, calibrate
 from indexer.votes import WEIGHTS, best_k
@@ -37,8 +40,9 @@ def build_index(
     embeddings = embedder.embed(dataset.images, progress)  # (n, d)
     vectors = VectorIndex.build(embeddings)
     sample, source = calibration_sample(dataset, embedder.card, seed)
-    left_out = ask_without_itself(vectors, embeddings, dataset.labels, sample, embedder.card)
-    k, accuracy = choose_k(left_out)
+    left_out = ask_without_copies(
+        vectors, embeddings[sample], dataset.labels, sample, embedder.card, len(dataset)
+    )
     contents = {
         "embedder": embedder.onnx,
         "card": embedder.card.to_bytes(),
@@ -47,23 +51,56 @@ def build_index(
         "images": _npy(dataset.images),
         "sources": pack_sources([Segment(dataset.name, dataset.split, 0, len(dataset))]),
     }
-    facts = {
-        "count": len(dataset),
+    facts = _facts(dataset, embedder, left_out, source)
+    return write_generation(folder, contents, facts)
+
+
+def build_streamed(
+    digits: EndlessDigits, embedder: Embedder, folder: Path, seed: int, progress: Progress = silent
+) -> Manifest:
+    """As :func:`build_index`, of digits too many for memory, whose pictures are not stored.
+
+    What was encoded when it is stopped is kept in `folder`; the same call goes on from there.
+
+    Raises:
+        IndexLocked, StorageError: what was in `folder` still answers.
+    """
+    sample, source = calibration_sample(digits.base, embedder.card, seed)
+    with encoded(digits, embedder, folder, progress) as staged:
+        vectors = VectorIndex.build(staged.vectors)
+        queries = staged.vectors[sample].astype(np.float32)  # (s, d)
+        left_out = ask_without_copies(
+            vectors, queries, staged.labels, sample, embedder.card, len(digits.base)
+        )
+        contents = {
+            "embedder": embedder.onnx,
+            "card": embedder.card.to_bytes(),
+            "vectors": vectors.to_bytes(),
+            "labels": _npy(staged.labels),
+            "sources": pack_sources([Segment(digits.name, digits.split, 0, len(digits))]),
+        }
+        return write_generation(folder, contents, _facts(digits, embedder, left_out, source))
+
+
+def _facts(digits: Digits, embedder: Embedder, left_out: LeftOut, source: str) -> dict[str, Any]:
+    """What the manifest says of an index."""
+    k, accuracy = choose_k(left_out)
+    return {
+        "count": len(digits),
         "dimension": embedder.card.dimension,
         "metric": embedder.card.metric,
         "kind": "flat",
         "kind_options": {},
         "normaliser": embedder.card.normaliser,
         "embedder": embedder.identity,
-        "dataset": dataset.facts(),
-        "names": list(dataset.names),
+        "dataset": digits.facts(),
+        "names": list(digits.names),
         "k": k,
-        "leave_one_out": {"sample": len(sample), "source": source, "accuracy": accuracy},
+        "leave_one_out": {"sample": len(left_out.truth), "source": source, "accuracy": accuracy},
         "calibration": calibrate_verdicts(left_out, source),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "program": version("digit-search"),
     }
-    return write_generation(folder, contents, facts)
 
 
 @dataclass(frozen=True)
@@ -99,25 +136,30 @@ def calibration_sample(dataset: Dataset, card: EmbedderCard, seed: int) -> tuple
     return np.sort(np.random.default_rng(seed).permutation(len(dataset))[:SAMPLE]), source
 
 
-def ask_without_itself(
+def ask_without_copies(
     vectors: VectorIndex,
-    embeddings: np.ndarray,
+    queries: np.ndarray,
     labels: np.ndarray,
     sample: np.ndarray,
     card: EmbedderCard,
+    originals: int,
 ) -> LeftOut:
-    """Search for the neighbours of the digits at positions `sample`, which do not find themselves.
+    """Search for the neighbours of digits, which find neither themselves nor copies of themselves.
 
     Args:
-        vectors: the index of `embeddings`.
-        embeddings: (n, d) float32.
+        vectors: the index they are in.
+        queries: (s, d) float32, what is stored at positions `sample`.
         labels: (n,) uint8.
-        sample: (s,) positions.
+        sample: (s,) positions below `originals`.
         card: of the embedder.
+        originals: how many of the n are no copies; position p is a copy of p mod `originals`.
     """
-    most = min(LARGEST_K, len(labels) - 1)
-    ids, distances = vectors.search(embeddings[sample], most, exclude=sample)
-    of_class = vectors.distances(embeddings[sample], ids, card.class_dimension)
+    copies = -(-len(labels) // originals)
+    most = min(LARGEST_K, len(labels) - copies)
+    ids, distances = vectors.search(queries, most + copies)
+    others = np.argsort(ids % originals == sample[:, None], axis=1, kind="stable")[:, :most]
+    ids, distances = (np.take_along_axis(found, others, axis=1) for found in (ids, distances))
+    of_class = vectors.distances(queries, ids, card.class_dimension)
     return LeftOut(labels[ids], distances, of_class, labels[sample])
 
 

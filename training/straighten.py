@@ -4,8 +4,8 @@ The moments of the ink say where it lies, how it leans and how far it spreads; o
 that back. Two pictures that differ by such a map then look alike, which no amount of training
 teaches a small network as well. After Alpert and others' deskewing of MNIST, carried to size.
 
-The map is used twice: inside the exported tower as products with bilinear weights, which every
-ONNX runtime has; and inside the training pipeline as one fast TensorFlow kernel.
+The map is used twice: inside the exported tower by operators that every ONNX runtime has; and
+inside the training pipeline as one fast TensorFlow kernel.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers, ops
 
 from data.convention import SIDE
@@ -21,6 +22,10 @@ from data.convention import SIDE
 CENTRE = (SIDE - 1) / 2
 SPREAD = 50.0  # variance of the ink along both axes together, px^2: about MNIST's mean
 GRID = np.arange(SIDE, dtype=np.float32)
+ROW, COLUMN = np.mgrid[:SIDE, :SIDE].astype(np.float32).reshape(2, -1) - CENTRE
+POWERS = np.stack(
+    [ROW**0, COLUMN, ROW, COLUMN * COLUMN, ROW * ROW, COLUMN * ROW], axis=1
+)  # (784, 6), what the ink is weighed with
 
 
 def frame(images: Any) -> tuple[Any, Any, Any, Any]:
@@ -35,15 +40,13 @@ def frame(images: Any) -> tuple[Any, Any, Any, Any]:
     Returns:
         Four (n,) tensors.
     """
-    mass = ops.sum(images, (1, 2)) + 1e-6
-    columns, rows = ops.sum(images, 1), ops.sum(images, 2)  # (n, 28) each
-    x, y = ops.sum(columns * GRID, 1) / mass, ops.sum(rows * GRID, 1) / mass
-    xx = ops.sum(columns * GRID**2, 1) / mass - x * x
-    yy = ops.sum(rows * GRID**2, 1) / mass - y * y
-    xy = ops.sum(ops.sum(images * GRID, 2) * GRID, 1) / mass - x * y
+    moments = ops.matmul(ops.reshape(images, (-1, SIDE * SIDE)), POWERS)  # (n, 6)
+    mass = moments[:, 0] + 1e-6
+    x, y, xx, yy, xy = (moments[:, power] / mass for power in range(1, 6))
+    xx, yy, xy = xx - x * x, yy - y * y, xy - x * y
     slant = ops.clip(xy / (yy + 1.0), -1.0, 1.0)
     spread = ops.maximum(xx - slant * xy + yy, 0.0)
-    return x, y, slant, ops.clip(ops.sqrt(spread / SPREAD), 0.5, 2.0)
+    return x + CENTRE, y + CENTRE, slant, ops.clip(ops.sqrt(spread / SPREAD), 0.5, 2.0)
 
 
 @keras.saving.register_keras_serializable("digit_search")
@@ -51,8 +54,8 @@ class Straighten(layers.Layer):
     """(n, 28, 28) -> (n, 28, 28): ink centred, upright and of one size.
 
     Output pixel (i, j) is the input, bilinearly, at row `size * (i - c) + y` and column
-    `size * (j - c) + size * slant * (i - c) + x`. The row does not depend on j, so sampling is a
-    product with hat functions for the rows, then one for the columns.
+    `size * (j - c) + size * slant * (i - c) + x`. The row does not depend on j, so sampling rows
+    is one product with hat functions; columns are then taken from each row, two for each pixel.
     """
 
     def call(self, images: Any) -> Any:
@@ -62,11 +65,20 @@ class Straighten(layers.Layer):
         rows = size * offset[None, :, None] + y  # (n, i, 1)
         sampled = ops.matmul(_hat(rows), images)  # (n, i, c)
         lean = size * slant * offset[None, :, None]  # (n, i, 1)
-        columns = size * offset[None, None, :] + x + lean  # (n, i, j)
-        hats = _hat(columns[..., None])  # (n, i, j, c)
-        return ops.matmul(hats, sampled[..., None])[..., 0]  # (n, i, j)
+        return _sample(sampled, size * offset[None, None, :] + x + lean)
+
+
+def _sample(rows: Any, positions: Any) -> Any:
+    """Each row of (n, i, c) at its own positions (n, i, j), linearly and blank beyond its ends."""
+    padded = ops.pad(rows, ((0, 0), (0, 0), (1, 1)))  # pixel c is at c + 1
+    positions = ops.clip(positions + 1.0, 0.0, SIDE + 1.0)
+    left = ops.floor(positions)
+    first = ops.cast(left, "int32")
+    second = ops.minimum(first + 1, SIDE + 1)
+    before, after = (tf.gather(padded, one, axis=2, batch_dims=2) for one in (first, second))
+    return before + (positions - left) * (after - before)
 
 
 def _hat(positions: Any) -> Any:
-    """Bilinear weights of the 28 pixels for each position, along a new or the last axis."""
+    """Linear weights (n, i, 28) of the pixels for positions (n, i, 1)."""
     return ops.relu(1.0 - ops.abs(positions - GRID))

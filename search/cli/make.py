@@ -10,6 +10,7 @@ import click
 from search.cli.console import note, progress_bar, say
 from search.cli.options import (
     budget_option,
+    count_option,
     dataset_option,
     embedder_option,
     epochs_option,
@@ -27,6 +28,7 @@ from search.cli.options import (
 if TYPE_CHECKING:
     from data.card import EmbedderCard
     from data.datasets import Dataset
+    from data.mnist8m import EndlessDigits
     from indexer.embedder import Embedder
     from indexer.store import Manifest
 
@@ -81,23 +83,34 @@ def train(
     short_help="Encode a dataset into an index.",
     epilog="Example: digits index --dataset mnist --index mnist-index",
 )
-@with_options(dataset_option, embedder_option, index_option, seed_option, threads_option)
+@with_options(
+    dataset_option, count_option, embedder_option, index_option, seed_option, threads_option
+)
 @format_option
 def index(
     source: str,
+    count: int | None,
     embedder_folder: Path,
     index_folder: Path,
     seed: int,
     threads: int | None,
     style: str,
 ) -> None:
-    """Encode a dataset's training split into an index, replacing the one that was there."""
-    from data.datasets import load_dataset
+    """Encode a dataset's training split into an index, replacing the one that was there.
+
+    Also takes mnist8m: MNIST followed by deformed copies of its digits, drawn as they are needed.
+    """
+    from data.datasets import MNIST8M, load_dataset
+    from data.errors import UsageError
+    from data.mnist8m import open_mnist8m
     from indexer.embedder import Embedder
     from search.report import format_facts
 
+    if count is not None and source != MNIST8M:
+        raise UsageError(f"expected --count with --dataset {MNIST8M}, received it with {source}")
     embedder = Embedder.open(embedder_folder, threads)
-    manifest = _index(load_dataset(source, "train"), embedder, index_folder, seed, threads)
+    digits = open_mnist8m(count) if source == MNIST8M else load_dataset(source, "train")
+    manifest = _index(digits, embedder, index_folder, seed, threads)
     say(format_facts(_index_facts(manifest, index_folder), style))
 
 
@@ -187,15 +200,29 @@ def _train(
 
 
 def _index(
-    dataset: Dataset, embedder: Embedder, folder: Path, seed: int, threads: int | None
+    digits: Dataset | EndlessDigits,
+    embedder: Embedder,
+    folder: Path,
+    seed: int,
+    threads: int | None,
 ) -> Manifest:
-    from indexer.build import build_index
+    from data.datasets import Dataset
+    from data.errors import StorageError
+    from indexer.build import build_index, build_streamed
+    from indexer.stream import FOLDER
     from indexer.vectors import set_threads
 
     if threads:
         set_threads(threads)
-    with progress_bar("Indexing") as progress:
-        return build_index(dataset, embedder, folder, seed, progress)
+    try:
+        with progress_bar("Indexing") as progress:
+            if isinstance(digits, Dataset):
+                return build_index(digits, embedder, folder, seed, progress)
+            return build_streamed(digits, embedder, folder, seed, progress)
+    except (KeyboardInterrupt, StorageError):
+        if (folder / FOLDER).exists():
+            note("Digits encoded so far are kept: the same command goes on from there.")
+        raise
 
 
 def _card_facts(card: EmbedderCard, folder: Path) -> dict[str, object]:

@@ -71,7 +71,12 @@ def limit_threads(threads: int) -> int:
     import os
 
     threads = min(threads, os.cpu_count() or 1)
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+    for variable in (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "OPENCV_FOR_THREADS_NUM",
+        "TF_NUM_INTRAOP_THREADS",
+    ):
         os.environ[variable] = str(threads)
     return threads
 
@@ -99,6 +104,11 @@ dataset_option = click.option(
     show_default=True,
     metavar="NAME|FOLDER|FILE.npz",
     help="mnist, optdigits, a folder of LABEL/name.png, or an .npz with x_train and y_train.",
+)
+count_option = click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    help="How many digits of mnist8m, which are drawn from MNIST.  [default: 8,100,000]",
 )
 recipe_option = click.option(
     "--recipe",

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from data.datasets import Dataset
-from indexer.build import build_index, calibration_sample
+from data.mnist8m import EndlessDigits
+from indexer.build import build_index, build_streamed, calibration_sample
 from indexer.embedder import Embedder
 from indexer.store import read_manifest
 from indexer.votes import cast_votes, winners
 from search import DigitIndex
+from tests.embedders import linear_embedder
 
 
 def test_the_index_holds_the_dataset_as_the_embedder_sees_it(
@@ -77,3 +79,26 @@ def test_fewer_digits_than_neighbours(
     index = DigitIndex.open(tmp_path)
     assert index.search(few.images, 4).ids[:, 0].tolist() == [0, 1, 2, 3]
     assert index.manifest.k["uniform"] <= 3
+
+
+def test_a_streamed_index_is_calibrated_without_copies(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(200, dtype=np.uint8) % 10
+    shapes = rng.integers(0, 200, (10, 28, 28))
+    images = (shapes[labels] + rng.integers(0, 56, (200, 28, 28))).astype(np.uint8)
+    digits = EndlessDigits(Dataset("noise", "train", images, labels), 1000)
+    linear = linear_embedder()
+    manifest = build_streamed(digits, linear, tmp_path, 0)
+    assert manifest.dataset == digits.facts()
+    assert manifest.count == 1000
+    assert "images" not in manifest.files
+    assert manifest.leave_one_out["sample"] == 200
+    pictures, names = digits.part(0, 1000)
+    vectors = linear.embed(pictures).astype(np.float16).astype(np.float32)
+    distances = np.linalg.norm(vectors[:200, None] - vectors[None], axis=2)
+    distances[np.arange(200)[:, None] == np.arange(1000) % 200] = np.inf
+    nearest = names[distances.argsort(axis=1)[:, : manifest.k["uniform"]]]
+    votes = cast_votes(nearest, np.ones(nearest.shape), "uniform", 10)
+    expected = (winners(votes, nearest) == labels).mean()
+    assert manifest.leave_one_out["accuracy"]["uniform"] == pytest.approx(expected, abs=1e-6)
+    assert 0.5 < expected < 1

@@ -10,6 +10,7 @@ from data.datasets import Dataset
 from data.errors import EmbedderCorrupt, EmbedderMismatch, EmbedderNotFound, UsageError
 from data.normalise import scale_to_unit
 from indexer.embedder import Embedder
+from tests.embedders import linear_embedder
 
 
 @pytest.fixture
@@ -42,6 +43,21 @@ def test_bytes_and_floats_and_batches_of_any_size_agree(
     apart = np.concatenate([embedder.embed(images[i : i + 1]) for i in range(20)])
     assert np.allclose(apart, together[:20], atol=1e-5)
     assert embedder.embed(images[:0]).shape == (0, embedder.card.dimension)
+
+
+def test_threads_do_not_change_an_embedding(rng: np.random.Generator) -> None:
+    images = rng.integers(0, 256, (1000, 28, 28), dtype=np.uint8)
+    told: list[int] = []
+
+    def progress(done: int, total: int, note: str = "") -> None:
+        told.append(done)
+
+    alone, together = (linear_embedder(threads=threads) for threads in (1, 2))
+    embeddings = together.embed(images, progress)
+    assert np.array_equal(embeddings, alone.embed(images))
+    assert np.allclose(embeddings[500:503], alone.embed(images[500:503]), atol=1e-5)
+    assert told == sorted(told)
+    assert told[-1] == len(images)
 
 
 @pytest.mark.parametrize(

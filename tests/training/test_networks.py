@@ -1,6 +1,10 @@
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 
+from data.datasets import Dataset
+from data.normalise import scale_to_unit
 from training import require_backend
 
 require_backend()
@@ -8,11 +12,13 @@ require_backend()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from training.export import onnx_bytes  # noqa: E402
 from training.networks import (  # noqa: E402
     NETWORKS,
     EuclideanDistance,
     notebook_tower,
     siamese,
+    straightened,
     two_headed_tower,
 )
 
@@ -42,6 +48,20 @@ def test_two_heads_share_the_squared_distance(rng: np.random.Generator) -> None:
     assert embeddings.shape == (3, 10)
     assert np.linalg.norm(embeddings[:, :4], axis=1) == pytest.approx(1, abs=1e-5)
     assert np.linalg.norm(embeddings[:, 4:], axis=1) ** 2 == pytest.approx(0.35, abs=1e-5)
+
+
+def test_an_exported_tower_straightens_as_keras_does_by_cheap_operators(
+    train_set: Dataset,
+) -> None:
+    images = scale_to_unit(train_set.images[:100])
+    tower = straightened(two_headed_tower(((8, 2), (8, 2)), (4, 4), early=1, balance=0.35))
+    expected = tower.predict_on_batch(images)
+    content = onnx_bytes(tower)
+    operators = {node.op_type for node in onnx.load_model_from_string(content).graph.node}
+    assert "GatherElements" in operators
+    assert not operators & {"GatherND", "BatchNormalization"}
+    session = onnxruntime.InferenceSession(content)
+    assert np.abs(session.run(None, {"images": images})[0] - expected).max() < 1e-4
 
 
 def test_the_distance_layer_is_euclidean_and_no_lambda(rng: np.random.Generator) -> None:
