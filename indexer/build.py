@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +13,8 @@ from data.holdout import hold_out
 from data.progress import Progress, silent
 from indexer.calibration import Calibration
 from indexer.embedder import Embedder
-from indexer.sources import Segment, pack_sources
+from indexer.segment import Segment
+from indexer.sources import Run, Sources
 from indexer.store import Manifest, write_generation
 from indexer.vectors import VectorIndex
 from indexer.verdicts import WITNESSES, calibrate
@@ -35,24 +33,16 @@ def build_index(
         IndexLocked, StorageError: what was in `folder` still answers.
     """
     embeddings = embedder.embed(dataset.images, progress)  # (n, d)
-    vectors = VectorIndex.build(embeddings)
+    sources = Sources((Run(f"{dataset.name}/{dataset.split}", 0, len(dataset)),))
+    segment = Segment.of(embeddings, dataset.labels, dataset.images, sources)
     sample, source = calibration_sample(dataset, embedder.card, seed)
-    left_out = ask_without_itself(vectors, embeddings, dataset.labels, sample, embedder.card)
+    left_out = ask_without_itself(
+        segment.vectors, embeddings, dataset.labels, sample, embedder.card
+    )
     k, accuracy = choose_k(left_out)
-    contents = {
-        "embedder": embedder.onnx,
-        "card": embedder.card.to_bytes(),
-        "vectors": vectors.to_bytes(),
-        "labels": _npy(dataset.labels),
-        "images": _npy(dataset.images),
-        "sources": pack_sources([Segment(dataset.name, dataset.split, 0, len(dataset))]),
-    }
     facts = {
-        "count": len(dataset),
         "dimension": embedder.card.dimension,
         "metric": embedder.card.metric,
-        "kind": "flat",
-        "kind_options": {},
         "normaliser": embedder.card.normaliser,
         "embedder": embedder.identity,
         "dataset": dataset.facts(),
@@ -60,10 +50,9 @@ def build_index(
         "k": k,
         "leave_one_out": {"sample": len(sample), "source": source, "accuracy": accuracy},
         "calibration": calibrate_verdicts(left_out, source),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "program": version("digit-search"),
     }
-    return write_generation(folder, contents, facts)
+    files = {"embedder": embedder.onnx, "card": embedder.card.to_bytes()}
+    return write_generation(folder, facts, files, [segment.record()])
 
 
 @dataclass(frozen=True)
@@ -141,9 +130,3 @@ def calibrate_verdicts(left_out: LeftOut, source: str) -> Calibration:
         left_out.truth,
         source,
     )
-
-
-def _npy(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=False)
-    return file.getvalue()
