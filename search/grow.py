@@ -7,6 +7,7 @@ are added. A digit that is stored already, pixel by pixel, is not stored twice: 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ def from_folders(reader: Reader, folders: Sequence[str]) -> Iterator[Labelled]:
         UsageError: no folder, none with folders in it, or the index knows no such class.
         DatasetNotFound: a folder cannot be read.
     """
-    inner = [path for folder in folders for path in _label_folders(Path(folder))]
+    inner = [path for folder in folders for path in _label_folders(folder)]
     labels = _labels(reader.index, [named(path.name) for path in inner])
     return (
         (query, label)
@@ -91,6 +92,7 @@ def add(writer: Writer, index: DigitIndex, pictures: Iterable[Labelled]) -> Adde
     known = _stored(index, images, embeddings)
     first = {pixels[row]: row for row in reversed(range(len(pixels)))}
     fresh = sorted(row for content, row in first.items() if content not in known)
+    is_new = np.isin(np.arange(len(digits)), fresh)
     if fresh:
         parts = embeddings[fresh], labels[fresh], images[fresh]
         manifest, ids = add_digits(writer, manifest, index.segments, *parts)
@@ -100,7 +102,7 @@ def add(writer: Writer, index: DigitIndex, pictures: Iterable[Labelled]) -> Adde
     for query, label in given:
         if isinstance(query, Query):
             row = next(numbers)
-            rows.append(_outcome(index, query, label, known[pixels[row]], new=row in fresh))
+            rows.append(_outcome(index, query, label, known[pixels[row]], new=bool(is_new[row])))
         else:
             rows.append(_failed(query))
     return Added(tuple(rows), manifest)
@@ -130,13 +132,13 @@ def undo(folder: Path) -> Manifest:
         return writer.undo()
 
 
-def _label_folders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+def _label_folders(folder: str) -> list[Path]:
+    if not os.path.isdir(folder):  # noqa: PTH112, Path's own raises for names that are too long
         raise UsageError(
             f"expected --label for what is on {named(folder)}, or a folder of LABEL/name.png"
         )
     try:
-        inner = sorted(path for path in folder.iterdir() if path.is_dir())
+        inner = sorted(path for path in Path(folder).iterdir() if path.is_dir())
     except OSError as exc:
         raise DatasetNotFound(f"{named(folder)}: cannot be read ({exc.strerror})") from exc
     if not inner:

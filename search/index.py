@@ -88,7 +88,7 @@ class DigitIndex:
             UnionVectors(segments),
             union_labels(segments),
             UnionImages(segments),
-            Sources(tuple(run for one in segments for run in one.sources.runs)),
+            sum((one.sources for one in segments), Sources(())),
         )
 
     def __len__(self) -> int:
@@ -147,7 +147,7 @@ class DigitIndex:
             raise UsageError(
                 f"expected weights {' or '.join(self.manifest.k)}, received {weights!r}"
             )
-        asked = self.manifest.k[weights] if k is None else k
+        asked = self.chosen_k(weights, spared=exclude is not None) if k is None else k
         self.vectors.check_k(asked, spared=exclude is not None)
         return self.classify_embeddings(self.embed(images), asked, weights, exclude)
 
@@ -175,6 +175,10 @@ class DigitIndex:
     def _witnesses(self, *, spared: bool = False) -> int:
         """How many neighbours a verdict can rest on, which is fewer where few digits are left."""
         return min(self.calibration.witnesses, len(self) - spared)
+
+    def chosen_k(self, weights: Weights, *, spared: bool = False) -> int:
+        """How many vote where nobody says: the k chosen when it was built, or all where fewer."""
+        return min(self.manifest.k[weights], len(self) - spared)
 
     @property
     def calibration(self) -> Calibration:

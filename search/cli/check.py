@@ -114,7 +114,7 @@ def evaluate_index(
         evaluation = measure(
             index,
             test,
-            k=index.manifest.k[weights] if k is None else k,
+            k=index.chosen_k(weights) if k is None else k,
             weights=weights,
             threshold=threshold,
             seed=seed,
