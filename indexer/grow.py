@@ -1,9 +1,9 @@
 """Add digits to an index and take digits out of it, without building it again.
 
-What is added becomes a small exact segment behind the others. Small segments are joined so that
-each holds at least twice as many digits as the next, so there are few of them and each digit is
-written again but a few times. The first, which was built, is never joined to. A segment of which
-more than a quarter is removed is written anew without them, if its kind keeps vectors exactly.
+What is added becomes a small exact segment behind the others. A segment is joined to the one before
+it if that is small or less than twice as large, so there are few of them and each digit is written
+again but a few times. The first, which was built, is never joined to. A segment of which more than
+a quarter is removed is written anew without them, if its kind keeps vectors exactly.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from indexer.segment import Segment
 from indexer.sources import ADDED, Run, Sources
 from indexer.store import Manifest, Writer
 
-GROWTH = 2  # a segment holds at least so many times the digits of the next
+SMALL = 512  # digits; to write so many again costs no more than to write a file at all
+GROWTH = 2  # a segment that is not small holds at least so many times the digits of the next
 MOST_REMOVED = 0.25  # of a segment, before it is written anew
 
 
@@ -83,7 +84,7 @@ def tidied(segments: Sequence[Segment]) -> list[Segment]:
     place = len(kept) - 1
     while place > 1:
         before, after = kept[place - 1 : place + 1]
-        if before.live < GROWTH * after.live:
+        if before.live < max(SMALL, GROWTH * after.live):
             kept[place - 1 : place + 1] = [before.joined(after)]
         place -= 1
     return kept

@@ -37,7 +37,7 @@ class Segment:
         sources: what its digits are called.
         removed: (r,) int64, ascending: rows that never answer.
         kind: of FAISS index, with `kind_options`.
-        written: those of its files that are in place already, by role.
+        written: those of its files that are in place already, or staged, by role.
     """
 
     vectors: VectorIndex
@@ -47,7 +47,7 @@ class Segment:
     removed: np.ndarray
     kind: str = EXACT
     kind_options: dict[str, Any] = field(default_factory=dict)
-    written: Mapping[str, FileEntry] = field(default_factory=dict)
+    written: Mapping[str, Part] = field(default_factory=dict)
 
     @classmethod
     def of(

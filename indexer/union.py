@@ -54,14 +54,16 @@ class UnionVectors:
                 f"expected one excluded id for each of {len(queries)} queries, received"
                 f" {np.shape(exclude)}"
             )
-        barred = np.full(len(queries), -1) if exclude is None else np.asarray(exclude)
+        barred = None if exclude is None else np.asarray(exclude)
         found = [self._search_part(part, queries, k, barred) for part in range(len(self._parts))]
+        if len(found) == 1:
+            return found[0]
         ids = np.concatenate([one for one, _ in found], axis=1)  # (n, at least k)
         distances = np.concatenate([one for _, one in found], axis=1)
         return _nearest(ids, distances, k)
 
     def _search_part(
-        self, part: int, queries: np.ndarray, k: int, barred: np.ndarray
+        self, part: int, queries: np.ndarray, k: int, barred: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The nearest of one segment, at most k; infinitely far where there are no more.
 
@@ -69,9 +71,14 @@ class UnionVectors:
         asked again for twice as many.
         """
         start, size, width = self._starts[part], len(self._parts[part]), min(k, self._live[part])
+        if barred is None and self._live[part] == size:
+            rows, apart = self._parts[part].search(queries, width)
+            return rows + start, apart
+        if barred is None:
+            barred = np.full(len(queries), -1)
         ids = np.empty((len(queries), width), np.int64)
         distances = np.empty((len(queries), width), np.float32)
-        fetched = min(size, k + bool((barred >= 0).any()))
+        fetched = min(size, k + 1)
         asked = np.arange(len(queries))
         while len(asked):
             rows, apart = self._parts[part].search(queries[asked], fetched)
@@ -109,6 +116,8 @@ class UnionVectors:
 
         Only the first `dimensions` numbers of each count.
         """
+        if len(self._parts) == 1:
+            return self._parts[0].distances(queries, ids, dimensions)
         distances = np.empty(ids.shape, np.float32)
         asked = np.repeat(np.arange(len(ids)), ids.shape[1])  # (nk,)
         for part, places, rows in _parted(self._starts, ids.ravel()):
