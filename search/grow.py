@@ -81,31 +81,13 @@ def add(writer: Writer, index: DigitIndex, pictures: Iterable[Labelled]) -> Adde
         StorageError: the index is as it was.
     """
     given = list(pictures)
-    digits = [(query.image, label) for query, label in given if isinstance(query, Query)]
-    if not digits:
-        failed = (_failed(query) for query, _ in given if not isinstance(query, Query))
-        return Added(tuple(failed), index.manifest)
-    images = scale_to_bytes(np.stack([image for image, _ in digits]))  # (n, 28, 28)
-    labels = np.array([label for _, label in digits], np.uint8)
-    pixels = [image.tobytes() for image in images]
-    embeddings, manifest = index.embed(images), index.manifest
-    known = _stored(index, images, embeddings)
-    first = {pixels[row]: row for row in reversed(range(len(pixels)))}
-    fresh = sorted(row for content, row in first.items() if content not in known)
-    is_new = np.isin(np.arange(len(digits)), fresh)
-    if fresh:
-        parts = embeddings[fresh], labels[fresh], images[fresh]
-        manifest, ids = add_digits(writer, manifest, index.segments, *parts)
-        known |= {pixels[row]: (name, labels[row]) for row, name in zip(fresh, ids, strict=True)}
-    numbers = iter(range(len(digits)))
-    rows: list[Addition | FailedAnswer] = []
-    for query, label in given:
-        if isinstance(query, Query):
-            row = next(numbers)
-            rows.append(_outcome(index, query, label, known[pixels[row]], new=bool(is_new[row])))
-        else:
-            rows.append(_failed(query))
-    return Added(tuple(rows), manifest)
+    digits = [(query, label) for query, label in given if isinstance(query, Query)]
+    stored, manifest = _store(writer, index, digits) if digits else ([], index.manifest)
+    rows = iter(stored)
+    return Added(
+        tuple(next(rows) if isinstance(query, Query) else _failed(query) for query, _ in given),
+        manifest,
+    )
 
 
 def remove(writer: Writer, index: DigitIndex, names: Iterable[str]) -> Manifest:
@@ -152,9 +134,32 @@ def _label_folders(folder: str) -> list[Path]:
 def _labels(index: DigitIndex, names: Sequence[str]) -> list[int]:
     """Labels of classes by name; all that the index does not know are named."""
     known = {name: label for label, name in enumerate(index.manifest.names)}
-    if unknown := [repr(name) for name in names if name not in known]:
+    if unknown := [repr(name) for name in dict.fromkeys(names) if name not in known]:
         raise UsageError(f"expected labels among {', '.join(known)}, received {', '.join(unknown)}")
     return [known[name] for name in names]
+
+
+def _store(
+    writer: Writer, index: DigitIndex, digits: Sequence[tuple[Query, int]]
+) -> tuple[list[Addition | FailedAnswer], Manifest]:
+    """Add those of at least one digit that are new; what became of each, in their order."""
+    images = scale_to_bytes(np.stack([query.image for query, _ in digits]))  # (n, 28, 28)
+    labels = np.array([label for _, label in digits], np.uint8)
+    pixels = [image.tobytes() for image in images]
+    embeddings, manifest = index.embed(images), index.manifest
+    known = _stored(index, images, embeddings)
+    first = {content: row for row, content in reversed([*enumerate(pixels)])}
+    fresh = sorted(row for content, row in first.items() if content not in known)
+    if fresh:
+        parts = embeddings[fresh], labels[fresh], images[fresh]
+        manifest, ids = add_digits(writer, manifest, index.segments, *parts)
+        known |= {pixels[row]: (name, labels[row]) for row, name in zip(fresh, ids, strict=True)}
+    is_new = np.isin(np.arange(len(digits)), fresh)
+    outcomes = [
+        _outcome(index, query, label, known[content], new=bool(new))
+        for (query, label), content, new in zip(digits, pixels, is_new, strict=True)
+    ]
+    return outcomes, manifest
 
 
 def _stored(
