@@ -17,7 +17,7 @@ import numpy as np
 from data.convention import DIGITS, SIDE
 from data.errors import DatasetInvalid, DatasetNotFound, MissingExtra, PictureError
 from data.mnist import is_mnist_place, load_mnist
-from data.normalise import find_digits
+from data.normalise import find_digits, scale_to_bytes
 from data.npz import read_npz
 from data.picture import SUFFIXES, read_picture
 from data.render import render
@@ -143,7 +143,7 @@ def _optdigits() -> tuple[np.ndarray, np.ndarray]:
     digits = load_digits()
     inks = (digits.images / 16).astype(np.float32)  # (1797, 8, 8)
     images = np.stack([render(_crop(ink)) for ink in inks])  # (1797, 28, 28)
-    return _to_bytes(images), digits.target.astype(np.uint8)
+    return scale_to_bytes(images), digits.target.astype(np.uint8)
 
 
 def _crop(ink: np.ndarray) -> np.ndarray:
@@ -166,7 +166,7 @@ def _labelled_folder(folder: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, .
             f"{folder}: expected folders named by what is in them, such as 0 to 9, with images,"
             " found no image"
         )
-    return _to_bytes(np.stack(images)), *_numbered(np.array(labels), str(folder))
+    return scale_to_bytes(np.stack(images)), *_numbered(np.array(labels), str(folder))
 
 
 def _numbered(labels: np.ndarray, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -258,7 +258,3 @@ def _name(path: Path) -> str:
     """A name that is safe inside an id and on a terminal."""
     kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in path.resolve().stem)
     return kept or "dataset"
-
-
-def _to_bytes(images: np.ndarray) -> np.ndarray:
-    return np.round(images * 255).astype(np.uint8)

@@ -104,6 +104,11 @@ def scale_to_unit(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) / np.float32(255)
 
 
+def scale_to_bytes(images: np.ndarray) -> np.ndarray:
+    """Round digits (..., 28, 28) float32 in [0, 1] to the uint8 they are stored as."""
+    return np.round(images * 255).astype(np.uint8)
+
+
 def _already_normal(grey: Plane) -> Plane | None:
     """The picture itself, ink bright, if it is in the MNIST convention to the pixel.
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,8 @@ from data.mnist8m import EndlessDigits
 from data.progress import Progress, silent
 from indexer.calibration import Calibration
 from indexer.embedder import Embedder
-from indexer.sources import Segment, pack_sources
+from indexer.segment import Segment
+from indexer.sources import Run, Sources
 from indexer.store import Manifest, write_generation
 from indexer.stream import encoded
 from indexer.vectors import VectorIndex
@@ -38,21 +36,12 @@ def build_index(
         IndexLocked, StorageError: what was in `folder` still answers.
     """
     embeddings = embedder.embed(dataset.images, progress)  # (n, d)
-    vectors = VectorIndex.build(embeddings)
+    segment = Segment.of(embeddings, dataset.labels, dataset.images, _sources(dataset))
     sample, source = calibration_sample(dataset, embedder.card, seed)
     left_out = ask_without_copies(
-        vectors, embeddings[sample], dataset.labels, sample, embedder.card, len(dataset)
+        segment.vectors, embeddings[sample], dataset.labels, sample, embedder.card, len(dataset)
     )
-    contents = {
-        "embedder": embedder.onnx,
-        "card": embedder.card.to_bytes(),
-        "vectors": vectors.to_bytes(),
-        "labels": _npy(dataset.labels),
-        "images": _npy(dataset.images),
-        "sources": pack_sources([Segment(dataset.name, dataset.split, 0, len(dataset))]),
-    }
-    facts = _facts(dataset, embedder, left_out, source)
-    return write_generation(folder, contents, facts)
+    return _write(folder, dataset, embedder, segment, _calibrated(left_out, source))
 
 
 def build_streamed(
@@ -67,40 +56,41 @@ def build_streamed(
     """
     sample, source = calibration_sample(digits.base, embedder.card, seed)
     with encoded(digits, embedder, folder, progress) as staged:
-        vectors = VectorIndex.build(staged.vectors)
+        segment = Segment.of(staged.vectors, staged.labels, None, _sources(digits))
         queries = staged.vectors[sample].astype(np.float32)  # (s, d)
         left_out = ask_without_copies(
-            vectors, queries, staged.labels, sample, embedder.card, len(digits.base)
+            segment.vectors, queries, staged.labels, sample, embedder.card, len(digits.base)
         )
-        contents = {
-            "embedder": embedder.onnx,
-            "card": embedder.card.to_bytes(),
-            "vectors": vectors.to_bytes(),
-            "labels": _npy(staged.labels),
-            "sources": pack_sources([Segment(digits.name, digits.split, 0, len(digits))]),
-        }
-        return write_generation(folder, contents, _facts(digits, embedder, left_out, source))
+        return _write(folder, digits, embedder, segment, _calibrated(left_out, source))
 
 
-def _facts(digits: Digits, embedder: Embedder, left_out: LeftOut, source: str) -> dict[str, Any]:
-    """What the manifest says of an index."""
+def _sources(digits: Digits) -> Sources:
+    return Sources((Run(f"{digits.name}/{digits.split}", 0, len(digits)),))
+
+
+def _calibrated(left_out: LeftOut, source: str) -> dict[str, Any]:
+    """What the manifest says of votes and verdicts."""
     k, accuracy = choose_k(left_out)
     return {
-        "count": len(digits),
+        "k": k,
+        "leave_one_out": {"sample": len(left_out.truth), "source": source, "accuracy": accuracy},
+        "calibration": calibrate_verdicts(left_out, source),
+    }
+
+
+def _write(
+    folder: Path, digits: Digits, embedder: Embedder, segment: Segment, calibrated: dict[str, Any]
+) -> Manifest:
+    facts = {
         "dimension": embedder.card.dimension,
         "metric": embedder.card.metric,
-        "kind": "flat",
-        "kind_options": {},
         "normaliser": embedder.card.normaliser,
         "embedder": embedder.identity,
         "dataset": digits.facts(),
         "names": list(digits.names),
-        "k": k,
-        "leave_one_out": {"sample": len(left_out.truth), "source": source, "accuracy": accuracy},
-        "calibration": calibrate_verdicts(left_out, source),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "program": version("digit-search"),
     }
+    files = {"embedder": embedder.onnx, "card": embedder.card.to_bytes()}
+    return write_generation(folder, facts | calibrated, files, [segment.record()])
 
 
 @dataclass(frozen=True)
@@ -183,9 +173,3 @@ def calibrate_verdicts(left_out: LeftOut, source: str) -> Calibration:
         left_out.truth,
         source,
     )
-
-
-def _npy(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=False)
-    return file.getvalue()

@@ -1,8 +1,8 @@
 """The index directory: the one place that knows the file format (docs/format.md).
 
 `manifest.json` is the only name that changes, and it changes by one rename. Every other file is
-immutable and named by its content. Nothing is handed to a parser before its length and SHA-256
-are those the manifest promises.
+immutable, named by its content, and shared by all generations that name it: writing costs what is
+new. Nothing is handed to a parser before its length and SHA-256 are those the manifest promises.
 """
 
 from __future__ import annotations
@@ -13,29 +13,49 @@ import hashlib
 import mmap
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from data.errors import DigitsError, IndexCorrupt, IndexLocked, IndexNotFound, IndexVersion
-from data.files import TEMPORARY_PREFIX, make_folder, storage_errors, write_together, write_whole
+from data.errors import (
+    DigitsError,
+    IndexCorrupt,
+    IndexLocked,
+    IndexNotFound,
+    IndexVersion,
+    UsageError,
+)
+from data.files import (
+    TEMPORARY_PREFIX,
+    make_folder,
+    storage_errors,
+    sync_file,
+    sync_folder,
+    write_together,
+    write_whole,
+)
 from data.sealed import BrokenSeal, seal, unseal
 from indexer.calibration import Calibration
 
 FORMAT = "digit-search index"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 LOCK = "lock"
+PREVIOUS = "previous"  # role of the manifest that undo goes back to
 SUFFIXES = {
     "embedder": ".onnx",
     "card": ".json",
+    PREVIOUS: ".json",
     "vectors": ".faiss",
     "labels": ".npy",
     "images": ".npy",
     "sources": ".jsonl",
+    "removed": ".npy",
 }
+REQUIRED = frozenset({"embedder", "card"})
+REQUIRED_OF_SEGMENT = frozenset({"vectors", "labels", "sources"})
 OURS = re.compile(rf"({'|'.join(SUFFIXES)})-[0-9a-f]{{16}}\.\w+|{re.escape(TEMPORARY_PREFIX)}.*")
 MAPPED = ("images", "vectors")
 ATTEMPTS = 10
@@ -52,34 +72,54 @@ class FileEntry:
     sha256: str
 
 
+Part = FileEntry | bytes | Path  # in place already; to be written; to be moved in from beside
+F = TypeVar("F", bound=Part, covariant=True)
+
+
+@dataclass(frozen=True)
+class SegmentRecord(Generic[F]):
+    """Digits that were written together.
+
+    Attributes:
+        count: how many, removed ones included.
+        removed: how many of them never answer again.
+        kind: of FAISS index, with `kind_options`.
+        files: by role: `vectors`, `labels`, `sources`; `images` unless they can be drawn again;
+            `removed` if any are.
+    """
+
+    count: int
+    removed: int
+    kind: str
+    kind_options: dict[str, Any]
+    files: Mapping[str, F]
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What an index is.
 
     Attributes:
         generation: 1 for the first, one more for each that replaces it.
-        count: number of digits.
         dimension: length of an embedding.
         metric: `"euclidean"`.
-        kind: of FAISS index, with `kind_options`.
         normaliser: version of the normaliser queries must go through.
         embedder: identity of the embedder: SHA-256 of its ONNX file.
-        dataset: `name`, `split`, `count` and `sha256` of what was indexed.
+        dataset: `name`, `split`, `count` and `sha256` of what was indexed when it was built.
         names: what the classes are called; labels are positions in it.
         k: neighbours to ask, by kind of weights, chosen by leave-one-out.
         leave_one_out: `sample`, its `source`, and `accuracy` by kind of weights, at that k.
         calibration: thresholds and confidence of verdicts.
         created: UTC, ISO 8601.
         program: version of digit-search that wrote it.
-        files: by role: `embedder`, `card`, `vectors`, `labels`, `images`, `sources`.
+        next_number: of the next digit that is added; none is ever given twice.
+        files: by role: `embedder`, `card`; `previous`, the manifest that undo goes back to.
+        segments: in the order of their positions.
     """
 
     generation: int
-    count: int
     dimension: int
     metric: str
-    kind: str
-    kind_options: dict[str, Any]
     normaliser: int
     embedder: str
     dataset: dict[str, Any]
@@ -89,7 +129,27 @@ class Manifest:
     calibration: Calibration
     created: str
     program: str
-    files: dict[str, FileEntry]
+    next_number: int
+    files: Mapping[str, FileEntry]
+    segments: tuple[SegmentRecord[FileEntry], ...]
+
+    @property
+    def count(self) -> int:
+        """Number of digits that can answer."""
+        return sum(one.count - one.removed for one in self.segments)
+
+    @property
+    def entries(self) -> dict[str, FileEntry]:
+        """Every file that a reader needs, by name."""
+        shared = {role: entry for role, entry in self.files.items() if role != PREVIOUS}
+        files = [shared, *(one.files for one in self.segments)]
+        return {entry.name: entry for some in files for entry in some.values()}
+
+    def facts(self) -> dict[str, Any]:
+        """The fields that adding and removing digits leave alone."""
+        changing = {"generation", "created", "program", "next_number", "files", "segments"}
+        names = [field.name for field in fields(self) if field.name not in changing]
+        return {name: getattr(self, name) for name in names}
 
     def to_bytes(self) -> bytes:
         """The content of `manifest.json`."""
@@ -118,11 +178,35 @@ class Manifest:
                 " the index again with this program"
             )
         try:
-            files = {role: FileEntry(**entry) for role, entry in record.pop("files").items()}
-            calibration = Calibration.from_record(record.pop("calibration"))
-            return cls(files=files, calibration=calibration, **record)
+            manifest = cls(
+                files=_entries(record.pop("files")),
+                segments=tuple(_segment(one) for one in record.pop("segments")),
+                calibration=Calibration.from_record(record.pop("calibration")),
+                **record,
+            )
         except (AttributeError, KeyError, TypeError) as exc:
             raise IndexCorrupt(f"{path}: a field is missing or unknown: {exc}") from exc
+        manifest._check_parts(path)
+        return manifest
+
+    def _check_parts(self, path: Path) -> None:
+        if not self.segments:
+            raise IndexCorrupt(f"{path}: names no segment")
+        missing = REQUIRED - self.files.keys()
+        for one in self.segments:
+            missing |= REQUIRED_OF_SEGMENT - one.files.keys()
+            if one.removed:
+                missing |= {"removed"} - one.files.keys()
+        if missing:
+            raise IndexCorrupt(f"{path}: names no {', '.join(sorted(missing))}")
+
+
+def _entries(record: dict[str, Any]) -> dict[str, FileEntry]:
+    return {role: FileEntry(**entry) for role, entry in record.items()}
+
+
+def _segment(record: dict[str, Any]) -> SegmentRecord[FileEntry]:
+    return SegmentRecord(files=_entries(record.pop("files")), **record)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -144,7 +228,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_generation(folder: Path) -> tuple[Manifest, dict[str, Content]]:
-    """The current generation whole: its manifest and the verified content of every file.
+    """The current generation whole: its manifest and the verified content of its files, by name.
 
     A writer may replace the generation while it is being read; then the new one is read instead.
 
@@ -155,60 +239,188 @@ def read_generation(folder: Path) -> tuple[Manifest, dict[str, Content]]:
     for _ in range(ATTEMPTS):
         manifest = read_manifest(folder)
         try:
-            return manifest, _read_files(folder, manifest)
+            return manifest, _read_files(folder, manifest.entries.values())
         except IndexCorrupt:
             if read_manifest(folder).generation == manifest.generation:
                 raise
     raise IndexLocked(f"{folder}: replaced {ATTEMPTS} times while it was being read; try again")
 
 
-def write_generation(
-    folder: Path, contents: Mapping[str, bytes], facts: dict[str, Any]
-) -> Manifest:
-    """Replace what `folder` holds by a new generation, in one rename.
+@dataclass(frozen=True)
+class Writer:
+    """Whoever holds the lock of an index directory; :func:`open_writer` gives it out.
 
-    Args:
-        folder: made if need be.
-        contents: the files by role.
-        facts: the fields of :class:`Manifest` besides `generation` and `files`.
+    Attributes:
+        folder: the directory.
+    """
+
+    folder: Path
+
+    def commit(
+        self,
+        facts: dict[str, Any],
+        files: Mapping[str, Part],
+        segments: Sequence[SegmentRecord[Part]],
+        numbered: int = 0,
+    ) -> Manifest:
+        """Put the next generation in place, in one rename.
+
+        A part that is a :class:`FileEntry` stays where it is: it is not read, hashed or copied. A
+        path is a file in the same folder under a name that is not ours; it is hashed and renamed,
+        and has its name back if anything fails.
+
+        Args:
+            facts: the fields of :class:`Manifest` that are not set here.
+            files: `embedder` and `card`.
+            segments: at least one.
+            numbered: how many digits among them were given numbers from `next_number` on.
+
+        Raises:
+            StorageError: disk full or folder not writable; the old generation still answers.
+        """
+        from datetime import UTC, datetime  # not before something is written: queries only read
+        from importlib.metadata import version
+
+        fresh: dict[str, Part] = {}
+
+        def settle(parts: Mapping[str, Part]) -> dict[str, FileEntry]:
+            with storage_errors(self.folder):
+                entries = {role: _entry(role, part) for role, part in parts.items()}
+            fresh.update({entries[role].name: part for role, part in parts.items()})
+            return entries
+
+        before = self._before()
+        shared = {role: part for role, part in files.items() if role != PREVIOUS}
+        if before:
+            shared[PREVIOUS] = before.to_bytes()
+        manifest = Manifest(
+            generation=before.generation + 1 if before else 1,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            program=version("digit-search"),
+            next_number=(before.next_number if before else 0) + numbered,
+            files=settle(shared),
+            segments=tuple(
+                SegmentRecord(one.count, one.removed, one.kind, one.kind_options, settle(one.files))
+                for one in segments
+            ),
+            **facts,
+        )
+        self._put(fresh, manifest)
+        return manifest
+
+    def undo(self) -> Manifest:
+        """Put the generation before this one in place again, as the next.
+
+        Raises:
+            UsageError: there is none.
+            IndexCorrupt: a file of it is missing or damaged.
+        """
+        manifest = read_manifest(self.folder)
+        if PREVIOUS not in manifest.files:
+            raise UsageError(
+                f"nothing to undo: generation {manifest.generation} of {self.folder} is the first"
+            )
+        before = _read_previous(self.folder, manifest)
+        shared = manifest.entries.keys()
+        _read_files(self.folder, [e for e in before.entries.values() if e.name not in shared])
+        return self.commit(before.facts(), before.files, before.segments)
+
+    def _before(self) -> Manifest | None:
+        """What is in place; a manifest that cannot be read is about to be replaced."""
+        try:
+            return read_manifest(self.folder)
+        except DigitsError:
+            return None
+
+    def _put(self, fresh: Mapping[str, Part], manifest: Manifest) -> None:
+        written = {name: part for name, part in fresh.items() if isinstance(part, bytes)}
+        staged = {name: part for name, part in fresh.items() if isinstance(part, Path)}
+        try:
+            write_together(self.folder, written)
+            with storage_errors(self.folder), _moved(self.folder, staged):
+                write_whole(self.folder / MANIFEST, manifest.to_bytes())
+        finally:
+            with contextlib.suppress(OSError, DigitsError):
+                _remove_unnamed(self.folder)
+
+
+@contextlib.contextmanager
+def open_writer(folder: Path) -> Iterator[Writer]:
+    """Hold the folder's only lock; the system frees it however the holder ends.
 
     Raises:
         IndexLocked: another process is writing here.
-        StorageError: disk full or folder not writable; the old generation still answers.
+        StorageError: the folder is not there or not writable.
+    """
+    with storage_errors(folder / LOCK):
+        file = (folder / LOCK).open("a")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise IndexLocked(
+                f"{folder}: another process is writing this index; try again when it is done"
+            ) from exc
+        yield Writer(folder)
+
+
+def write_generation(
+    folder: Path,
+    facts: dict[str, Any],
+    files: Mapping[str, Part],
+    segments: Sequence[SegmentRecord[Part]],
+) -> Manifest:
+    """Replace what `folder` holds, which is made if need be; see :meth:`Writer.commit`.
+
+    Raises:
+        IndexLocked, StorageError: what was in `folder` still answers.
     """
     make_folder(folder)
-    with _writer_lock(folder):
-        generation = _last_generation(folder) + 1
-        files = {role: _entry(role, content) for role, content in contents.items()}
-        manifest = Manifest(generation=generation, files=files, **facts)
-        try:
-            write_together(folder, {files[role].name: contents[role] for role in contents})
-            write_whole(folder / MANIFEST, manifest.to_bytes())
-        finally:
-            with contextlib.suppress(OSError, DigitsError):
-                _remove_unnamed(folder)
-        return manifest
+    with open_writer(folder) as writer:
+        return writer.commit(facts, files, segments)
 
 
-def _entry(role: str, content: bytes) -> FileEntry:
-    digest = hashlib.sha256(content).hexdigest()
-    return FileEntry(f"{role}-{digest[:16]}{SUFFIXES[role]}", len(content), digest)
+def _entry(role: str, part: Part) -> FileEntry:
+    if isinstance(part, FileEntry):
+        return part
+    if isinstance(part, bytes):
+        size, digest = len(part), hashlib.sha256(part).hexdigest()
+    else:
+        with part.open("rb") as file:
+            size, digest = part.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+    return FileEntry(f"{role}-{digest[:16]}{SUFFIXES[role]}", size, digest)
 
 
-def _read_files(folder: Path, manifest: Manifest) -> dict[str, Content]:
-    missing = SUFFIXES.keys() - {"images"} - manifest.files.keys()
-    if missing:
-        raise IndexCorrupt(f"{folder / MANIFEST}: names no {', '.join(sorted(missing))}")
+@contextlib.contextmanager
+def _moved(folder: Path, staged: Mapping[str, Path]) -> Iterator[None]:
+    """Staged files under their names in `folder`; they go back if what follows fails."""
+    try:
+        for name, path in staged.items():
+            sync_file(path)
+            path.rename(folder / name)
+        sync_folder(folder)
+        yield
+    except BaseException:
+        for name, path in staged.items():
+            with contextlib.suppress(OSError):
+                path.hardlink_to(folder / name)  # the name itself may be the old generation's too
+        raise
+
+
+def _read_previous(folder: Path, manifest: Manifest) -> Manifest:
+    entry = manifest.files[PREVIOUS]
+    content = bytes(_read_verified(folder, entry))
+    return Manifest.from_bytes(content, folder / entry.name)
+
+
+def _read_files(folder: Path, entries: Collection[FileEntry]) -> dict[str, Content]:
     # Hashing lets go of the interpreter, so files are verified side by side.
     with ThreadPoolExecutor() as pool:
-        contents = pool.map(
-            lambda item: _read_verified(folder, item[1], mapped=item[0] in MAPPED),
-            manifest.files.items(),
-        )
-        return dict(zip(manifest.files, contents, strict=True))
+        contents = pool.map(lambda entry: _read_verified(folder, entry), entries)
+        return dict(zip([entry.name for entry in entries], contents, strict=True))
 
 
-def _read_verified(folder: Path, entry: FileEntry, *, mapped: bool) -> Content:
+def _read_verified(folder: Path, entry: FileEntry) -> Content:
     path = folder / entry.name
     if path.parent != folder:
         raise IndexCorrupt(f"{folder / MANIFEST}: names a file outside the index: {entry.name!r}")
@@ -224,6 +436,7 @@ def _read_verified(folder: Path, entry: FileEntry, *, mapped: bool) -> Content:
             raise IndexCorrupt(
                 f"{path}: expected {entry.size:,} bytes, received {size:,}; build the index again"
             )
+        mapped = entry.name.startswith(MAPPED)
         content = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) if mapped else file.read()
     received = hashlib.sha256(content).hexdigest()
     if received != entry.sha256:
@@ -233,33 +446,16 @@ def _read_verified(folder: Path, entry: FileEntry, *, mapped: bool) -> Content:
     return content
 
 
-@contextlib.contextmanager
-def _writer_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder's only writer's lock; the system frees it however the holder ends."""
-    with storage_errors(folder / LOCK), (folder / LOCK).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise IndexLocked(
-                f"{folder}: another process is writing this index; try again when it is done"
-            ) from exc
-        yield
-
-
-def _last_generation(folder: Path) -> int:
-    """The generation in place; a manifest that cannot be read is about to be replaced."""
-    try:
-        return read_manifest(folder).generation
-    except DigitsError:
-        return 0
-
-
 def _remove_unnamed(folder: Path) -> None:
-    """Remove files of ours that the manifest does not name: old generations, and debris."""
-    try:
-        named = {entry.name for entry in read_manifest(folder).files.values()}
-    except IndexNotFound:
-        named = set()
+    """Remove files of ours that neither this generation nor the one before it names."""
+    named: set[str] = set()
+    with contextlib.suppress(IndexNotFound):
+        manifest = read_manifest(folder)
+        named |= manifest.entries.keys()
+        if PREVIOUS in manifest.files:
+            named.add(manifest.files[PREVIOUS].name)
+            with contextlib.suppress(IndexCorrupt):
+                named |= _read_previous(folder, manifest).entries.keys()
     for path in folder.iterdir():
         if OURS.fullmatch(path.name) and path.name not in named:
             path.unlink()

@@ -116,6 +116,25 @@ class FailedAnswer:
     error: str
 
 
+@dataclass(frozen=True)
+class Addition:
+    """One digit that a person gave and that is stored now.
+
+    Attributes:
+        query: the picture it came from.
+        box: where it lies on that.
+        label: what it is.
+        id: what it is called from now on.
+        new: false where the same digit was stored before.
+    """
+
+    query: str
+    box: Box | None
+    label: int | str
+    id: str
+    new: bool
+
+
 Answer = SearchAnswer | ClassifyAnswer | FailedAnswer
 Answered = tuple[Query | None, Answer]
 

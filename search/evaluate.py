@@ -121,7 +121,7 @@ def evaluate(
     named = index.classify_embeddings(embeddings, k, weights)
     ids, _ = vectors.search(embeddings, min(TEN, len(vectors)))
     right, answered = named.labels == test.labels, named.reasons == ""
-    references = vectors.vectors(np.arange(len(vectors)))  # (m, d)
+    references = vectors.vectors(index.live)  # (m, d)
     pairs, targets = make_pairs(test.labels, np.random.default_rng(seed))
     apart = np.linalg.norm(embeddings[pairs[:, 0]] - embeddings[pairs[:, 1]], axis=1)  # (2n,)
     return Evaluation(
@@ -130,7 +130,7 @@ def evaluate(
         weights=weights,
         knn_accuracy=float(right.mean()),
         precision_at_10=precision(labels[ids], test.labels),
-        map_at_r=map_at_r(embeddings, test.labels, references, labels),
+        map_at_r=map_at_r(embeddings, test.labels, references, labels[index.live]),
         pair_accuracy=float(((apart <= threshold) == (targets == SAME)).mean()),
         pair_threshold=threshold,
         refused=float((~answered).mean()),
@@ -150,7 +150,7 @@ def evaluate(
 def _find_deformed(index: DigitIndex, k: int, weights: Weights) -> dict[str, float]:
     """Deform stored digits a little and look for them: the three figures of it."""
     rng = np.random.default_rng(COPIES_SEED)
-    originals = rng.permutation(len(index))[:COPIES]
+    originals = index.live[rng.permutation(len(index))[:COPIES]]
     embeddings = index.embed(deformed(index.images[originals], rng))
     ids, _ = index.vectors.search(embeddings, min(TEN, len(index)))
     named = index.classify_embeddings(embeddings, k, weights)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,13 @@ import numpy as np
 from data.card import EmbedderCard
 from data.convention import DIGITS
 from data.errors import EmbedderMismatch, IndexCorrupt, UsageError
-from data.npy import BadArray, read_npy
 from indexer.calibration import Calibration
 from indexer.embedder import CANARY_TOLERANCE, Embedder
-from indexer.sources import Sources, parse_sources
+from indexer.segment import Segment
+from indexer.sources import Sources
 from indexer.store import Content, Manifest, read_generation
-from indexer.vectors import VectorIndex, set_threads
+from indexer.union import UnionImages, UnionVectors, union_labels
+from indexer.vectors import set_threads
 from indexer.votes import Weights
 from search.classify import Classification, Neighbours, classify
 
@@ -31,20 +32,25 @@ VERIFIED = 1000
 class DigitIndex:
     """One generation of an index, verified and in memory.
 
+    Every digit has a position, which counts through the segments and stays the same within one
+    generation. Digits that were removed keep theirs, but never answer.
+
     Attributes:
         manifest: what it is.
         embedder: the one it was built with.
-        vectors: the embeddings of its digits.
-        labels: (count,) uint8.
-        images: (count, 28, 28) uint8, memory-mapped.
-        sources: where each digit came from.
+        segments: its digits, as they were written.
+        vectors: the embeddings of its digits, searched as one.
+        labels: (positions,) uint8.
+        images: (positions, 28, 28) uint8, memory-mapped.
+        sources: what each digit is called.
     """
 
     manifest: Manifest
     embedder: Embedder
-    vectors: VectorIndex
+    segments: tuple[Segment, ...]
+    vectors: UnionVectors
     labels: np.ndarray
-    images: np.ndarray
+    images: UnionImages
     sources: Sources
 
     @classmethod
@@ -71,21 +77,28 @@ class DigitIndex:
         """Open what `read_generation(folder)` gave; errors as for :meth:`open`."""
         if threads:
             set_threads(threads)
-        path = {role: str(folder / entry.name) for role, entry in manifest.files.items()}
+        segments = tuple(
+            Segment.open(folder, record, contents, manifest.dimension)
+            for record in manifest.segments
+        )
         return cls(
             manifest,
-            _open_embedder(manifest, contents, path, threads),
-            VectorIndex.from_bytes(
-                contents["vectors"], manifest.count, manifest.dimension, path["vectors"]
-            ),
-            _array(contents["labels"], (manifest.count,), path["labels"]),
-            _array(contents["images"], (manifest.count, 28, 28), path["images"]),
-            _sources(contents["sources"], path["sources"]),
+            _open_embedder(folder, manifest, contents, threads),
+            segments,
+            UnionVectors(segments),
+            union_labels(segments),
+            UnionImages(segments),
+            sum((one.sources for one in segments), Sources(())),
         )
 
     def __len__(self) -> int:
-        """Number of digits."""
+        """Number of digits that can answer."""
         return self.manifest.count
+
+    @cached_property
+    def live(self) -> np.ndarray:
+        """The positions (n,) int64 of the digits that can answer."""
+        return np.flatnonzero(~self.vectors.removed)
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Embeddings (n, d) float32 of digits (n, 28, 28), uint8 or float32 in [0, 1]."""
@@ -134,7 +147,7 @@ class DigitIndex:
             raise UsageError(
                 f"expected weights {' or '.join(self.manifest.k)}, received {weights!r}"
             )
-        asked = self.manifest.k[weights] if k is None else k
+        asked = self.chosen_k(weights, spared=exclude is not None) if k is None else k
         self.vectors.check_k(asked, spared=exclude is not None)
         return self.classify_embeddings(self.embed(images), asked, weights, exclude)
 
@@ -142,7 +155,7 @@ class DigitIndex:
         self, embeddings: np.ndarray, k: int, weights: Weights, exclude: np.ndarray | None = None
     ) -> Classification:
         """As :meth:`classify`, of embeddings (n, d) float32."""
-        most = max(k, self.calibration.witnesses)
+        most = max(k, self._witnesses(spared=exclude is not None))
         ids, distances = self.vectors.search(embeddings, most, exclude)
         return classify(
             Neighbours(ids, self.labels[ids], distances),
@@ -159,6 +172,14 @@ class DigitIndex:
         dimensions = self.embedder.card.class_dimension
         return self.vectors.distances(embeddings, witnesses, dimensions)
 
+    def _witnesses(self, *, spared: bool = False) -> int:
+        """How many neighbours a verdict can rest on, which is fewer where few digits are left."""
+        return min(self.calibration.witnesses, len(self) - spared)
+
+    def chosen_k(self, weights: Weights, *, spared: bool = False) -> int:
+        """How many vote where nobody says: the k chosen when it was built, or all where fewer."""
+        return min(self.manifest.k[weights], len(self) - spared)
+
     @property
     def calibration(self) -> Calibration:
         """What is normal among a digit's neighbours here."""
@@ -167,7 +188,7 @@ class DigitIndex:
     def strangeness(self, images: np.ndarray) -> np.ndarray:
         """Mean class distance (n,) of digits (n, 28, 28) to the nearest stored ones."""
         embeddings = self.embed(images)
-        ids, _ = self.vectors.search(embeddings, self.calibration.witnesses)
+        ids, _ = self.vectors.search(embeddings, self._witnesses())
         return np.asarray(self._class_distances(embeddings, ids).mean(axis=1))
 
     def rivals(
@@ -183,11 +204,13 @@ class DigitIndex:
         Returns:
             One neighbour each; its id is -1 and its distance infinite where there is no other.
         """
-        allowed = self.labels[None, :] != labels[:, None]  # (n, count)
-        if exclude is not None:
-            rows = np.flatnonzero(exclude >= 0)
-            allowed[rows, exclude[rows]] = False
-        ids, distances = self.vectors.nearest_allowed(self.embed(images), allowed)
+        ids, distances = np.empty(len(labels), np.int64), np.empty(len(labels), np.float32)
+        for row, embedding in enumerate(self.embed(images)):
+            allowed = self.labels != labels[row]  # (positions,), of one query at a time
+            if exclude is not None and exclude[row] >= 0:
+                allowed[exclude[row]] = False
+            one = np.s_[row : row + 1]
+            ids[one], distances[one] = self.vectors.nearest_allowed(embedding[None], allowed[None])
         return Neighbours(ids[:, None], self.labels[ids][:, None], distances[:, None])
 
     def called(self, label: int) -> int | str:
@@ -205,7 +228,28 @@ class DigitIndex:
         Raises:
             UsageError: there is none.
         """
-        return self.sources.position(name)
+        return self.positions([name])[0]
+
+    def positions(self, names: Iterable[str]) -> list[int]:
+        """The positions of the stored digits with these ids, in their order.
+
+        Raises:
+            UsageError: some are not there, or no longer; all of these are named.
+        """
+        positions, absent = [], []
+        for name in names:
+            position = self.sources.find(name)
+            if position is None:
+                absent.append(repr(name))
+            elif self.vectors.removed[position]:
+                absent.append(f"{name!r} (removed)")
+            else:
+                positions.append(position)
+        if absent:
+            raise UsageError(
+                f"no item {', '.join(absent)} in the index: expected {self.sources.examples()}"
+            )
+        return positions
 
     def require_embedder(self, folder: Path) -> None:
         """Make sure that the embedder in `folder` is the one this index was built with.
@@ -227,7 +271,7 @@ class DigitIndex:
         Raises:
             IndexCorrupt: the stored vectors are not what the embedder gives for the images.
         """
-        sample = np.unique(np.linspace(0, len(self) - 1, VERIFIED).astype(np.int64))
+        sample = np.unique(np.linspace(0, len(self.labels) - 1, VERIFIED).astype(np.int64))
         moved = np.abs(self.embed(self.images[sample]) - self.vectors.vectors(sample)).max()
         if not moved <= CANARY_TOLERANCE:
             raise IndexCorrupt(
@@ -237,29 +281,13 @@ class DigitIndex:
 
 
 def _open_embedder(
-    manifest: Manifest, contents: Mapping[str, Content], path: dict[str, str], threads: int | None
+    folder: Path, manifest: Manifest, contents: Mapping[str, Content], threads: int | None
 ) -> Embedder:
-    card = EmbedderCard.from_bytes(bytes(contents["card"]), path["card"])
+    onnx_name, card_name = (manifest.files[role].name for role in ("embedder", "card"))
+    card = EmbedderCard.from_bytes(bytes(contents[card_name]), str(folder / card_name))
     if card.onnx_sha256 != manifest.embedder:
         raise EmbedderMismatch(
-            f"{path['card']}: expected the card of embedder {manifest.embedder[:12]}, received that"
-            f" of {card.onnx_sha256[:12]}; build the index again"
+            f"{folder / card_name}: expected the card of embedder {manifest.embedder[:12]},"
+            f" received that of {card.onnx_sha256[:12]}; build the index again"
         )
-    return Embedder.from_bytes(bytes(contents["embedder"]), card, path["embedder"], threads)
-
-
-def _array(content: Content, shape: tuple[int, ...], path: str) -> np.ndarray:
-    try:
-        array = read_npy(content)
-    except BadArray as exc:
-        raise IndexCorrupt(f"{path}: expected an array, but {exc}") from exc
-    if array.shape != shape or array.dtype != np.uint8:
-        raise IndexCorrupt(f"{path}: expected {shape} uint8, received {array.shape} {array.dtype}")
-    return array
-
-
-def _sources(content: Content, path: str) -> Sources:
-    try:
-        return parse_sources(bytes(content))
-    except (json.JSONDecodeError, TypeError) as exc:
-        raise IndexCorrupt(f"{path}: expected one segment a line, but {exc}") from exc
+    return Embedder.from_bytes(bytes(contents[onnx_name]), card, str(folder / onnx_name), threads)

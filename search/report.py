@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 from search.answers import (
+    Addition,
     Answer,
     ClassifyAnswer,
     ExplainedAnswer,
@@ -30,6 +31,8 @@ CSV_FIELDS = {
     SearchAnswer: (*JUDGED_FIELDS, "rank", "id", "label", "distance", "error"),
     ClassifyAnswer: (*JUDGED_FIELDS, "label", "confidence", "votes", "error"),
 }
+ADDED_FIELDS = ("query", "box", "label", "id", "new", "error")
+ADDED_HEADER = ("query", "label", "id", "outcome")
 NAMED_HEADER = ("query", "label", "confidence", "verdict", "votes", "nearest", "distance")
 UNREADABLE = "?"
 
@@ -45,16 +48,33 @@ def format_answers(
         style: `"table"`; `"json"` (one query gives an object, several give an array); `"jsonl"`
             (one object a line) or `"csv"` (one neighbour, or one named query, a line).
     """
-    if style == "jsonl":
-        for answer in answers:
-            yield strict_json(asdict(answer))
-    elif style == "json":
-        records = [asdict(answer) for answer in answers]
-        yield strict_json(records[0] if len(records) == 1 else records, indent=2)
+    if style in ("json", "jsonl"):
+        yield from _json(answers, style)
     elif style == "csv":
         yield from _csv(answers, CSV_FIELDS[kind])
     else:
         yield from _tables(answers)
+
+
+def format_additions(rows: Iterable[Addition | FailedAnswer], style: str) -> Iterator[str]:
+    """Lines to print for digits that were given to be stored, in the same styles."""
+    if style in ("json", "jsonl"):
+        yield from _json(rows, style)
+    elif style == "csv":
+        yield _csv_line(ADDED_FIELDS)
+        for row in rows:
+            record = asdict(row)
+            if isinstance(row, Addition):
+                record["box"] = _boxed(row)
+            yield _csv_line([record.get(field, "") for field in ADDED_FIELDS])
+    else:
+        shown = [
+            [row.query, str(row.label), row.id, "added" if row.new else "stored before"]
+            if isinstance(row, Addition)
+            else [row.query, "-", "-", "not added"]
+            for row in rows
+        ]
+        yield from table(ADDED_HEADER, [[printable(cell) for cell in row] for row in shown])
 
 
 def format_facts(facts: dict[str, Any], style: str) -> Iterator[str]:
@@ -83,6 +103,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield "  ".join(cells).rstrip()
+
+
+def _json(records: Iterable[Answer | Addition], style: str) -> Iterator[str]:
+    if style == "jsonl":
+        for record in records:
+            yield strict_json(asdict(record))
+    else:
+        objects = [asdict(record) for record in records]
+        yield strict_json(objects[0] if len(objects) == 1 else objects, indent=2)
 
 
 def _tables(answers: Iterable[Answer]) -> Iterator[str]:
@@ -201,7 +230,7 @@ def _csv_rows(answer: Answer) -> Iterator[dict[str, Any]]:
         yield asdict(answer)
 
 
-def _boxed(answer: SearchAnswer | ClassifyAnswer) -> str | None:
+def _boxed(answer: SearchAnswer | ClassifyAnswer | Addition) -> str | None:
     return answer.box and strict_json(answer.box)
 
 
@@ -217,9 +246,11 @@ def _csv_line(values: Sequence[Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """One value as text; a matrix as a line for each row."""
+    """One value as text; a matrix, or records of the same fields, as a line for each row."""
     if isinstance(value, list):
-        return "\n".join(table([str(cell) for cell in value[0]], _cells(value[1:])))
+        rows = [value[0], *map(dict.values, value)] if isinstance(value[0], dict) else value
+        header, *others = _cells(rows)
+        return "\n".join(table(header, others))
     if isinstance(value, dict):
         return ", ".join(f"{name} {_shown(part)}" for name, part in value.items())
     if isinstance(value, float):
@@ -227,7 +258,7 @@ def _shown(value: Any) -> str:
     return printable(str(value))
 
 
-def _cells(matrix: Sequence[Sequence[Any]]) -> list[list[str]]:
+def _cells(matrix: Iterable[Iterable[Any]]) -> list[list[str]]:
     return [[str(cell) for cell in row] for row in matrix]
 
 

@@ -20,6 +20,7 @@ from data.errors import DigitsError, UsageError
 from search.cli.ask import classify, compare, search
 from search.cli.check import evaluate, info, verify
 from search.cli.console import note
+from search.cli.grow import add, remove, undo
 from search.cli.make import build, index, train
 
 FAILED, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -36,7 +37,13 @@ def cli() -> None:
     """Find the handwritten digits most like yours, and name yours by their vote."""
 
 
-for command in (build, train, index, search, classify, compare, evaluate, info, verify):
+COMMANDS = (
+    *(build, train, index),
+    *(search, classify, compare),
+    *(add, remove, undo),
+    *(evaluate, info, verify),
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 

@@ -24,6 +24,7 @@ from search.cli.options import (
 
 if TYPE_CHECKING:
     from data.datasets import Dataset
+    from indexer.store import FileEntry, SegmentRecord
 
 
 def _check_finite(
@@ -113,7 +114,7 @@ def evaluate_index(
         evaluation = measure(
             index,
             test,
-            k=index.manifest.k[weights] if k is None else k,
+            k=index.chosen_k(weights) if k is None else k,
             weights=weights,
             threshold=threshold,
             seed=seed,
@@ -139,7 +140,8 @@ def info(index_folder: Path, style: str) -> None:
         "index": str(index_folder),
         "generation": manifest.generation,
         "count": manifest.count,
-        "kind": manifest.kind,
+        "removed": sum(one.removed for one in manifest.segments),
+        "segments": [_segment_facts(one) for one in manifest.segments],
         "dimension": manifest.dimension,
         "metric": manifest.metric,
         "dataset": manifest.dataset,
@@ -161,11 +163,20 @@ def info(index_folder: Path, style: str) -> None:
         "training_seconds": card.seconds,
         "pair_threshold": card.same_different.threshold,
         "pair_threshold_accuracy": card.same_different.accuracy,
-        "bytes": sum(entry.size for entry in manifest.files.values()),
+        "bytes": sum(entry.size for entry in manifest.entries.values()),
         "created": manifest.created,
         "program": manifest.program,
     }
     say(format_facts(facts, style))
+
+
+def _segment_facts(segment: SegmentRecord[FileEntry]) -> dict[str, Any]:
+    return {
+        "digits": segment.count - segment.removed,
+        "removed": segment.removed,
+        "kind": segment.kind,
+        "bytes": sum(entry.size for entry in segment.files.values()),
+    }
 
 
 @click.command(
@@ -185,8 +196,8 @@ def verify(index_folder: Path, style: str) -> None:
     facts = {
         "index": str(index_folder),
         "generation": index.manifest.generation,
-        "files": len(index.manifest.files) + 1,
-        "bytes": sum(entry.size for entry in index.manifest.files.values()),
+        "files": len(index.manifest.entries) + 1,
+        "bytes": sum(entry.size for entry in index.manifest.entries.values()),
         "verdict": "intact",
         "seconds": round(time.perf_counter() - started, 3),
     }

@@ -1,37 +1,49 @@
+import numpy as np
 import pytest
 
-from data.errors import UsageError
-from indexer.sources import Segment, Sources, pack_sources, parse_sources
+from indexer.sources import Run, Sources, pack_sources, parse_sources
 
-SEGMENTS = [Segment("mnist", "train", 0, 100), Segment("mine", "train", 5, 3)]
+RUNS = (Run("mnist/train", 0, 100), Run("added", 5, 3), Run("added", 2, 1))
 
 
 @pytest.fixture
 def sources() -> Sources:
-    return parse_sources(pack_sources(SEGMENTS))
+    return parse_sources(pack_sources(Sources(RUNS)))
 
 
 def test_names_and_positions_are_each_other_s_inverse(sources: Sources) -> None:
-    names = [sources.name(position) for position in range(103)]
-    assert (names[0], names[99], names[100], names[102]) == (
-        "mnist/train/0",
-        "mnist/train/99",
-        "mine/train/5",
-        "mine/train/7",
-    )
-    assert [sources.position(name) for name in names] == list(range(103))
+    names = [sources.name(position) for position in range(104)]
+    assert names[:1] == ["mnist/train/0"]
+    assert names[99:] == ["mnist/train/99", "added/5", "added/6", "added/7", "added/2"]
+    assert [sources.find(name) for name in names] == list(range(104))
+    assert len(sources) == 104
 
 
 @pytest.mark.parametrize(
     "name",
-    ["", "mnist", "mnist/train/100", "mnist/test/1", "mine/train/4", "mnist/train/-1",
-     "mnist/train/x", "mnist/train/", "/0", "mnist/train/1/2"],
+    ["", "mnist", "mnist/train/100", "mnist/test/1", "added/4", "added/8", "added/1",
+     "mnist/train/-1", "mnist/train/x", "mnist/train/", "/0", "mnist/train/1/2", "mnist/train/07",
+     "added/" + "9" * 5000],
 )  # fmt: skip
-def test_unknown_names_are_refused_with_an_example(sources: Sources, name: str) -> None:
-    with pytest.raises(UsageError, match="mnist/train/0"):
-        sources.position(name)
+def test_unknown_names_are_not_found(sources: Sources, name: str) -> None:
+    assert sources.find(name) is None
+
+
+def test_some_of_them_keep_their_names(sources: Sources, rng: np.random.Generator) -> None:
+    kept = np.flatnonzero(rng.random(len(sources)) < 0.7)
+    few = parse_sources(pack_sources(sources.at(kept)))
+    names = [few.name(position) for position in range(len(few))]
+    assert names == [sources.name(int(position)) for position in kept]
+    assert [few.find(name) for name in names] == list(range(len(kept)))
+
+
+def test_consecutive_runs_become_one() -> None:
+    together = Sources((Run("added", 0, 2),)) + Sources((Run("added", 2, 5), Run("added", 8, 1)))
+    assert together.runs == (Run("added", 0, 7), Run("added", 8, 1))
+    assert together.examples() == "added/0 to .../6 or added/8"
 
 
 def test_positions_outside_have_no_name(sources: Sources) -> None:
-    with pytest.raises(IndexError):
-        sources.name(103)
+    for position in (-1, 104):
+        with pytest.raises(IndexError):
+            sources.name(position)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
@@ -11,25 +12,42 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.errors import DigitsError, IndexCorrupt, IndexLocked, IndexNotFound, IndexVersion
+from data.errors import (
+    DigitsError,
+    IndexCorrupt,
+    IndexLocked,
+    IndexNotFound,
+    IndexVersion,
+    StorageError,
+    UsageError,
+)
 from data.sealed import seal, unseal
 from indexer import store
 from indexer.calibration import Calibration
 from search import DigitIndex
 
-CONTENTS = {role: f"{role} of the first".encode() for role in store.SUFFIXES}
+FILES = {role: f"{role} of the first".encode() for role in ("embedder", "card")}
+PARTS = {
+    role: f"{role} of the first".encode() for role in ("vectors", "labels", "images", "sources")
+}
 FACTS: dict[str, Any] = {
-    "count": 1, "dimension": 2, "metric": "euclidean", "kind": "flat", "kind_options": {},
-    "normaliser": 1, "embedder": "00", "dataset": {}, "names": ["0"], "k": {"uniform": 1},
-    "leave_one_out": {},
+    "dimension": 2, "metric": "euclidean", "normaliser": 1, "embedder": "00", "dataset": {},
+    "names": ["0"], "k": {"uniform": 1}, "leave_one_out": {},
     "calibration": Calibration(1, 1, "itself", 1.0, 0.5, {}, 1.0, (0.0, 1.0)),
-    "created": "2026-01-01T00:00:00+00:00", "program": "0",
 }  # fmt: skip
+
+
+def write(folder: Path, tail: bytes = b"", **parts: store.Part) -> store.Manifest:
+    """A generation of one segment, each of whose files ends in `tail`, but for `parts`."""
+    files = {role: content + tail for role, content in FILES.items()}
+    contents: dict[str, store.Part] = {role: part + tail for role, part in PARTS.items()}
+    segment = store.SegmentRecord(1, 0, "flat", {}, contents | parts)
+    return store.write_generation(folder, FACTS, files, [segment])
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    store.write_generation(tmp_path / "index", CONTENTS, FACTS)
+    write(tmp_path / "index")
     return tmp_path / "index"
 
 
@@ -39,30 +57,110 @@ def copied(index_folder: Path, tmp_path: Path) -> Path:
 
 
 def read(folder: Path) -> dict[str, bytes]:
-    return {role: bytes(content) for role, content in store.read_generation(folder)[1].items()}
+    """The files of an index of one segment, by role."""
+    contents = store.read_generation(folder)[1]
+    return {name.partition("-")[0]: bytes(content) for name, content in contents.items()}
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
 
 
 def test_what_was_written_is_read(folder: Path) -> None:
-    assert read(folder) == CONTENTS
+    assert read(folder) == FILES | PARTS
     assert store.read_manifest(folder).generation == 1
 
 
-def test_a_new_generation_replaces_the_old_and_its_files(folder: Path) -> None:
-    changed = CONTENTS | {"labels": b"other labels"}
-    manifest = store.write_generation(folder, changed, FACTS)
-    assert manifest.generation == 2
+def test_a_new_generation_replaces_the_old_whose_files_stay_until_the_next(folder: Path) -> None:
+    first = store.read_manifest(folder)
+    second = write(folder, labels=b"other labels")
+    assert second.generation == 2
+    assert read(folder) == FILES | PARTS | {"labels": b"other labels"}
+    ours = {store.MANIFEST, store.LOCK}
+    previous = second.files[store.PREVIOUS].name
+    assert names(folder) == first.entries.keys() | second.entries.keys() | {previous} | ours
+    third = write(folder, labels=b"yet others")
+    previous = third.files[store.PREVIOUS].name
+    assert names(folder) == second.entries.keys() | third.entries.keys() | {previous} | ours
+
+
+def test_undo_brings_the_generation_before_back_and_undo_again_the_one_undone(
+    folder: Path,
+) -> None:
+    write(folder, b" changed")
+    changed = read(folder)
+    with store.open_writer(folder) as writer:
+        assert writer.undo().generation == 3
+    assert read(folder) == FILES | PARTS
+    with store.open_writer(folder) as writer:
+        assert writer.undo().generation == 4
     assert read(folder) == changed
-    named = {entry.name for entry in manifest.files.values()}
-    assert {path.name for path in folder.iterdir()} == named | {store.MANIFEST, store.LOCK}
+
+
+def test_the_first_generation_cannot_be_undone(folder: Path) -> None:
+    with store.open_writer(folder) as writer, pytest.raises(UsageError, match="nothing to undo"):
+        writer.undo()
+    assert read(folder) == FILES | PARTS
+
+
+def test_undo_refuses_what_is_damaged(folder: Path) -> None:
+    old = next(folder.glob("vectors-*"))
+    write(folder, b" changed")
+    changed = read(folder)
+    old.write_bytes(old.read_bytes()[::-1])
+    with store.open_writer(folder) as writer, pytest.raises(IndexCorrupt, match=old.name):
+        writer.undo()
+    assert read(folder) == changed
+
+
+def test_what_stays_in_place_is_neither_read_nor_written(folder: Path) -> None:
+    manifest = store.read_manifest(folder)
+    for name in manifest.entries:
+        (folder / name).write_bytes(b"read me and you fall")
+    before = {name: (folder / name).stat() for name in manifest.entries}
+    added = store.SegmentRecord(1, 0, "flat", {}, {role: b"more " + PARTS[role] for role in PARTS})
+    with store.open_writer(folder) as writer:
+        grown = writer.commit(manifest.facts(), manifest.files, [*manifest.segments, added], 1)
+    assert grown.segments[0] == manifest.segments[0]
+    assert grown.next_number == manifest.next_number + 1
+    for name, stat in before.items():
+        after = (folder / name).stat()
+        assert (after.st_ino, after.st_mtime_ns) == (stat.st_ino, stat.st_mtime_ns)
+
+
+def test_a_staged_file_is_moved_in(folder: Path) -> None:
+    staged = folder / "partial"
+    staged.write_bytes(bytes(range(256)) * 5000)
+    inode = staged.stat().st_ino
+    manifest = write(folder, vectors=staged)
+    name = manifest.segments[0].files["vectors"].name
+    assert (folder / name).stat().st_ino == inode
+    assert not staged.exists()
+    assert read(folder)["vectors"] == bytes(range(256)) * 5000
+
+
+def test_a_staged_file_is_back_where_it_was_if_writing_fails(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged = folder / "partial"
+    for content in (b"a long build", PARTS["vectors"]):
+        staged.write_bytes(content)
+        (folder / store.MANIFEST).rename(folder / "aside")
+        (folder / store.MANIFEST).mkdir()
+        with pytest.raises(StorageError):
+            write(folder, vectors=staged)
+        (folder / store.MANIFEST).rmdir()
+        (folder / "aside").rename(folder / store.MANIFEST)
+        assert staged.read_bytes() == content
+        assert read(folder) == FILES | PARTS
 
 
 def test_debris_goes_and_what_is_not_ours_stays(folder: Path) -> None:
     for name in (".writing-abc", "labels-0123456789abcdef.npy", "holiday.jpg"):
         (folder / name).write_bytes(b"")
-    store.write_generation(folder, CONTENTS, FACTS)
-    names = {path.name for path in folder.iterdir()}
-    assert "holiday.jpg" in names
-    assert not names & {".writing-abc", "labels-0123456789abcdef.npy"}
+    write(folder)
+    assert "holiday.jpg" in names(folder)
+    assert not names(folder) & {".writing-abc", "labels-0123456789abcdef.npy"}
 
 
 def test_no_index_says_how_to_make_one(tmp_path: Path) -> None:
@@ -112,14 +210,16 @@ def rewrite(folder: Path, **changes: object) -> None:
 
 def test_another_format_version_is_refused(folder: Path) -> None:
     rewrite(folder, version=store.FORMAT_VERSION + 1)
-    with pytest.raises(IndexVersion, match=r"expected format version 2, received 3.*build"):
+    with pytest.raises(IndexVersion, match=r"expected format version 3, received 4.*build"):
         store.read_generation(folder)
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"format": "other"}, {"files": {}}, {"files": 3}, {"surprise": 1},
-     {"files": {role: {"name": f"../{role}", "size": 1, "sha256": ""} for role in store.SUFFIXES}}],
+    [{"format": "other"}, {"files": {}}, {"files": 3}, {"surprise": 1}, {"segments": []},
+     {"segments": 3}, {"segments": [{"count": 1}]},
+     {"segments": [{"count": 1, "removed": 0, "kind": "flat", "kind_options": {}, "files": {}}]},
+     {"files": {role: {"name": f"../{role}", "size": 1, "sha256": ""} for role in FILES}}],
 )  # fmt: skip
 def test_a_manifest_that_makes_no_sense_is_refused(folder: Path, changes: dict[str, Any]) -> None:
     rewrite(folder, **changes)
@@ -129,17 +229,15 @@ def test_a_manifest_that_makes_no_sense_is_refused(folder: Path, changes: dict[s
 
 def test_an_index_of_other_parts_is_refused(copied: Path, index: DigitIndex) -> None:
     """Every file whole, but the vectors are fewer than the manifest says."""
-    manifest, contents = store.read_generation(copied)
-    facts = {name: getattr(manifest, name) for name in FACTS} | {"count": len(index) - 1}
-    store.write_generation(
-        copied, {role: bytes(content) for role, content in contents.items()}, facts
-    )
+    manifest = store.read_manifest(copied)
+    fewer = replace(manifest.segments[0], count=len(index) - 1)
+    store.write_generation(copied, manifest.facts(), manifest.files, [fewer])
     with pytest.raises(IndexCorrupt, match="vectors-"):
         DigitIndex.open(copied)
 
 
 def hold_lock(folder: Path, held: Event, release: Event) -> None:
-    with store._writer_lock(folder):
+    with store.open_writer(folder):
         held.set()
         release.wait(30)
 
@@ -152,26 +250,22 @@ def test_one_writer_at_a_time_and_a_dead_one_frees_the_lock(folder: Path) -> Non
     try:
         assert held.wait(30)
         with pytest.raises(IndexLocked, match="another process is writing"):
-            store.write_generation(folder, CONTENTS, FACTS)
-        assert read(folder) == CONTENTS
+            write(folder)
+        assert read(folder) == FILES | PARTS
     finally:
         holder.kill()
         holder.join()
-    assert store.write_generation(folder, CONTENTS, FACTS).generation == 2
+    assert write(folder).generation == 2
 
 
 WRITER = """
 import sys
 from pathlib import Path
-from tests.indexer.test_store import CONTENTS, FACTS
-from indexer import store
-from indexer.calibration import Calibration
+from tests.indexer.test_store import write
 number = 0
 while True:
     number += 1
-    tail = f" {number}".encode() * 50_000
-    contents = {role: content + tail for role, content in CONTENTS.items()}
-    store.write_generation(Path(sys.argv[1]), contents, FACTS)
+    write(Path(sys.argv[1]), f" {number}".encode() * 50_000)
     print(number, flush=True)
 """
 
@@ -190,21 +284,20 @@ def test_readers_see_whole_generations_while_a_writer_is_killed(folder: Path) ->
                 assert len(tails) == 1
             writer.kill()
         read(folder)
-    store.write_generation(folder, CONTENTS, FACTS)
-    assert len(list(folder.iterdir())) == len(CONTENTS) + 2
+    write(folder)
+    write(folder)
+    assert len(names(folder)) == len(FILES | PARTS) + 3
 
 
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from tests.indexer.test_store import CONTENTS, FACTS
+from tests.indexer.test_store import write
 from data.errors import StorageError
-from indexer import store
-from indexer.calibration import Calibration
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 try:
-    store.write_generation(Path(sys.argv[1]), CONTENTS | {"vectors": bytes(100_000)}, FACTS)
+    write(Path(sys.argv[1]), vectors=bytes(1_000_000))
 except StorageError as exc:
     print(exc)
 """
@@ -216,6 +309,6 @@ def test_a_full_disk_leaves_the_old_index(folder: Path) -> None:
         [sys.executable, "-c", FULL, folder], capture_output=True, text=True, check=True
     )
     assert "cannot write" in done.stdout
-    assert "100," in done.stdout
-    assert read(folder) == CONTENTS
+    assert "(1,00" in done.stdout
+    assert read(folder) == FILES | PARTS
     assert sorted(path.name for path in folder.iterdir()) == before

@@ -1,0 +1,174 @@
+"""Digits that were written together: their files opened, and new ones made from arrays.
+
+A segment never changes. What is removed from it is remembered beside it; what is joined to it makes
+a new one, and the files that a segment shares with the one it came from are not written again.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.convention import SIDE
+from data.errors import IndexCorrupt
+from data.npy import BadArray, read_npy
+from indexer.sources import Sources, pack_sources, parse_sources
+from indexer.store import Content, FileEntry, Part, SegmentRecord
+from indexer.vectors import VectorIndex
+
+EXACT = "flat"  # the kind whose vectors can be moved to another segment
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Consecutive positions of an index.
+
+    Attributes:
+        vectors: embeddings of its digits.
+        labels: (count,) uint8.
+        images: (count, 28, 28) uint8, or None where they are not stored.
+        sources: what its digits are called.
+        removed: (r,) int64, ascending: rows that never answer.
+        kind: of FAISS index, with `kind_options`.
+        written: those of its files that are in place already, or staged, by role.
+    """
+
+    vectors: VectorIndex
+    labels: np.ndarray
+    images: np.ndarray | None
+    sources: Sources
+    removed: np.ndarray
+    kind: str = EXACT
+    kind_options: dict[str, Any] = field(default_factory=dict)
+    written: Mapping[str, Part] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, vectors: np.ndarray, labels: np.ndarray, images: np.ndarray | None, sources: Sources
+    ) -> Segment:
+        """A new one, of vectors (n, d) floats, labels (n,) and images (n, 28, 28) uint8."""
+        return cls(VectorIndex.build(vectors), labels, images, sources, np.empty(0, np.int64))
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        record: SegmentRecord[FileEntry],
+        contents: Mapping[str, Content],
+        dimension: int,
+    ) -> Segment:
+        """Open one of what `read_generation(folder)` gave.
+
+        Raises:
+            IndexCorrupt: the files are not what the manifest says; the message names one.
+        """
+        path = {role: str(folder / entry.name) for role, entry in record.files.items()}
+        content = {role: contents[entry.name] for role, entry in record.files.items()}
+        count = record.count
+        return cls(
+            VectorIndex.from_bytes(content["vectors"], count, dimension, path["vectors"]),
+            _array(content["labels"], (count,), path["labels"]),
+            _array(content["images"], (count, SIDE, SIDE), path["images"])
+            if "images" in content
+            else None,
+            _sources(content["sources"], count, path["sources"]),
+            _removed(content["removed"], record, path["removed"])
+            if "removed" in content
+            else np.empty(0, np.int64),
+            record.kind,
+            record.kind_options,
+            record.files,
+        )
+
+    def __len__(self) -> int:
+        """Number of rows, removed ones included."""
+        return len(self.labels)
+
+    @property
+    def live(self) -> int:
+        """Number of digits that can answer."""
+        return len(self) - len(self.removed)
+
+    @property
+    def movable(self) -> bool:
+        """Whether its digits can be moved to another segment without loss."""
+        return self.kind == EXACT and self.images is not None
+
+    def without(self, rows: np.ndarray) -> Segment:
+        """The same with `rows` (m,) removed too."""
+        if not len(rows):
+            return self
+        kept = {role: entry for role, entry in self.written.items() if role != "removed"}
+        return replace(self, removed=np.union1d(self.removed, rows), written=kept)
+
+    def joined(self, *others: Segment) -> Segment:
+        """A new one of the digits of this and of `others` that can answer; all are movable."""
+        parts = [(one, np.setdiff1d(np.arange(len(one)), one.removed)) for one in (self, *others)]
+        sources = Sources(())
+        for one, rows in parts:
+            sources += one.sources.at(rows)
+        return Segment.of(
+            np.concatenate([one.vectors.vectors(rows) for one, rows in parts]),
+            np.concatenate([one.labels[rows] for one, rows in parts]),
+            np.concatenate([one.images[rows] for one, rows in parts if one.images is not None]),
+            sources,
+        )
+
+    def record(self) -> SegmentRecord[Part]:
+        """What to commit: its facts, and those of its files that are not in place as bytes."""
+        arrays = {"labels": self.labels}
+        if self.images is not None:
+            arrays["images"] = self.images
+        if len(self.removed):
+            arrays["removed"] = self.removed
+        pack: dict[str, Callable[[], bytes]] = {
+            "vectors": self.vectors.to_bytes,
+            "sources": partial(pack_sources, self.sources),
+            **{role: partial(_npy, array) for role, array in arrays.items()},
+        }
+        files = {role: self.written.get(role) or packed() for role, packed in pack.items()}
+        return SegmentRecord(len(self), len(self.removed), self.kind, self.kind_options, files)
+
+
+def _array(
+    content: Content, shape: tuple[int, ...], path: str, dtype: type[np.generic] = np.uint8
+) -> np.ndarray:
+    try:
+        array = read_npy(content)
+    except BadArray as exc:
+        raise IndexCorrupt(f"{path}: expected an array, but {exc}") from exc
+    if array.shape != shape or array.dtype != dtype:
+        raise IndexCorrupt(
+            f"{path}: expected {shape} {np.dtype(dtype)}, received {array.shape} {array.dtype}"
+        )
+    return array
+
+
+def _removed(content: Content, record: SegmentRecord[FileEntry], path: str) -> np.ndarray:
+    rows = _array(content, (record.removed,), path, np.int64)
+    if (np.diff(rows) <= 0).any() or not 0 <= rows[0] <= rows[-1] < record.count:
+        raise IndexCorrupt(f"{path}: expected ascending rows below {record.count:,}")
+    return rows
+
+
+def _sources(content: Content, count: int, path: str) -> Sources:
+    try:
+        sources = parse_sources(bytes(content))
+    except (json.JSONDecodeError, TypeError) as exc:
+        raise IndexCorrupt(f"{path}: expected a run a line, but {exc}") from exc
+    if len(sources) != count:
+        raise IndexCorrupt(f"{path}: expected {count:,} items, received {len(sources):,}")
+    return sources
+
+
+def _npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return file.getvalue()

@@ -1,0 +1,111 @@
+"""`digits add`, `remove` and `undo`: change an index without building it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from search.cli.console import note, say
+from search.cli.options import (
+    format_option,
+    index_option,
+    max_pixels_option,
+    single_option,
+    threads_option,
+    with_options,
+)
+
+if TYPE_CHECKING:
+    from indexer.store import Manifest
+
+FAILED = 1
+changing = with_options(index_option, format_option)
+
+
+@click.command(
+    short_help="Add pictures to an index.",
+    epilog="Example: digits add --label 7 mine.png other.png",
+)
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...|FOLDER...")
+@click.option("--label", metavar="NAME", help="What every digit on the pictures is.")
+@with_options(max_pixels_option, single_option, threads_option)
+@changing
+def add(
+    images: tuple[str, ...],
+    label: str | None,
+    max_pixels: int,
+    single: bool,
+    threads: int | None,
+    index_folder: Path,
+    style: str,
+) -> None:
+    """Add the digits on each IMAGE to the index as NAME, or those in each FOLDER of LABEL/name.png.
+
+    IMAGE is a picture, a folder of pictures, an .npy array, or - for stdin. What cannot be used is
+    named; the rest is added.
+    """
+    from search.answers import FailedAnswer
+    from search.grow import add as store
+    from search.grow import from_folders, open_to_change, with_label
+    from search.queries import Reader
+    from search.report import format_additions
+
+    with open_to_change(index_folder, threads) as (writer, index):
+        reader = Reader(index, max_pixels, single)
+        pictures = (
+            from_folders(reader, images) if label is None else with_label(reader, images, label)
+        )
+        added = store(writer, index, pictures)
+    say(format_additions(added.rows, style))
+    failed = [row for row in added.rows if isinstance(row, FailedAnswer)]
+    for row in failed:
+        note(f"Error: {row.error}")
+    if added.manifest.generation != index.manifest.generation:
+        _tell_generation(added.manifest)
+    if failed:
+        raise click.exceptions.Exit(FAILED)
+
+
+@click.command(
+    short_help="Take digits out of an index.",
+    epilog="Example: digits remove added/0 mnist/train/123",
+)
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@changing
+def remove(ids: tuple[str, ...], index_folder: Path, style: str) -> None:
+    """Take the stored digits with these IDs out, so that they never answer again."""
+    from search.grow import open_to_change
+    from search.grow import remove as take_out
+    from search.report import format_facts
+
+    with open_to_change(index_folder) as (writer, index):
+        manifest = take_out(writer, index, ids)
+    facts = {"removed": len(index) - manifest.count, **_facts(manifest, index_folder)}
+    say(format_facts(facts, style))
+    _tell_generation(manifest)
+
+
+@click.command(
+    short_help="Go back to the index before the last change.",
+    epilog="Example: digits undo --index mnist-index",
+)
+@changing
+def undo(index_folder: Path, style: str) -> None:
+    """Go back to the index before the last change; a second undo does that change again."""
+    from search.grow import undo as go_back
+    from search.report import format_facts
+
+    say(format_facts(_facts(go_back(index_folder), index_folder), style))
+
+
+def _facts(manifest: Manifest, folder: Path) -> dict[str, object]:
+    return {"index": str(folder), "generation": manifest.generation, "count": manifest.count}
+
+
+def _tell_generation(manifest: Manifest) -> None:
+    note(
+        f"Generation {manifest.generation} holds {manifest.count:,} digits; take the change back"
+        " with: digits undo"
+    )

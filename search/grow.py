@@ -1,0 +1,193 @@
+"""Pictures that a person adds become stored digits, ids that a person names are removed.
+
+What is added goes the way of a query. A picture that cannot be used fails by itself; the others
+are added. A digit that is stored already, pixel by pixel, is not stored twice: it would vote twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data.errors import DatasetNotFound, UsageError
+from data.normalise import scale_to_bytes
+from indexer.grow import add_digits, remove_digits
+from indexer.store import Manifest, Writer, open_writer, read_manifest
+from search.answers import Addition, FailedAnswer
+from search.index import DigitIndex
+from search.queries import AnyQuery, FailedQuery, Query, Reader, RefusedQuery
+from search.text import named
+
+Labelled = tuple[AnyQuery, int]
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of pictures: a row each, and the generation that holds them."""
+
+    rows: tuple[Addition | FailedAnswer, ...]
+    manifest: Manifest
+
+
+@contextlib.contextmanager
+def open_to_change(folder: Path, threads: int | None = None) -> Iterator[tuple[Writer, DigitIndex]]:
+    """Open the index in `folder` and keep all others from changing it.
+
+    Raises:
+        IndexLocked: another process is changing it.
+        StorageError: the folder is not writable.
+        IndexNotFound and others: as for :meth:`DigitIndex.open`.
+    """
+    read_manifest(folder)  # where there is no index, no lock is left either
+    with open_writer(folder) as writer:
+        yield writer, DigitIndex.open(folder, threads)
+
+
+def with_label(reader: Reader, images: Iterable[str], name: str) -> Iterator[Labelled]:
+    """Every digit on pictures, in folders and arrays, all of the class called `name`.
+
+    Raises:
+        UsageError: the index knows no such class.
+    """
+    (label,) = _labels(reader.index, [name])
+    return ((query, label) for query in reader.read(images, ()))
+
+
+def from_folders(reader: Reader, folders: Sequence[str]) -> Iterator[Labelled]:
+    """Every digit on the pictures in folders of LABEL/name.png.
+
+    Raises:
+        UsageError: no folder, none with folders in it, or the index knows no such class.
+        DatasetNotFound: a folder cannot be read.
+    """
+    inner = [path for folder in folders for path in _label_folders(folder)]
+    labels = _labels(reader.index, [named(path.name) for path in inner])
+    return (
+        (query, label)
+        for path, label in zip(inner, labels, strict=True)
+        for query in reader.read([str(path)], ())
+    )
+
+
+def add(writer: Writer, index: DigitIndex, pictures: Iterable[Labelled]) -> Added:
+    """Store the digits that are not stored yet; if there are any, that makes a generation.
+
+    Raises:
+        StorageError: the index is as it was.
+    """
+    given = list(pictures)
+    digits = [(query, label) for query, label in given if isinstance(query, Query)]
+    stored, manifest = _store(writer, index, digits) if digits else ([], index.manifest)
+    rows = iter(stored)
+    return Added(
+        tuple(next(rows) if isinstance(query, Query) else _failed(query) for query, _ in given),
+        manifest,
+    )
+
+
+def remove(writer: Writer, index: DigitIndex, names: Iterable[str]) -> Manifest:
+    """Take digits out, so that they never answer again.
+
+    Raises:
+        UsageError: some ids are unknown or removed already (all of them are named), or none would
+            be left; the index is as it was.
+        StorageError: the index is as it was.
+    """
+    positions = np.array(index.positions(names), np.int64)
+    return remove_digits(writer, index.manifest, index.segments, positions)
+
+
+def undo(folder: Path) -> Manifest:
+    """Put the generation before the present one in place again; done twice, it does nothing.
+
+    Raises:
+        UsageError: there is none before.
+        IndexNotFound, IndexCorrupt, IndexLocked, StorageError: the index is as it was.
+    """
+    read_manifest(folder)  # where there is no index, no lock is left either
+    with open_writer(folder) as writer:
+        return writer.undo()
+
+
+def _label_folders(folder: str) -> list[Path]:
+    if not os.path.isdir(folder):  # noqa: PTH112, Path's own raises for names that are too long
+        raise UsageError(
+            f"expected --label for what is on {named(folder)}, or a folder of LABEL/name.png"
+        )
+    try:
+        inner = sorted(path for path in Path(folder).iterdir() if path.is_dir())
+    except OSError as exc:
+        raise DatasetNotFound(f"{named(folder)}: cannot be read ({exc.strerror})") from exc
+    if not inner:
+        raise UsageError(
+            f"{named(folder)}: expected folders named by what is in them; give --label if all of"
+            " its pictures show the same"
+        )
+    return inner
+
+
+def _labels(index: DigitIndex, names: Sequence[str]) -> list[int]:
+    """Labels of classes by name; all that the index does not know are named."""
+    known = {name: label for label, name in enumerate(index.manifest.names)}
+    if unknown := [repr(name) for name in dict.fromkeys(names) if name not in known]:
+        raise UsageError(f"expected labels among {', '.join(known)}, received {', '.join(unknown)}")
+    return [known[name] for name in names]
+
+
+def _store(
+    writer: Writer, index: DigitIndex, digits: Sequence[tuple[Query, int]]
+) -> tuple[list[Addition | FailedAnswer], Manifest]:
+    """Add those of at least one digit that are new; what became of each, in their order."""
+    images = scale_to_bytes(np.stack([query.image for query, _ in digits]))  # (n, 28, 28)
+    labels = np.array([label for _, label in digits], np.uint8)
+    pixels = [image.tobytes() for image in images]
+    embeddings, manifest = index.embed(images), index.manifest
+    known = _stored(index, images, embeddings)
+    first = {content: row for row, content in reversed([*enumerate(pixels)])}
+    fresh = sorted(row for content, row in first.items() if content not in known)
+    if fresh:
+        parts = embeddings[fresh], labels[fresh], images[fresh]
+        manifest, ids = add_digits(writer, manifest, index.segments, *parts)
+        known |= {pixels[row]: (name, labels[row]) for row, name in zip(fresh, ids, strict=True)}
+    is_new = np.isin(np.arange(len(digits)), fresh)
+    outcomes = [
+        _outcome(index, query, label, known[content], new=bool(new))
+        for (query, label), content, new in zip(digits, pixels, is_new, strict=True)
+    ]
+    return outcomes, manifest
+
+
+def _stored(
+    index: DigitIndex, images: np.ndarray, embeddings: np.ndarray
+) -> dict[bytes, tuple[str, int]]:
+    """Id and label of those of the digits that are stored already, by their pixels."""
+    nearest = index.vectors.search(embeddings, 1)[0][:, 0]  # (n,)
+    same = (index.images[nearest] == images).all(axis=(1, 2))
+    return {
+        images[row].tobytes(): (index.name(int(nearest[row])), int(index.labels[nearest[row]]))
+        for row in np.flatnonzero(same)
+    }
+
+
+def _outcome(
+    index: DigitIndex, query: Query, label: int, stored: tuple[str, int], *, new: bool
+) -> Addition | FailedAnswer:
+    name, stored_label = stored
+    if label != stored_label:
+        return FailedAnswer(
+            query.name,
+            f"{query.name}: expected a digit that is new or {index.called(label)} already, but it"
+            f" is stored as {index.called(stored_label)}; take that out first with: digits remove"
+            f" {name}",
+        )
+    return Addition(query.name, query.box, index.called(label), name, new)
+
+
+def _failed(query: FailedQuery | RefusedQuery) -> FailedAnswer:
+    error = query.error if isinstance(query, FailedQuery) else f"{query.name}: {query.detail}"
+    return FailedAnswer(query.name, error)
