@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from data.convention import DIGITS, SIDE
+from data.convention import DIGITS, MNIST8M, SIDE
 from data.errors import DatasetInvalid, DatasetNotFound, MissingExtra, PictureError
 from data.mnist import is_mnist_place, load_mnist
 from data.normalise import find_digits, scale_to_bytes
@@ -24,7 +24,6 @@ from data.render import render
 
 HELD_OUT = 5
 MOST_CLASSES = 250
-MNIST8M = "mnist8m"
 
 
 class Digits(Protocol):

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data.convention import SIDE
-from data.datasets import MNIST8M, Dataset
+from data.convention import MNIST8M, SIDE
+from data.datasets import Dataset
 from data.errors import UsageError
 from data.mnist import load_mnist
 

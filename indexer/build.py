@@ -15,7 +15,7 @@ from data.mnist8m import EndlessDigits
 from data.progress import Progress, silent
 from indexer.calibration import Calibration
 from indexer.embedder import Embedder
-from indexer.segment import Segment
+from indexer.segment import Redrawn, Segment
 from indexer.sources import Run, Sources
 from indexer.store import Manifest, write_generation
 from indexer.stream import encoded
@@ -56,7 +56,7 @@ def build_streamed(
     """
     sample, source = calibration_sample(digits.base, embedder.card, seed)
     with encoded(digits, embedder, folder, progress) as staged:
-        segment = Segment.of(staged.vectors, staged.labels, None, _sources(digits))
+        segment = Segment.of(staged.vectors, staged.labels, Redrawn(0), _sources(digits))
         queries = staged.vectors[sample].astype(np.float32)  # (s, d)
         left_out = ask_without_copies(
             segment.vectors, queries, staged.labels, sample, embedder.card, len(digits.base)

@@ -10,20 +10,45 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.convention import SIDE
+from data.convention import MNIST8M, SIDE
 from data.errors import IndexCorrupt
 from data.npy import BadArray, read_npy
 from indexer.sources import Sources, pack_sources, parse_sources
 from indexer.store import Content, FileEntry, Part, SegmentRecord
 from indexer.vectors import VectorIndex
 
+if TYPE_CHECKING:
+    from data.mnist8m import EndlessDigits
+
+REDRAWN = f"{MNIST8M}/train"
 EXACT = "flat"  # the kind whose vectors can be moved to another segment
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """Pictures of consecutive items of mnist8m, which are drawn whenever they are asked for.
+
+    Attributes:
+        first: number of the first item.
+    """
+
+    first: int
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """The pictures (m, 28, 28) uint8 of `rows` (m,)."""
+        return self._digits.pictures(self.first + rows)
+
+    @cached_property
+    def _digits(self) -> EndlessDigits:
+        from data.mnist8m import open_mnist8m  # reads MNIST, which few queries need
+
+        return open_mnist8m()
 
 
 @dataclass(frozen=True)
@@ -33,7 +58,7 @@ class Segment:
     Attributes:
         vectors: embeddings of its digits.
         labels: (count,) uint8.
-        images: (count, 28, 28) uint8, or None where they are not stored.
+        images: (count, 28, 28) uint8, stored or drawn again.
         sources: what its digits are called.
         removed: (r,) int64, ascending: rows that never answer.
         kind: of FAISS index, with `kind_options`.
@@ -42,7 +67,7 @@ class Segment:
 
     vectors: VectorIndex
     labels: np.ndarray
-    images: np.ndarray | None
+    images: np.ndarray | Redrawn
     sources: Sources
     removed: np.ndarray
     kind: str = EXACT
@@ -51,7 +76,7 @@ class Segment:
 
     @classmethod
     def of(
-        cls, vectors: np.ndarray, labels: np.ndarray, images: np.ndarray | None, sources: Sources
+        cls, vectors: np.ndarray, labels: np.ndarray, images: np.ndarray | Redrawn, sources: Sources
     ) -> Segment:
         """A new one, of vectors (n, d) floats, labels (n,) and images (n, 28, 28) uint8."""
         return cls(VectorIndex.build(vectors), labels, images, sources, np.empty(0, np.int64))
@@ -72,13 +97,14 @@ class Segment:
         path = {role: str(folder / entry.name) for role, entry in record.files.items()}
         content = {role: contents[entry.name] for role, entry in record.files.items()}
         count = record.count
+        sources = _sources(content["sources"], count, path["sources"])
         return cls(
             VectorIndex.from_bytes(content["vectors"], count, dimension, path["vectors"]),
             _array(content["labels"], (count,), path["labels"]),
             _array(content["images"], (count, SIDE, SIDE), path["images"])
             if "images" in content
-            else None,
-            _sources(content["sources"], count, path["sources"]),
+            else _redrawn(sources, path["sources"]),
+            sources,
             _removed(content["removed"], record, path["removed"])
             if "removed" in content
             else np.empty(0, np.int64),
@@ -99,7 +125,7 @@ class Segment:
     @property
     def movable(self) -> bool:
         """Whether its digits can be moved to another segment without loss."""
-        return self.kind == EXACT and self.images is not None
+        return self.kind == EXACT and isinstance(self.images, np.ndarray)
 
     def without(self, rows: np.ndarray) -> Segment:
         """The same with `rows` (m,) removed too."""
@@ -117,14 +143,14 @@ class Segment:
         return Segment.of(
             np.concatenate([one.vectors.vectors(rows) for one, rows in parts]),
             np.concatenate([one.labels[rows] for one, rows in parts]),
-            np.concatenate([one.images[rows] for one, rows in parts if one.images is not None]),
+            np.concatenate([one.images[rows] for one, rows in parts]),
             sources,
         )
 
     def record(self) -> SegmentRecord[Part]:
         """What to commit: its facts, and those of its files that are not in place as bytes."""
         arrays = {"labels": self.labels}
-        if self.images is not None:
+        if isinstance(self.images, np.ndarray):
             arrays["images"] = self.images
         if len(self.removed):
             arrays["removed"] = self.removed
@@ -166,6 +192,13 @@ def _sources(content: Content, count: int, path: str) -> Sources:
     if len(sources) != count:
         raise IndexCorrupt(f"{path}: expected {count:,} items, received {len(sources):,}")
     return sources
+
+
+def _redrawn(sources: Sources, path: str) -> Redrawn:
+    prefixes = [(run.prefix, run.first) for run in sources.runs]
+    if len(prefixes) != 1 or prefixes[0][0] != REDRAWN:
+        raise IndexCorrupt(f"{path}: expected a run of {REDRAWN}, as there are no pictures stored")
+    return Redrawn(prefixes[0][1])
 
 
 def _npy(array: np.ndarray) -> bytes:

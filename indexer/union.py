@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from data.convention import SIDE
-from data.errors import IndexCorrupt, UsageError
+from data.errors import UsageError
 from indexer.segment import Segment
 
 
@@ -174,10 +174,7 @@ class UnionImages:
         return pictures[0] if np.ndim(chosen) == 0 else pictures
 
     def _picture_rows(self, part: int, rows: np.ndarray) -> np.ndarray:
-        images = self._parts[part]
-        if images is None:
-            raise IndexCorrupt(f"segment {part} holds no pictures; build the index again")
-        return np.asarray(images[rows])
+        return np.asarray(self._parts[part][rows])
 
 
 def union_labels(segments: Sequence[Segment]) -> np.ndarray:

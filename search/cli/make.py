@@ -100,7 +100,8 @@ def index(
 
     Also takes mnist8m: MNIST followed by deformed copies of its digits, drawn as they are needed.
     """
-    from data.datasets import MNIST8M, load_dataset
+    from data.convention import MNIST8M
+    from data.datasets import load_dataset
     from data.errors import UsageError
     from data.mnist8m import open_mnist8m
     from indexer.embedder import Embedder
