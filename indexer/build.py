@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from data.datasets import Dataset
 from data.holdout import hold_out
 from data.progress import Progress, silent
 from indexer.calibration import Calibration
+from indexer.choose import Wish, build_vectors, sample_of
 from indexer.embedder import Embedder
 from indexer.sources import Segment, pack_sources
 from indexer.store import Manifest, write_generation
@@ -22,27 +24,35 @@ from indexer.vectors import VectorIndex
 from indexer.verdicts import WITNESSES, calibrate
 from indexer.votes import WEIGHTS, best_k
 
+ANY_KIND = Wish()
+BATCH = 65_536
 LARGEST_K = 20
 SAMPLE = 10_000
 
 
 def build_index(
-    dataset: Dataset, embedder: Embedder, folder: Path, seed: int, progress: Progress = silent
+    dataset: Dataset,
+    embedder: Embedder,
+    folder: Path,
+    seed: int,
+    progress: Progress = silent,
+    wish: Wish = ANY_KIND,
 ) -> Manifest:
     """Encode `dataset`, choose k and calibrate verdicts, and put the index into `folder`.
 
     Raises:
+        UsageError: no index can be what is wished for; the message says what can.
         IndexLocked, StorageError: what was in `folder` still answers.
     """
     embeddings = embedder.embed(dataset.images, progress)  # (n, d)
-    vectors = VectorIndex.build(embeddings)
+    vectors, kind_options = index_vectors(embeddings, seed, wish)
     sample, source = calibration_sample(dataset, embedder.card, seed)
     left_out = ask_without_itself(vectors, embeddings, dataset.labels, sample, embedder.card)
     k, accuracy = choose_k(left_out)
     contents = {
         "embedder": embedder.onnx,
         "card": embedder.card.to_bytes(),
-        "vectors": vectors.to_bytes(),
+        **vectors.pack(),
         "labels": _npy(dataset.labels),
         "images": _npy(dataset.images),
         "sources": pack_sources([Segment(dataset.name, dataset.split, 0, len(dataset))]),
@@ -51,8 +61,8 @@ def build_index(
         "count": len(dataset),
         "dimension": embedder.card.dimension,
         "metric": embedder.card.metric,
-        "kind": "flat",
-        "kind_options": {},
+        "kind": vectors.kind.name,
+        "kind_options": kind_options,
         "normaliser": embedder.card.normaliser,
         "embedder": embedder.identity,
         "dataset": dataset.facts(),
@@ -64,6 +74,16 @@ def build_index(
         "program": version("digit-search"),
     }
     return write_generation(folder, contents, facts)
+
+
+def index_vectors(
+    embeddings: np.ndarray, seed: int, wish: Wish
+) -> tuple[VectorIndex, dict[str, Any]]:
+    """An index of embeddings (n, d) float32 as wished for, and its `kind_options`."""
+    count, dimension = embeddings.shape
+    drawn = np.random.default_rng(seed).permutation(count)[: sample_of(count, dimension)]
+    batches = (embeddings[start : start + BATCH] for start in range(0, count, BATCH))
+    return build_vectors(batches, count, embeddings[drawn], drawn, wish)
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,14 @@ SUFFIXES = {
     "embedder": ".onnx",
     "card": ".json",
     "vectors": ".faiss",
+    "blocks": ".hashes",
     "labels": ".npy",
     "images": ".npy",
     "sources": ".jsonl",
 }
 OURS = re.compile(rf"({'|'.join(SUFFIXES)})-[0-9a-f]{{16}}\.\w+|{re.escape(TEMPORARY_PREFIX)}.*")
 MAPPED = ("images", "vectors")
+OPTIONAL = {"images", "blocks"}
 ATTEMPTS = 10
 
 Content = bytes | mmap.mmap
@@ -71,7 +73,8 @@ class Manifest:
         calibration: thresholds and confidence of verdicts.
         created: UTC, ISO 8601.
         program: version of digit-search that wrote it.
-        files: by role: `embedder`, `card`, `vectors`, `labels`, `images`, `sources`.
+        files: by role: `embedder`, `card`, `vectors`, `labels`, `images`, `sources`;
+            `blocks`, hashes of the parts of `vectors`, where not all of it is read for a query.
     """
 
     generation: int
@@ -196,19 +199,25 @@ def _entry(role: str, content: bytes) -> FileEntry:
 
 
 def _read_files(folder: Path, manifest: Manifest) -> dict[str, Content]:
-    missing = SUFFIXES.keys() - {"images"} - manifest.files.keys()
+    missing = SUFFIXES.keys() - OPTIONAL - manifest.files.keys()
     if missing:
         raise IndexCorrupt(f"{folder / MANIFEST}: names no {', '.join(sorted(missing))}")
     # Hashing lets go of the interpreter, so files are verified side by side.
     with ThreadPoolExecutor() as pool:
         contents = pool.map(
-            lambda item: _read_verified(folder, item[1], mapped=item[0] in MAPPED),
+            lambda item: _read_verified(
+                folder,
+                item[1],
+                mapped=item[0] in MAPPED,
+                whole=item[0] != "vectors" or "blocks" not in manifest.files,
+            ),
             manifest.files.items(),
         )
         return dict(zip(manifest.files, contents, strict=True))
 
 
-def _read_verified(folder: Path, entry: FileEntry, *, mapped: bool) -> Content:
+def _read_verified(folder: Path, entry: FileEntry, *, mapped: bool, whole: bool) -> Content:
+    """The content of a file; unless `whole`, another one holds the hashes of its blocks."""
     path = folder / entry.name
     if path.parent != folder:
         raise IndexCorrupt(f"{folder / MANIFEST}: names a file outside the index: {entry.name!r}")
@@ -225,6 +234,8 @@ def _read_verified(folder: Path, entry: FileEntry, *, mapped: bool) -> Content:
                 f"{path}: expected {entry.size:,} bytes, received {size:,}; build the index again"
             )
         content = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) if mapped else file.read()
+    if not whole:
+        return content
     received = hashlib.sha256(content).hexdigest()
     if received != entry.sha256:
         raise IndexCorrupt(

@@ -76,7 +76,13 @@ class DigitIndex:
             manifest,
             _open_embedder(manifest, contents, path, threads),
             VectorIndex.from_bytes(
-                contents["vectors"], manifest.count, manifest.dimension, path["vectors"]
+                contents["vectors"],
+                manifest.count,
+                manifest.dimension,
+                path["vectors"],
+                manifest.kind,
+                manifest.kind_options,
+                bytes(contents["blocks"]) if "blocks" in contents else None,
             ),
             _array(contents["labels"], (manifest.count,), path["labels"]),
             _array(contents["images"], (manifest.count, 28, 28), path["images"]),
@@ -227,12 +233,14 @@ class DigitIndex:
         Raises:
             IndexCorrupt: the stored vectors are not what the embedder gives for the images.
         """
+        self.vectors.verify()
+        allowed = CANARY_TOLERANCE + self.manifest.kind_options["rounding"]
         sample = np.unique(np.linspace(0, len(self) - 1, VERIFIED).astype(np.int64))
         moved = np.abs(self.embed(self.images[sample]) - self.vectors.vectors(sample)).max()
-        if not moved <= CANARY_TOLERANCE:
+        if not moved <= allowed:
             raise IndexCorrupt(
                 f"stored vectors differ by {moved:.2g} from what the embedder gives for their"
-                f" images (allowed: {CANARY_TOLERANCE:g}); build the index again"
+                f" images (allowed: {allowed:g}); build the index again"
             )
 
 

@@ -140,6 +140,7 @@ def info(index_folder: Path, style: str) -> None:
         "generation": manifest.generation,
         "count": manifest.count,
         "kind": manifest.kind,
+        "kind_options": manifest.kind_options,
         "dimension": manifest.dimension,
         "metric": manifest.metric,
         "dataset": manifest.dataset,

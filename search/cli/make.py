@@ -15,7 +15,10 @@ from search.cli.options import (
     epochs_option,
     format_option,
     index_option,
+    kind_option,
+    memory_option,
     plots_option,
+    recall_option,
     recipe_option,
     resume_option,
     seed_option,
@@ -27,6 +30,7 @@ from search.cli.options import (
 if TYPE_CHECKING:
     from data.card import EmbedderCard
     from data.datasets import Dataset
+    from indexer.choose import Wish
     from indexer.embedder import Embedder
     from indexer.store import Manifest
 
@@ -39,6 +43,7 @@ training = with_options(
     tensorboard_option,
     embedder_option,
 )
+indexing = with_options(index_option, kind_option, memory_option, recall_option)
 running = with_options(seed_option, threads_option, plots_option)
 
 
@@ -81,23 +86,28 @@ def train(
     short_help="Encode a dataset into an index.",
     epilog="Example: digits index --dataset mnist --index mnist-index",
 )
-@with_options(dataset_option, embedder_option, index_option, seed_option, threads_option)
+@with_options(dataset_option, embedder_option, indexing, seed_option, threads_option)
 @format_option
 def index(
     source: str,
     embedder_folder: Path,
     index_folder: Path,
+    kind: str,
+    memory: int | None,
+    recall: float,
     seed: int,
     threads: int | None,
     style: str,
 ) -> None:
     """Encode a dataset's training split into an index, replacing the one that was there."""
     from data.datasets import load_dataset
+    from indexer.choose import Wish
     from indexer.embedder import Embedder
     from search.report import format_facts
 
+    wish = Wish(kind, memory, recall)
     embedder = Embedder.open(embedder_folder, threads)
-    manifest = _index(load_dataset(source, "train"), embedder, index_folder, seed, threads)
+    manifest = _index(load_dataset(source, "train"), embedder, index_folder, wish, seed, threads)
     say(format_facts(_index_facts(manifest, index_folder), style))
 
 
@@ -105,7 +115,7 @@ def index(
     short_help="Train, index and evaluate.", epilog="Example: digits build --dataset mnist"
 )
 @training
-@index_option
+@indexing
 @running
 @format_option
 def build(
@@ -117,6 +127,9 @@ def build(
     tensorboard_folder: Path | None,
     embedder_folder: Path,
     index_folder: Path,
+    kind: str,
+    memory: int | None,
+    recall: float,
     seed: int,
     threads: int | None,
     plots_folder: Path | None,
@@ -127,16 +140,18 @@ def build(
     Needs the extra: pip install 'digit-search[train]'.
     """
     from data.datasets import load_dataset
+    from indexer.choose import Wish
     from indexer.embedder import Embedder
     from search.cli.check import evaluate_index
     from search.report import format_facts
 
+    wish = Wish(kind, memory, recall)
     _check_recipe(recipe_name)
     dataset = load_dataset(source, "train")
     asked = (epochs, budget, resume, tensorboard_folder)
     card = _train(dataset, recipe_name, asked, embedder_folder, seed, plots_folder)
     embedder = Embedder.open(embedder_folder, threads)
-    manifest = _index(dataset, embedder, index_folder, seed, threads)
+    manifest = _index(dataset, embedder, index_folder, wish, seed, threads)
     facts = _card_facts(card, embedder_folder) | _index_facts(manifest, index_folder)
     figures = evaluate_index(index_folder, load_dataset(source, "test"), seed, plots_folder)
     say(format_facts(facts | figures, style))
@@ -187,7 +202,12 @@ def _train(
 
 
 def _index(
-    dataset: Dataset, embedder: Embedder, folder: Path, seed: int, threads: int | None
+    dataset: Dataset,
+    embedder: Embedder,
+    folder: Path,
+    wish: Wish,
+    seed: int,
+    threads: int | None,
 ) -> Manifest:
     from indexer.build import build_index
     from indexer.vectors import set_threads
@@ -195,7 +215,9 @@ def _index(
     if threads:
         set_threads(threads)
     with progress_bar("Indexing") as progress:
-        return build_index(dataset, embedder, folder, seed, progress)
+        manifest = build_index(dataset, embedder, folder, seed, progress, wish)
+    note(f"Kind of index: {manifest.kind}, {manifest.kind_options['chosen']}.")
+    return manifest
 
 
 def _card_facts(card: EmbedderCard, folder: Path) -> dict[str, object]:
@@ -213,5 +235,7 @@ def _index_facts(manifest: Manifest, folder: Path) -> dict[str, object]:
         "index": str(folder),
         "generation": manifest.generation,
         "count": manifest.count,
+        "kind": manifest.kind,
+        "recall": manifest.kind_options["recall"],
         "k": manifest.k["uniform"],
     }
