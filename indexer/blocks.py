@@ -147,15 +147,14 @@ def block_table(content: Content, engine: Any, radii: np.ndarray) -> bytes:
 
 def _late_blocks(engine: Any, base: int) -> Iterator[tuple[int, int, int]]:
     """Start, size and owner of the blocks of an index with lists that opening does not read."""
-    ivf = faiss.extract_index_ivf(engine)
+    ivf: Any = faiss.extract_index_ivf(engine)
     for number in range(ivf.nlist):
         count = ivf.invlists.list_size(number)
         if count:
             start = int(ivf.invlists.get_codes(number)) - base
             yield start, count * (ivf.code_size + 8), number
-    stored = getattr(engine, "refine_index", None)
-    if stored is not None:
-        stored = faiss.downcast_index(stored)
+    if hasattr(engine, "refine_index"):
+        stored: Any = faiss.downcast_index(engine.refine_index)
         start = int(stored.codes.data()) - base
         step = VECTORS_PER_BLOCK * stored.code_size
         total = stored.ntotal * stored.code_size

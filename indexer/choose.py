@@ -125,7 +125,7 @@ def build_vectors(
     """
     kind, exact, why = choose(sample, count, wish)
     options = structure(kind, count, sample.shape[1])
-    index = VectorIndex.empty(kind, options, sample[: sample_size(kind, options, count)])
+    index = VectorIndex.empty(kind, options, sample[: sample_size(options, count)])
     truth = Truth(sample[:ASKED], ids[:ASKED])
     rounding = 0.0
     for batch in batches:
@@ -147,7 +147,7 @@ def build_vectors(
 
 def sample_of(count: int, dimension: int) -> int:
     """How many of `count` vectors to draw for `build_vectors`."""
-    most = max(sample_size(one, structure(one, count, dimension), count) for one in KINDS.values())
+    most = max(sample_size(structure(one, count, dimension), count) for one in KINDS.values())
     return min(count, max(most, TRIED))
 
 
@@ -181,13 +181,15 @@ def choose(sample: np.ndarray, count: int, wish: Wish) -> tuple[Kind, bool, str]
         best = max(trials, key=lambda one: one.recall)
         raise _recall_unreachable(best.kind, best.recall, wish)
     best = min(good, key=lambda one: one.microseconds)
-    others = ", ".join(
-        f"{one.kind.name} {one.microseconds:.0f} us" for one in trials if one is not best
-    )
-    return best.kind, exact, (
-        f"{'exact, and ' if exact else ''}fastest on a sample at recall {best.recall:.3f}:"
-        f" {best.microseconds:.0f} us a query, {best.kind.bytes_per_vector(dimension):.0f} bytes a"
-        f" vector{f' ({others})' if others else ''}"
+    return best.kind, exact, _reason(best, trials, exact)
+
+
+def _reason(best: Trial, trials: list[Trial], exact: bool) -> str:
+    others = [f"{one.kind.name} {one.microseconds:.0f} us" for one in trials if one is not best]
+    joined = ", ".join(others)
+    return (
+        f"{'exact, and ' if exact else ''}the fastest of a sample: {best.microseconds:.0f} us a"
+        f" query at recall {best.recall:.3f}{f' ({joined})' if joined else ''}"
     )
 
 
@@ -206,9 +208,7 @@ def tune(index: VectorIndex, truth: Truth, wanted: float) -> tuple[VectorIndex, 
     return index, recall
 
 
-def _tried(
-    kinds: list[Kind], sample: np.ndarray, wish: Wish, exact: bool
-) -> Iterator[Trial]:
+def _tried(kinds: list[Kind], sample: np.ndarray, wish: Wish, exact: bool) -> Iterator[Trial]:
     """Each kind on the sample, without the queries it is asked."""
     asked = min(ASKED, len(sample) // 10)
     queries, stored = sample[:asked], sample[asked : TRIED + asked]
@@ -216,7 +216,7 @@ def _tried(
     truth.add(stored)
     for kind in kinds:
         options = structure(kind, len(stored), stored.shape[1])
-        learned = stored[: sample_size(kind, options, len(stored))]
+        learned = stored[: sample_size(options, len(stored))]
         index = VectorIndex.empty(kind, options, learned)
         index.add(stored)
         if exact:

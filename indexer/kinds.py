@@ -15,6 +15,7 @@ import numpy as np
 
 from data.errors import UsageError
 
+FAISS: Any = faiss  # its stubs do not know all of it
 Way = Literal["all", "graph", "lists"]
 ID_BYTES = 16  # in a list: the id, and in the table of ids: the place
 LINKS = 16
@@ -65,7 +66,7 @@ KINDS = {
         Kind("ivf-sq8", "IVF{lists},SQ8", "lists", 1, ID_BYTES),
         Kind(
             "ivf-pq",
-            "IVF{lists},PQ{parts},Refine(SQfp16)",
+            "IVF{lists},PQ{parts}np,Refine(SQfp16)",
             "lists",
             2.5,
             ID_BYTES,
@@ -102,9 +103,9 @@ def structure(kind: Kind, count: int, dimension: int) -> dict[str, Any]:
     return options
 
 
-def sample_size(kind: Kind, options: dict[str, Any], count: int) -> int:
+def sample_size(options: dict[str, Any], count: int) -> int:
     """How many of `count` vectors an index learns from."""
-    return min(count, SAMPLE_PER_LIST * max(options.get("lists", 0), CODEBOOK))
+    return min(count, SAMPLE_PER_LIST * max(int(options.get("lists", 0)), CODEBOOK))
 
 
 def empty_engine(kind: Kind, options: dict[str, Any], sample: np.ndarray) -> Any:
@@ -119,7 +120,7 @@ def empty_engine(kind: Kind, options: dict[str, Any], sample: np.ndarray) -> Any
             f"expected at least {least:,} digits for an index of kind {kind.name}, received"
             f" {len(sample):,}; choose --kind flat"
         )
-    engine = faiss.index_factory(sample.shape[1], kind.factory.format(**options))
+    engine: Any = faiss.index_factory(sample.shape[1], kind.factory.format(**options))
     if kind.way == "graph":
         engine.hnsw.efConstruction = BUILD_EFFORT
     elif kind.way == "lists":
@@ -128,12 +129,12 @@ def empty_engine(kind: Kind, options: dict[str, Any], sample: np.ndarray) -> Any
         ivf.cp.min_points_per_centroid = 1
         ivf.cp.max_points_per_centroid = SAMPLE_PER_LIST
     if kind.coded:
-        coded = faiss.downcast_index(ivf)
+        coded: Any = faiss.downcast_index(ivf)
         coded.pq.cp.niter = PASSES
         coded.pq.cp.min_points_per_centroid = 1
         coded.pq.cp.max_points_per_centroid = SAMPLE_PER_LIST
         coded.use_precomputed_table = -1  # it would be as large as the codes, at every opening
     engine.train(np.ascontiguousarray(sample, np.float32))
     if kind.way == "lists":
-        ivf.set_direct_map_type(faiss.DirectMap.Array)
+        ivf.set_direct_map_type(FAISS.DirectMap.Array)
     return engine

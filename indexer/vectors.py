@@ -9,8 +9,10 @@ a batch of queries get the same answer, and nobody gets fewer than k.
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +33,7 @@ BLOCK = 4096  # queries at a time
 FLAT = find_kind("flat")
 NO_OPTIONS: Mapping[str, Any] = {}
 LARGEST = 1e15  # of a number in a query: its square, added up, must be finite
+FAISS: Any = faiss  # its stubs do not know all of it
 NOTHING = np.float32(np.finfo(np.float32).max)  # FAISS's distance where it found no more
 
 
@@ -45,6 +48,7 @@ class VectorIndex:
             matter, where it is missing) or `effort` (candidates kept on the way through a graph).
         radii: (lists,) float32, how far the farthest vector of each list is from its centroid.
         blocks: the file behind the engine, where it is verified as it is read.
+        content: the file behind the engine.
     """
 
     engine: Any
@@ -78,6 +82,8 @@ class VectorIndex:
             lists, apart = self._centroids.search(vectors, 1)  # (n, 1)
             np.maximum.at(self.radii, lists[:, 0], apart[:, 0])
         self.engine.add(vectors)
+        for view in ("_floats", "_places"):  # FAISS may have moved what they look at
+            self.__dict__.pop(view, None)
 
     def with_options(self, **options: Any) -> VectorIndex:
         """The same index, searched with other options."""
@@ -94,7 +100,7 @@ class VectorIndex:
         options: Mapping[str, Any] = NO_OPTIONS,
         table: bytes | None = None,
     ) -> VectorIndex:
-        """Read what :meth:`to_bytes` or :meth:`write` wrote, without copying it.
+        """Read what :meth:`pack` or :meth:`write` gave, without copying it.
 
         Args:
             content: best a memory map: what a query does not touch is never read.
@@ -102,21 +108,25 @@ class VectorIndex:
             dimension: length they must have.
             name: what to call the file.
             kind: of index, with `options`.
-            table: its table of hashes, itself known to be intact; without one, `content` must
-                already be known to be intact.
+            table: of hashes, for kinds with lists, itself known to be intact; `content` of other
+                kinds must already be known to be intact.
 
         Raises:
             IndexCorrupt: not an index of `count` vectors of length `dimension`, or damaged.
         """
-        blocks = Blocks.open(content, table, name) if table is not None else None
+        found = find_kind(kind)
+        blocks = None
+        if found.way == "lists":
+            if table is None:
+                raise IndexCorrupt(f"{name}: its table of hashes is missing; build the index again")
+            blocks = Blocks.open(content, table, name)
         engine = _read(content, name)
         if (engine.ntotal, engine.d) != (count, dimension):
             raise IndexCorrupt(
                 f"{name}: expected {count:,} vectors of length {dimension}, received"
                 f" {engine.ntotal:,} of length {engine.d}"
             )
-        found = find_kind(kind)
-        radii = blocks.radii(options["lists"]) if blocks and found.way == "lists" else None
+        radii = blocks.radii(options["lists"]) if blocks else None
         return cls(engine, found, options, radii, blocks, content)
 
     def to_bytes(self) -> bytes:
@@ -124,29 +134,32 @@ class VectorIndex:
         content: bytes = faiss.serialize_index(self.engine).tobytes()
         return content
 
-    def write(self, path: Path) -> bytes:
-        """Write the index as FAISS serialises it, and give its table of hashes.
+    def pack(self) -> dict[str, bytes]:
+        """The files of the index, by role: `vectors`, and `blocks` where there are lists."""
+        content = self.to_bytes()
+        return {"vectors": content} | self._table(content)
 
-        Kinds without lists have an empty table: a query reads all of such a file.
+    def write(self, path: Path) -> dict[str, bytes]:
+        """Write the index to `path` as FAISS serialises it; gives its other file, by role.
 
         Raises:
             StorageError: the disk is full or the folder cannot be written.
         """
-        import mmap
-
         try:
             faiss.write_index(self.engine, str(path))
         except RuntimeError as exc:
             path.unlink(missing_ok=True)
             raise StorageError(
-                f"cannot write {path}: no space left or not writable; free some space or choose"
-                " another folder"
+                f"cannot write {path}: the disk is full or the folder is not writable; free some"
+                " space or choose another folder"
             ) from exc
-        if self.radii is None:
-            return b""
         with path.open("rb") as file:
-            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return block_table(content, _read(content, str(path)), self.radii)
+            return self._table(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+    def _table(self, content: Content) -> dict[str, bytes]:
+        if self.radii is None:
+            return {}
+        return {"blocks": block_table(content, _read(content, "index"), self.radii)}
 
     def __len__(self) -> int:
         """Number of vectors."""
@@ -177,6 +190,12 @@ class VectorIndex:
                 f" {np.shape(exclude)}"
             )
         self._check_queries(queries)
+        with _threads_for(queries):
+            return self._search(queries, k, exclude)
+
+    def _search(
+        self, queries: np.ndarray, k: int, exclude: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         ids = np.empty((len(queries), k), np.int64)
         squares = np.empty((len(queries), k), np.float32)
         asked = np.arange(len(queries))
@@ -221,7 +240,8 @@ class VectorIndex:
 
     def _slack(self, queries: np.ndarray, squares: np.ndarray) -> np.ndarray:
         """By how much FAISS's squared distances (n, m) of n queries can be wrong."""
-        reach = 2 * np.linalg.norm(queries, axis=1)[:, None] + np.sqrt(squares)
+        lengths = np.sqrt(np.einsum("nd,nd->n", queries, queries))[:, None]
+        reach = 2 * lengths + np.sqrt(squares)
         return np.asarray((queries.shape[1] + 4) * np.finfo(np.float32).eps * reach**2)
 
     def _candidates(
@@ -236,7 +256,7 @@ class VectorIndex:
             return self._of_lists(queries, k, fetched, wider)
         if self.kind.way == "graph" and fetched < len(self):
             effort = max(self.options["effort"] * wider, fetched)
-            chosen = faiss.SearchParametersHNSW(efSearch=effort)  # type: ignore[call-arg]
+            chosen = FAISS.SearchParametersHNSW(efSearch=effort)
             squares, ids = self.engine.search(queries, fetched, params=chosen)
         else:
             squares, ids = self._stored.search(queries, fetched)
@@ -270,9 +290,11 @@ class VectorIndex:
         lists = np.argpartition(centroids, few - 1, axis=1)[:, :few]
         squares, ids = self._read_lists(queries, lists, fetched)
         reach = squares[:, min(k, fetched - 1), None]  # one more than k, as one may be excluded
+        reach = np.where(reach < NOTHING, reach, np.float32(np.inf))
         reach = np.sqrt(reach + self._slack(queries, reach))
         nearest = np.sqrt(np.maximum(centroids - self._slack(queries, centroids), 0))
-        matters = nearest - self.radii * np.float32(1 + 1e-6) <= reach
+        balls = np.float32(1 + 1e-6) * np.asarray(self.radii)
+        matters = nearest - balls <= reach
         np.put_along_axis(matters, lists, values=False, axis=1)
         if not matters.any():
             return ids, squares[:, -1]
@@ -284,7 +306,7 @@ class VectorIndex:
         centroids, norms = self._centroid_norms
         squares = np.einsum("nd,nd->n", queries, queries)[:, None] + norms
         squares -= 2 * (queries @ centroids.T)
-        return np.maximum(squares, 0, out=squares)  # (n, lists)
+        return np.asarray(np.maximum(squares, 0))  # (n, lists)
 
     def _read_lists(
         self,
@@ -325,22 +347,9 @@ class VectorIndex:
 
         Measured directly; infinite where the id is -1.
         """
-        squares = np.empty(ids.shape, np.float32)
-        if self._floats is not None:
-            stored, rows = self._floats, np.ascontiguousarray(ids)
-        else:
-            found = self.vectors(np.maximum(ids, 0).ravel())  # (nf, d)
-            stored = faiss.swig_ptr(found)
-            rows = np.where(ids < 0, -1, np.arange(ids.size).reshape(ids.shape))
-        faiss.fvec_L2sqr_by_idx(
-            faiss.swig_ptr(squares),
-            faiss.swig_ptr(queries),
-            stored,
-            faiss.swig_ptr(rows),
-            queries.shape[1],
-            *ids.shape,
-        )
-        return np.where(ids < 0, np.float32(np.inf), squares)
+        apart = self.vectors(np.maximum(ids, 0).ravel()).reshape(*ids.shape, -1)  # (n, f, d)
+        apart -= queries[:, None]
+        return np.where(ids < 0, np.float32(np.inf), np.einsum("nfd,nfd->nf", apart, apart))
 
     def nearest_allowed(
         self, queries: np.ndarray, allowed: np.ndarray
@@ -395,11 +404,12 @@ class VectorIndex:
         Raises:
             IndexCorrupt: where they are stored is damaged.
         """
-        if self.blocks:
-            if self.kind.coded:
-                self.blocks.need_vectors(ids)
-            else:
-                self.blocks.need_lists(self._places[ids] >> 32)
+        if self._floats is not None:
+            return np.asarray(self._floats[ids])
+        if self.blocks and self.kind.coded:
+            self.blocks.need_vectors(ids)
+        elif self.blocks:
+            self.blocks.need_lists(self._places[ids] >> 32)
         return np.asarray(self._stored.reconstruct_batch(np.ascontiguousarray(ids, np.int64)))
 
     def verify(self) -> None:
@@ -438,9 +448,12 @@ class VectorIndex:
         return faiss.downcast_index(getattr(self.engine, inner, self.engine))
 
     @cached_property
-    def _floats(self) -> Any:
-        """Where the vectors lie one after the other as float32, if they do."""
-        return self._stored.get_xb() if isinstance(self._stored, faiss.IndexFlat) else None
+    def _floats(self) -> np.ndarray | None:
+        """The stored vectors (count, d) where they lie one after the other as float32."""
+        if not isinstance(self._stored, faiss.IndexFlat):
+            return None
+        numbers = faiss.rev_swig_ptr(self._stored.get_xb(), len(self) * self.engine.d)
+        return np.asarray(numbers.reshape(len(self), self.engine.d))
 
     @cached_property
     def _ivf(self) -> Any:
@@ -468,7 +481,7 @@ class VectorIndex:
 def _read(content: Content, name: str) -> Any:
     """The FAISS index whose arrays lie inside `content`."""
     array = np.frombuffer(content, np.uint8)
-    reader = faiss.ZeroCopyIOReader(faiss.swig_ptr(array), array.size)
+    reader = FAISS.ZeroCopyIOReader(faiss.swig_ptr(array), array.size)
     try:
         return faiss.read_index(reader, faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
     except RuntimeError as exc:
@@ -483,6 +496,17 @@ def _padded(chosen: np.ndarray) -> np.ndarray:
     padded = np.full((len(chosen), counts.max()), -1, np.int64)
     padded[rows, places] = columns
     return padded
+
+
+@contextlib.contextmanager
+def _threads_for(queries: np.ndarray) -> Iterator[None]:
+    """One thread for one query: waking another takes longer than it saves."""
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(min(threads, max(1, len(queries))))
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
 
 
 def set_threads(threads: int) -> None:
