@@ -14,52 +14,74 @@ from data.holdout import hold_out
 from data.mnist8m import EndlessDigits
 from data.progress import Progress, silent
 from indexer.calibration import Calibration
+from indexer.choose import Wish, build_vectors, sample_of
 from indexer.embedder import Embedder
 from indexer.segment import Redrawn, Segment
 from indexer.sources import Run, Sources
-from indexer.store import Manifest, write_generation
+from indexer.store import Manifest, Part, write_generation
 from indexer.stream import encoded
 from indexer.vectors import VectorIndex
 from indexer.verdicts import WITNESSES, calibrate
 from indexer.votes import WEIGHTS, best_k
 
+ANY_KIND = Wish()
+BATCH = 65_536
 LARGEST_K = 20
 SAMPLE = 10_000
 
 
 def build_index(
-    dataset: Dataset, embedder: Embedder, folder: Path, seed: int, progress: Progress = silent
+    dataset: Dataset,
+    embedder: Embedder,
+    folder: Path,
+    seed: int,
+    wish: Wish = ANY_KIND,
+    progress: Progress = silent,
 ) -> Manifest:
     """Encode `dataset`, choose k and calibrate verdicts, and put the index into `folder`.
 
     Raises:
+        UsageError: no index can be what is wished for; the message says what can.
         IndexLocked, StorageError: what was in `folder` still answers.
     """
     embeddings = embedder.embed(dataset.images, progress)  # (n, d)
-    segment = Segment.of(embeddings, dataset.labels, dataset.images, _sources(dataset))
+    vectors, options = index_vectors(embeddings, seed, wish)
+    nobody = np.empty(0, np.int64)
+    segment = Segment(vectors, dataset.labels, dataset.images, _sources(dataset), nobody, options)
     sample, source = calibration_sample(dataset, embedder.card, seed)
     left_out = ask_without_copies(
-        segment.vectors, embeddings[sample], dataset.labels, sample, embedder.card, len(dataset)
+        vectors, embeddings[sample], dataset.labels, sample, embedder.card, len(dataset)
     )
     return _write(folder, dataset, embedder, segment, _calibrated(left_out, source))
 
 
 def build_streamed(
-    digits: EndlessDigits, embedder: Embedder, folder: Path, seed: int, progress: Progress = silent
+    digits: EndlessDigits,
+    embedder: Embedder,
+    folder: Path,
+    seed: int,
+    wish: Wish = ANY_KIND,
+    progress: Progress = silent,
 ) -> Manifest:
     """As :func:`build_index`, of digits too many for memory, whose pictures are not stored.
 
     What was encoded when it is stopped is kept in `folder`; the same call goes on from there.
 
     Raises:
-        IndexLocked, StorageError: what was in `folder` still answers.
+        UsageError, IndexLocked, StorageError: what was in `folder` still answers.
     """
     sample, source = calibration_sample(digits.base, embedder.card, seed)
     with encoded(digits, embedder, folder, progress) as staged:
-        segment = Segment.of(staged.vectors, staged.labels, Redrawn(0), _sources(digits))
+        vectors, options = index_vectors(staged.vectors, seed, wish)
         queries = staged.vectors[sample].astype(np.float32)  # (s, d)
         left_out = ask_without_copies(
-            segment.vectors, queries, staged.labels, sample, embedder.card, len(digits.base)
+            vectors, queries, staged.labels, sample, embedder.card, len(digits.base)
+        )
+        path = staged.folder / "index"
+        written: dict[str, Part] = {"vectors": path, **vectors.write(path)}
+        nobody = np.empty(0, np.int64)
+        segment = Segment(
+            vectors, staged.labels, Redrawn(0), _sources(digits), nobody, options, written
         )
         return _write(folder, digits, embedder, segment, _calibrated(left_out, source))
 
@@ -91,6 +113,19 @@ def _write(
     }
     files = {"embedder": embedder.onnx, "card": embedder.card.to_bytes()}
     return write_generation(folder, facts | calibrated, files, [segment.record()])
+
+
+def index_vectors(
+    embeddings: np.ndarray, seed: int, wish: Wish
+) -> tuple[VectorIndex, dict[str, Any]]:
+    """An index of embeddings (n, d), float16 or float32, as wished for, and its `kind_options`."""
+    count, dimension = embeddings.shape
+    drawn = np.random.default_rng(seed).permutation(count)[: sample_of(count, dimension)]
+    batches = (
+        np.asarray(embeddings[start : start + BATCH], np.float32)
+        for start in range(0, count, BATCH)
+    )
+    return build_vectors(batches, count, embeddings[drawn].astype(np.float32), drawn, wish)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 REDRAWN = f"{MNIST8M}/train"
 EXACT = "flat"  # the kind whose vectors can be moved to another segment
+ADDED_OPTIONS = {"recall": 1.0, "rounding": 0.0, "chosen": "exact, as added digits are"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Segment:
         images: (count, 28, 28) uint8, stored or drawn again.
         sources: what its digits are called.
         removed: (r,) int64, ascending: rows that never answer.
-        kind: of FAISS index, with `kind_options`.
+        kind_options: of `vectors`, as they were measured.
         written: those of its files that are in place already, or staged, by role.
     """
 
@@ -70,8 +71,7 @@ class Segment:
     images: np.ndarray | Redrawn
     sources: Sources
     removed: np.ndarray
-    kind: str = EXACT
-    kind_options: dict[str, Any] = field(default_factory=dict)
+    kind_options: Mapping[str, Any] = field(default_factory=lambda: ADDED_OPTIONS)
     written: Mapping[str, Part] = field(default_factory=dict)
 
     @classmethod
@@ -99,7 +99,15 @@ class Segment:
         count = record.count
         sources = _sources(content["sources"], count, path["sources"])
         return cls(
-            VectorIndex.from_bytes(content["vectors"], count, dimension, path["vectors"]),
+            VectorIndex.from_bytes(
+                content["vectors"],
+                count,
+                dimension,
+                path["vectors"],
+                record.kind,
+                record.kind_options,
+                bytes(content["blocks"]) if "blocks" in content else None,
+            ),
             _array(content["labels"], (count,), path["labels"]),
             _array(content["images"], (count, SIDE, SIDE), path["images"])
             if "images" in content
@@ -108,7 +116,6 @@ class Segment:
             _removed(content["removed"], record, path["removed"])
             if "removed" in content
             else np.empty(0, np.int64),
-            record.kind,
             record.kind_options,
             record.files,
         )
@@ -125,7 +132,7 @@ class Segment:
     @property
     def movable(self) -> bool:
         """Whether its digits can be moved to another segment without loss."""
-        return self.kind == EXACT and isinstance(self.images, np.ndarray)
+        return self.vectors.kind.name == EXACT and isinstance(self.images, np.ndarray)
 
     def without(self, rows: np.ndarray) -> Segment:
         """The same with `rows` (m,) removed too."""
@@ -155,12 +162,16 @@ class Segment:
         if len(self.removed):
             arrays["removed"] = self.removed
         pack: dict[str, Callable[[], bytes]] = {
-            "vectors": self.vectors.to_bytes,
             "sources": partial(pack_sources, self.sources),
             **{role: partial(_npy, array) for role, array in arrays.items()},
         }
-        files = {role: self.written.get(role) or packed() for role, packed in pack.items()}
-        return SegmentRecord(len(self), len(self.removed), self.kind, self.kind_options, files)
+        fresh = {role: packed() for role, packed in pack.items() if role not in self.written}
+        if "vectors" not in self.written:
+            fresh |= self.vectors.pack()
+        kind = self.vectors.kind.name
+        return SegmentRecord(
+            len(self), len(self.removed), kind, dict(self.kind_options), {**self.written, **fresh}
+        )
 
 
 def _array(

@@ -49,6 +49,7 @@ SUFFIXES = {
     "card": ".json",
     PREVIOUS: ".json",
     "vectors": ".faiss",
+    "blocks": ".hashes",
     "labels": ".npy",
     "images": ".npy",
     "sources": ".jsonl",
@@ -85,7 +86,8 @@ class SegmentRecord(Generic[F]):
         removed: how many of them never answer again.
         kind: of FAISS index, with `kind_options`.
         files: by role: `vectors`, `labels`, `sources`; `images` unless they can be drawn again;
-            `removed` if any are.
+            `removed` if any are; `blocks`, hashes of the parts of `vectors`, where not all of it is
+            read for a query.
     """
 
     count: int
@@ -144,6 +146,13 @@ class Manifest:
         shared = {role: entry for role, entry in self.files.items() if role != PREVIOUS}
         files = [shared, *(one.files for one in self.segments)]
         return {entry.name: entry for some in files for entry in some.values()}
+
+    @property
+    def in_parts(self) -> frozenset[str]:
+        """Names of the files that are verified part by part as they are read, not before."""
+        return frozenset(
+            one.files["vectors"].name for one in self.segments if "blocks" in one.files
+        )
 
     def facts(self) -> dict[str, Any]:
         """The fields that adding and removing digits leave alone."""
@@ -239,7 +248,7 @@ def read_generation(folder: Path) -> tuple[Manifest, dict[str, Content]]:
     for _ in range(ATTEMPTS):
         manifest = read_manifest(folder)
         try:
-            return manifest, _read_files(folder, manifest.entries.values())
+            return manifest, _read_files(folder, manifest.entries.values(), manifest.in_parts)
         except IndexCorrupt:
             if read_manifest(folder).generation == manifest.generation:
                 raise
@@ -413,14 +422,19 @@ def _read_previous(folder: Path, manifest: Manifest) -> Manifest:
     return Manifest.from_bytes(content, folder / entry.name)
 
 
-def _read_files(folder: Path, entries: Collection[FileEntry]) -> dict[str, Content]:
+def _read_files(
+    folder: Path, entries: Collection[FileEntry], in_parts: Collection[str] = ()
+) -> dict[str, Content]:
     # Hashing lets go of the interpreter, so files are verified side by side.
     with ThreadPoolExecutor() as pool:
-        contents = pool.map(lambda entry: _read_verified(folder, entry), entries)
+        contents = pool.map(
+            lambda entry: _read_verified(folder, entry, whole=entry.name not in in_parts), entries
+        )
         return dict(zip([entry.name for entry in entries], contents, strict=True))
 
 
-def _read_verified(folder: Path, entry: FileEntry) -> Content:
+def _read_verified(folder: Path, entry: FileEntry, *, whole: bool = True) -> Content:
+    """The content of a file; unless `whole`, another file holds the hashes of its parts."""
     path = folder / entry.name
     if path.parent != folder:
         raise IndexCorrupt(f"{folder / MANIFEST}: names a file outside the index: {entry.name!r}")
@@ -438,6 +452,8 @@ def _read_verified(folder: Path, entry: FileEntry) -> Content:
             )
         mapped = entry.name.startswith(MAPPED)
         content = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) if mapped else file.read()
+    if not whole:
+        return content
     received = hashlib.sha256(content).hexdigest()
     if received != entry.sha256:
         raise IndexCorrupt(

@@ -43,10 +43,12 @@ class Encoded:
     Attributes:
         vectors: (n, d) float16.
         labels: (n,) uint8.
+        folder: where they are, and what is made of them may be until it has its place.
     """
 
     vectors: np.ndarray
     labels: np.ndarray
+    folder: Path
 
 
 @contextlib.contextmanager
@@ -169,6 +171,7 @@ class _Staged:
         return Encoded(
             np.memmap(self.vectors, "<f2", "r", shape=shape),
             np.memmap(self.labels, np.uint8, "r", shape=shape[:1]),
+            self.stage,
         )
 
 

@@ -129,6 +129,15 @@ class UnionVectors:
         """Stored vectors (m, d) float32 of ids (m,)."""
         return _gathered(self._starts, ids, lambda part, rows: self._parts[part].vectors(rows))
 
+    def verify(self) -> None:
+        """Verify every stored byte that was not yet.
+
+        Raises:
+            IndexCorrupt: one is damaged.
+        """
+        for part in self._parts:
+            part.verify()
+
     def check_k(self, k: int, *, spared: bool = False) -> None:
         """Refuse a k out of range; `spared` leaves one vector out of every answer.
 

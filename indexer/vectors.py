@@ -1,24 +1,40 @@
 """FAISS, and the one distance convention: true Euclidean distances, nearest first.
 
 FAISS speaks in squared distances, and its batched path expands |x - y|^2, which loses digits to
-cancellation. So a few more candidates than asked for are fetched, their distances computed anew,
-and ranked by distance, then position: one query and a batch of queries get the same answer.
+cancellation. So a few more candidates than asked for are fetched, their distances to what is stored
+computed anew, and ranked by distance, then position. A query whose answer is not proven by that,
+because candidates are too few or the last of them too near, is asked again for more: one query and
+a batch of queries get the same answer, and nobody gets fewer than k.
 """
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
 
-from data.errors import IndexCorrupt, UsageError
+from data.errors import IndexCorrupt, StorageError, UsageError
+from indexer.blocks import Blocks, Content, block_table
+from indexer.kinds import Kind, empty_engine, find_kind
 
 SPARE = 8
-BLOCK = 4096  # queries at a time, so that memory does not grow with their number
+WIDER = 4  # times as many candidates and as much effort when a query is asked again
+RERANKED = 4  # times as many candidates by code as are asked for
+PAIRS = 1 << 20  # candidates, or distances to centroids, at a time: memory is bounded
+BLOCK = 4096  # queries at a time
+FLAT = find_kind("flat")
+NO_OPTIONS: Mapping[str, Any] = {}
+LARGEST = 1e15  # of a number in a query: its square, added up, must be finite
+FAISS: Any = faiss  # its stubs do not know all of it
+NOTHING = np.float32(np.finfo(np.float32).max)  # FAISS's distance where it found no more
 
 
 @dataclass(frozen=True)
@@ -27,41 +43,123 @@ class VectorIndex:
 
     Attributes:
         engine: the FAISS index behind it.
+        kind: of index.
+        options: of the kind: `lists`, `parts`; `probes` (lists read for a query; all that can
+            matter, where it is missing) or `effort` (candidates kept on the way through a graph).
+        radii: (lists,) float32, how far the farthest vector of each list is from its centroid.
+        blocks: the file behind the engine, where it is verified as it is read.
+        content: the file behind the engine.
     """
 
     engine: Any
+    kind: Kind = FLAT
+    options: Mapping[str, Any] = field(default_factory=dict)
+    radii: np.ndarray | None = None
+    blocks: Blocks | None = None
+    content: Content | None = None
 
     @classmethod
     def build(cls, vectors: np.ndarray) -> VectorIndex:
-        """An exact index of (n, d) float32 vectors."""
-        engine = faiss.IndexFlatL2(vectors.shape[1])
-        engine.add(np.ascontiguousarray(vectors, np.float32))
-        return cls(engine)
+        """An exact index of (n, d) float32 vectors, kind `flat`."""
+        index = cls.empty(FLAT, {}, vectors[:1])
+        index.add(vectors)
+        return index
+
+    @classmethod
+    def empty(cls, kind: Kind, options: Mapping[str, Any], sample: np.ndarray) -> VectorIndex:
+        """An index without vectors that has learned from a sample (s, d) float32.
+
+        Raises:
+            UsageError: the sample is too small for this kind.
+        """
+        radii = np.full(options["lists"], -np.inf, np.float32) if kind.way == "lists" else None
+        return cls(empty_engine(kind, dict(options), sample), kind, options, radii)
+
+    def add(self, vectors: np.ndarray) -> None:
+        """Append (n, d) float32 vectors; the first gets the id `len(self)`."""
+        vectors = np.ascontiguousarray(vectors, np.float32)
+        if self.radii is not None:
+            lists, apart = self._centroids.search(vectors, 1)  # (n, 1)
+            np.maximum.at(self.radii, lists[:, 0], apart[:, 0])
+        self.engine.add(vectors)
+        for view in ("_floats", "_places"):  # FAISS may have moved what they look at
+            self.__dict__.pop(view, None)
+
+    def with_options(self, **options: Any) -> VectorIndex:
+        """The same index, searched with other options."""
+        return replace(self, options={**self.options, **options})
 
     @classmethod
     def from_bytes(
-        cls, content: bytes | mmap.mmap, count: int, dimension: int, name: str
+        cls,
+        content: Content,
+        count: int,
+        dimension: int,
+        name: str,
+        kind: str = FLAT.name,
+        options: Mapping[str, Any] = NO_OPTIONS,
+        table: bytes | None = None,
     ) -> VectorIndex:
-        """Read what :meth:`to_bytes` wrote; the bytes must already be known to be intact.
+        """Read what :meth:`pack` or :meth:`write` gave, without copying it.
+
+        Args:
+            content: best a memory map: what a query does not touch is never read.
+            count: number of vectors there must be.
+            dimension: length they must have.
+            name: what to call the file.
+            kind: of index, with `options`.
+            table: of hashes, for kinds with lists, itself known to be intact; `content` of other
+                kinds must already be known to be intact.
 
         Raises:
-            IndexCorrupt: not an index of `count` vectors of length `dimension`.
+            IndexCorrupt: not an index of `count` vectors of length `dimension`, or damaged.
         """
-        try:
-            engine = faiss.deserialize_index(np.frombuffer(content, np.uint8))
-        except RuntimeError as exc:
-            raise IndexCorrupt(f"{name}: not a FAISS index") from exc
+        found = find_kind(kind)
+        blocks = None
+        if found.way == "lists":
+            if table is None:
+                raise IndexCorrupt(f"{name}: its table of hashes is missing; build the index again")
+            blocks = Blocks.open(content, table, name)
+        engine = _read(content, name)
         if (engine.ntotal, engine.d) != (count, dimension):
             raise IndexCorrupt(
                 f"{name}: expected {count:,} vectors of length {dimension}, received"
                 f" {engine.ntotal:,} of length {engine.d}"
             )
-        return cls(engine)
+        radii = blocks.radii(options["lists"]) if blocks else None
+        return cls(engine, found, options, radii, blocks, content)
 
     def to_bytes(self) -> bytes:
         """The index as FAISS serialises it."""
         content: bytes = faiss.serialize_index(self.engine).tobytes()
         return content
+
+    def pack(self) -> dict[str, bytes]:
+        """The files of the index, by role: `vectors`, and `blocks` where there are lists."""
+        content = self.to_bytes()
+        return {"vectors": content} | self._table(content)
+
+    def write(self, path: Path) -> dict[str, bytes]:
+        """Write the index to `path` as FAISS serialises it; gives its other file, by role.
+
+        Raises:
+            StorageError: the disk is full or the folder cannot be written.
+        """
+        try:
+            faiss.write_index(self.engine, str(path))
+        except RuntimeError as exc:
+            path.unlink(missing_ok=True)
+            raise StorageError(
+                f"cannot write {path}: the disk is full or the folder is not writable; free some"
+                " space or choose another folder"
+            ) from exc
+        with path.open("rb") as file:
+            return self._table(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+    def _table(self, content: Content) -> dict[str, bytes]:
+        if self.radii is None:
+            return {}
+        return {"blocks": block_table(content, _read(content, "index"), self.radii)}
 
     def __len__(self) -> int:
         """Number of vectors."""
@@ -83,6 +181,7 @@ class VectorIndex:
 
         Raises:
             UsageError: k out of range, or queries of another length or not finite.
+            IndexCorrupt: what must be read for the answer is damaged.
         """
         self.check_k(k, spared=exclude is not None)
         if exclude is not None and np.shape(exclude) != (len(queries),):
@@ -91,26 +190,166 @@ class VectorIndex:
                 f" {np.shape(exclude)}"
             )
         self._check_queries(queries)
-        ids = np.empty((len(queries), k), np.int64)
-        distances = np.empty((len(queries), k), np.float32)
-        for start in range(0, len(queries), BLOCK):
-            block = slice(start, start + BLOCK)
-            barred = None if exclude is None else np.asarray(exclude)[block]
-            ids[block], distances[block] = self._search_block(queries[block], k, barred)
-        return ids, distances
+        with _threads_for(queries):
+            return self._search(queries, k, exclude)
 
-    def _search_block(
+    def _search(
         self, queries: np.ndarray, k: int, exclude: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        fetched = min(k + SPARE, len(self))
-        _, ids = self.engine.search(np.ascontiguousarray(queries), fetched)  # (n, f)
-        found = self.vectors(ids.ravel()).reshape(*ids.shape, -1)  # (n, f, d)
-        distances = np.linalg.norm(found - queries[:, None], axis=2)  # (n, f)
+        ids = np.empty((len(queries), k), np.int64)
+        squares = np.empty((len(queries), k), np.float32)
+        asked = np.arange(len(queries))
+        fetched, wider = min(k + SPARE, len(self)), 1
+        while len(asked):
+            proven = np.empty(len(asked), bool)
+            step = max(1, min(BLOCK, PAIRS // fetched))
+            for start in range(0, len(asked), step):
+                part = slice(start, start + step)
+                rows = asked[part]
+                barred = None if exclude is None else np.asarray(exclude)[rows]
+                ids[rows], squares[rows], proven[part] = self._nearest(
+                    np.ascontiguousarray(queries[rows]), k, barred, fetched, wider
+                )
+            asked = asked[~proven]
+            fetched, wider = min(WIDER * fetched, len(self)), WIDER * wider
+        return ids, np.sqrt(squares)
+
+    def _nearest(
+        self,
+        queries: np.ndarray,
+        k: int,
+        exclude: np.ndarray | None,
+        fetched: int,
+        wider: int,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Ids and squared distances (n, k), and (n,) whether more candidates change nothing."""
+        ids, beyond = self._candidates(queries, k, fetched, wider)  # (n, f), (n,)
+        squares = self._squares(queries, ids)  # (n, f)
         if exclude is not None:
-            distances[ids == exclude[:, None]] = np.inf
-        nearest = np.lexsort((ids, distances), axis=1)[:, :k]  # (n, k)
-        rows = np.arange(len(queries))[:, None]
-        return ids[rows, nearest], distances[rows, nearest]
+            squares[ids == exclude[:, None]] = np.inf
+        # Squared distances are not negative, so their bits are ordered as they are.
+        keys = np.ascontiguousarray(squares).view(np.uint32).astype(np.uint64) << np.uint64(32)
+        keys |= ids.astype(np.uint32)
+        keys.sort(axis=1)
+        keys = keys[:, :k]
+        nearest = (keys >> np.uint64(32)).astype(np.uint32).view(np.float32)  # (n, k)
+        last = nearest[:, -1:]  # (n, 1)
+        reach = (last + self._slack(queries, last))[:, 0]
+        proven = (reach < beyond) | (fetched == len(self))
+        return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64), nearest, proven
+
+    def _slack(self, queries: np.ndarray, squares: np.ndarray) -> np.ndarray:
+        """By how much FAISS's squared distances (n, m) of n queries can be wrong."""
+        lengths = np.sqrt(np.einsum("nd,nd->n", queries, queries))[:, None]
+        reach = 2 * lengths + np.sqrt(squares)
+        return np.asarray((queries.shape[1] + 4) * np.finfo(np.float32).eps * reach**2)
+
+    def _candidates(
+        self, queries: np.ndarray, k: int, fetched: int, wider: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Ids (n, f) that may be nearest, -1 where there are no more, and what lies beyond.
+
+        The second array (n,) is a squared distance that no vector which was looked at and left
+        out falls short of, by more than rounding.
+        """
+        if self.kind.way == "lists":
+            return self._of_lists(queries, k, fetched, wider)
+        if self.kind.way == "graph" and fetched < len(self):
+            effort = max(self.options["effort"] * wider, fetched)
+            chosen = FAISS.SearchParametersHNSW(efSearch=effort)
+            squares, ids = self.engine.search(queries, fetched, params=chosen)
+        else:
+            squares, ids = self._stored.search(queries, fetched)
+        return ids, squares[:, -1]
+
+    def _of_lists(
+        self, queries: np.ndarray, k: int, fetched: int, wider: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        probes = self.options.get("probes")
+        if fetched == len(self):
+            probes = self._ivf.nlist
+        elif probes is None:
+            return self._of_all_lists_that_matter(queries, k, fetched)
+        elif self.kind.coded:
+            fetched = min(RERANKED * fetched, len(self))
+        lists, apart = self._centroids.search(queries, min(probes * wider, self._ivf.nlist))
+        squares, ids = self._read_lists(queries, lists, fetched, apart**2)
+        # Codes rank only roughly, so their distances prove nothing.
+        return ids, np.full(len(ids), NOTHING) if self.kind.coded else squares[:, -1]
+
+    def _of_all_lists_that_matter(
+        self, queries: np.ndarray, k: int, fetched: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What exact search would find, from the lists that can hold it.
+
+        A few nearest lists bound the distance of the last answer; of all others only those are
+        read whose ball around the centroid comes nearer than that.
+        """
+        centroids = self._squares_to_centroids(queries)  # (n, lists)
+        few = max(1, self._ivf.nlist // 32)
+        lists = np.argpartition(centroids, few - 1, axis=1)[:, :few]
+        squares, ids = self._read_lists(queries, lists, fetched)
+        reach = squares[:, min(k, fetched - 1), None]  # one more than k, as one may be excluded
+        reach = np.where(reach < NOTHING, reach, np.float32(np.inf))
+        reach = np.sqrt(reach + self._slack(queries, reach))
+        nearest = np.sqrt(np.maximum(centroids - self._slack(queries, centroids), 0))
+        balls = np.float32(1 + 1e-6) * np.asarray(self.radii)
+        matters = nearest - balls <= reach
+        np.put_along_axis(matters, lists, values=False, axis=1)
+        if not matters.any():
+            return ids, squares[:, -1]
+        more_squares, more = self._read_lists(queries, _padded(matters), fetched)
+        beyond = np.minimum(squares[:, -1], more_squares[:, -1])
+        return np.concatenate([ids, more], axis=1), beyond
+
+    def _squares_to_centroids(self, queries: np.ndarray) -> np.ndarray:
+        centroids, norms = self._centroid_norms
+        squares = np.einsum("nd,nd->n", queries, queries)[:, None] + norms
+        squares -= 2 * (queries @ centroids.T)
+        return np.asarray(np.maximum(squares, 0))  # (n, lists)
+
+    def _read_lists(
+        self,
+        queries: np.ndarray,
+        lists: np.ndarray,
+        fetched: int,
+        squares: np.ndarray | None = None,
+        selector: Any = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """FAISS's squared distances and ids (n, f) of the nearest in lists (n, p).
+
+        Args:
+            queries: (n, d) float32, contiguous.
+            lists: numbers of lists, -1 for none.
+            fetched: how many.
+            squares: (n, p) squared distances to the centroids, which kinds with codes need.
+            selector: FAISS's, of the ids that may answer.
+
+        Raises:
+            IndexCorrupt: a list is damaged.
+        """
+        if self.blocks:
+            self.blocks.need_lists(lists)
+        lists = np.ascontiguousarray(lists, np.int64)
+        if squares is None:
+            squares = np.zeros(lists.shape, np.float32)
+        found = np.empty((len(queries), fetched), np.float32)
+        ids = np.empty((len(queries), fetched), np.int64)
+        chosen = faiss.IVFSearchParameters(nprobe=lists.shape[1], sel=selector)  # type: ignore[call-arg]
+        arrays = (faiss.swig_ptr(one) for one in (lists, squares, found, ids))
+        self._ivf.search_preassigned_c(
+            len(queries), faiss.swig_ptr(queries), fetched, *arrays, False, chosen
+        )
+        return found, ids
+
+    def _squares(self, queries: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        """Squared distances (n, f) of queries (n, d) to stored vectors ids (n, f).
+
+        Measured directly; infinite where the id is -1.
+        """
+        apart = self.vectors(np.maximum(ids, 0).ravel()).reshape(*ids.shape, -1)  # (n, f, d)
+        apart -= queries[:, None]
+        return np.where(ids < 0, np.float32(np.inf), np.einsum("nfd,nfd->nf", apart, apart))
 
     def nearest_allowed(
         self, queries: np.ndarray, allowed: np.ndarray
@@ -123,17 +362,31 @@ class VectorIndex:
 
         Returns:
             ids (n,) int64 and Euclidean distances (n,) float32; -1 and infinity where none may.
+
+        Raises:
+            IndexCorrupt: what must be read for the answer is damaged.
         """
         self._check_queries(queries)
-        ids = np.full(len(queries), -1, np.int64)
+        queries = np.ascontiguousarray(queries)
+        ids = np.full((len(queries), 1), -1, np.int64)
         for row, bits in enumerate(np.packbits(allowed, axis=1, bitorder="little")):
             selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg]  # as faiss wraps it
+            if allowed[row].any():
+                ids[row] = self._first_selected(queries[row : row + 1], selector)
+        return ids[:, 0], np.sqrt(self._squares(queries, ids))[:, 0]
+
+    def _first_selected(self, query: np.ndarray, selector: Any) -> int:
+        """The id of the nearest vector that `selector` lets through; there is one."""
+        if self.kind.way != "lists":
             chosen = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
-            ids[row] = self.engine.search(queries[row : row + 1], 1, params=chosen)[1][0, 0]
-        found = ids >= 0
-        distances = np.full(len(queries), np.inf, np.float32)
-        distances[found] = np.linalg.norm(self.vectors(ids[found]) - queries[found], axis=1)
-        return ids, distances
+            return int(self._stored.search(query, 1, params=chosen)[1][0, 0])
+        probes = self.options.get("probes", self._ivf.nlist)
+        while True:
+            lists, apart = self._centroids.search(query, min(probes, self._ivf.nlist))
+            _, ids = self._read_lists(query, lists, 1, apart**2, selector)
+            if ids[0, 0] >= 0:
+                return int(ids[0, 0])
+            probes *= WIDER
 
     def distances(self, queries: np.ndarray, ids: np.ndarray, dimensions: int) -> np.ndarray:
         """Euclidean distances (n, k) float32 of queries (n, d) to stored vectors ids (n, k).
@@ -146,8 +399,27 @@ class VectorIndex:
         return np.asarray(np.linalg.norm(found - queries[:, None, :dimensions], axis=2))
 
     def vectors(self, ids: np.ndarray) -> np.ndarray:
-        """Stored vectors (m, d) float32 of ids (m,)."""
-        return np.asarray(self.engine.reconstruct_batch(np.ascontiguousarray(ids, np.int64)))
+        """Stored vectors (m, d) float32 of ids (m,).
+
+        Raises:
+            IndexCorrupt: where they are stored is damaged.
+        """
+        if self._floats is not None:
+            return np.asarray(self._floats[ids])
+        if self.blocks and self.kind.coded:
+            self.blocks.need_vectors(ids)
+        elif self.blocks:
+            self.blocks.need_lists(self._places[ids] >> 32)
+        return np.asarray(self._stored.reconstruct_batch(np.ascontiguousarray(ids, np.int64)))
+
+    def verify(self) -> None:
+        """Make sure of every byte of the file behind the index.
+
+        Raises:
+            IndexCorrupt: it is damaged.
+        """
+        if self.blocks:
+            self.blocks.need_all()
 
     def check_k(self, k: int, *, spared: bool = False) -> None:
         """Refuse a k out of range; `spared` leaves one vector out of every answer.
@@ -166,8 +438,75 @@ class VectorIndex:
             raise UsageError(
                 f"expected queries of shape (n, {self.engine.d}), received {queries.shape}"
             )
-        if queries.dtype != np.float32 or not np.isfinite(queries).all():
-            raise UsageError("expected finite float32 queries")
+        if queries.dtype != np.float32 or not (np.abs(queries) < LARGEST).all():
+            raise UsageError(f"expected finite float32 queries below {LARGEST:g}")
+
+    @cached_property
+    def _stored(self) -> Any:
+        """The part of the engine that gives back vectors, and can search through all of them."""
+        inner = {"graph": "storage", "lists": "refine_index"}.get(self.kind.way, "")
+        return faiss.downcast_index(getattr(self.engine, inner, self.engine))
+
+    @cached_property
+    def _floats(self) -> np.ndarray | None:
+        """The stored vectors (count, d) where they lie one after the other as float32."""
+        if not isinstance(self._stored, faiss.IndexFlat):
+            return None
+        numbers = faiss.rev_swig_ptr(self._stored.get_xb(), len(self) * self.engine.d)
+        return np.asarray(numbers.reshape(len(self), self.engine.d))
+
+    @cached_property
+    def _ivf(self) -> Any:
+        """The inverted lists."""
+        return faiss.extract_index_ivf(self.engine)
+
+    @cached_property
+    def _centroids(self) -> VectorIndex:
+        """The centroids of the lists, to be searched exactly."""
+        return VectorIndex(faiss.downcast_index(self._ivf.quantizer))
+
+    @cached_property
+    def _centroid_norms(self) -> tuple[np.ndarray, np.ndarray]:
+        """The centroids (lists, d) and their squared lengths (lists,)."""
+        centroids = self._centroids.vectors(np.arange(self._ivf.nlist))
+        return centroids, np.einsum("nd,nd->n", centroids, centroids)
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """Number of its list, times 2^32, plus place in it: (count,) int64, by id."""
+        places = self._ivf.direct_map.array
+        return np.asarray(faiss.rev_swig_ptr(places.data(), places.size()))
+
+
+def _read(content: Content, name: str) -> Any:
+    """The FAISS index whose arrays lie inside `content`."""
+    array = np.frombuffer(content, np.uint8)
+    reader = FAISS.ZeroCopyIOReader(faiss.swig_ptr(array), array.size)
+    try:
+        return faiss.read_index(reader, faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
+    except RuntimeError as exc:
+        raise IndexCorrupt(f"{name}: not a FAISS index") from exc
+
+
+def _padded(chosen: np.ndarray) -> np.ndarray:
+    """The columns chosen (n, m) in each row, as (n, most) int64 filled up with -1."""
+    counts = chosen.sum(axis=1)
+    rows, columns = np.nonzero(chosen)
+    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    padded = np.full((len(chosen), counts.max()), -1, np.int64)
+    padded[rows, places] = columns
+    return padded
+
+
+@contextlib.contextmanager
+def _threads_for(queries: np.ndarray) -> Iterator[None]:
+    """One thread for one query: waking another takes longer than it saves."""
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(min(threads, max(1, len(queries))))
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
 
 
 def set_threads(threads: int) -> None:

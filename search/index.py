@@ -271,12 +271,15 @@ class DigitIndex:
         Raises:
             IndexCorrupt: the stored vectors are not what the embedder gives for the images.
         """
+        self.vectors.verify()
+        rounding = max(one.kind_options["rounding"] for one in self.segments)
+        allowed = CANARY_TOLERANCE + rounding
         sample = np.unique(np.linspace(0, len(self.labels) - 1, VERIFIED).astype(np.int64))
         moved = np.abs(self.embed(self.images[sample]) - self.vectors.vectors(sample)).max()
-        if not moved <= CANARY_TOLERANCE:
+        if not moved <= allowed:
             raise IndexCorrupt(
                 f"stored vectors differ by {moved:.2g} from what the embedder gives for their"
-                f" images (allowed: {CANARY_TOLERANCE:g}); build the index again"
+                f" images (allowed: {allowed:g}); build the index again"
             )
 
 

@@ -16,7 +16,10 @@ from search.cli.options import (
     epochs_option,
     format_option,
     index_option,
+    kind_option,
+    memory_option,
     plots_option,
+    recall_option,
     recipe_option,
     resume_option,
     seed_option,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from data.card import EmbedderCard
     from data.datasets import Dataset
     from data.mnist8m import EndlessDigits
+    from indexer.choose import Wish
     from indexer.embedder import Embedder
     from indexer.store import Manifest
 
@@ -41,6 +45,7 @@ training = with_options(
     tensorboard_option,
     embedder_option,
 )
+indexing = with_options(index_option, kind_option, memory_option, recall_option)
 running = with_options(seed_option, threads_option, plots_option)
 
 
@@ -83,15 +88,16 @@ def train(
     short_help="Encode a dataset into an index.",
     epilog="Example: digits index --dataset mnist --index mnist-index",
 )
-@with_options(
-    dataset_option, count_option, embedder_option, index_option, seed_option, threads_option
-)
+@with_options(dataset_option, count_option, embedder_option, indexing, seed_option, threads_option)
 @format_option
 def index(
     source: str,
     count: int | None,
     embedder_folder: Path,
     index_folder: Path,
+    kind: str,
+    memory: int | None,
+    recall: float,
     seed: int,
     threads: int | None,
     style: str,
@@ -104,14 +110,16 @@ def index(
     from data.datasets import load_dataset
     from data.errors import UsageError
     from data.mnist8m import open_mnist8m
+    from indexer.choose import Wish
     from indexer.embedder import Embedder
     from search.report import format_facts
 
     if count is not None and source != MNIST8M:
         raise UsageError(f"expected --count with --dataset {MNIST8M}, received it with {source}")
+    wish = Wish(kind, memory, recall)
     embedder = Embedder.open(embedder_folder, threads)
     digits = open_mnist8m(count) if source == MNIST8M else load_dataset(source, "train")
-    manifest = _index(digits, embedder, index_folder, seed, threads)
+    manifest = _index(digits, embedder, index_folder, wish, seed, threads)
     say(format_facts(_index_facts(manifest, index_folder), style))
 
 
@@ -119,7 +127,7 @@ def index(
     short_help="Train, index and evaluate.", epilog="Example: digits build --dataset mnist"
 )
 @training
-@index_option
+@indexing
 @running
 @format_option
 def build(
@@ -131,6 +139,9 @@ def build(
     tensorboard_folder: Path | None,
     embedder_folder: Path,
     index_folder: Path,
+    kind: str,
+    memory: int | None,
+    recall: float,
     seed: int,
     threads: int | None,
     plots_folder: Path | None,
@@ -141,16 +152,18 @@ def build(
     Needs the extra: pip install 'digit-search[train]'.
     """
     from data.datasets import load_dataset
+    from indexer.choose import Wish
     from indexer.embedder import Embedder
     from search.cli.check import evaluate_index
     from search.report import format_facts
 
+    wish = Wish(kind, memory, recall)
     _check_recipe(recipe_name)
     dataset = load_dataset(source, "train")
     asked = (epochs, budget, resume, tensorboard_folder)
     card = _train(dataset, recipe_name, asked, embedder_folder, seed, plots_folder)
     embedder = Embedder.open(embedder_folder, threads)
-    manifest = _index(dataset, embedder, index_folder, seed, threads)
+    manifest = _index(dataset, embedder, index_folder, wish, seed, threads)
     facts = _card_facts(card, embedder_folder) | _index_facts(manifest, index_folder)
     figures = evaluate_index(index_folder, load_dataset(source, "test"), seed, plots_folder)
     say(format_facts(facts | figures, style))
@@ -204,6 +217,7 @@ def _index(
     digits: Dataset | EndlessDigits,
     embedder: Embedder,
     folder: Path,
+    wish: Wish,
     seed: int,
     threads: int | None,
 ) -> Manifest:
@@ -218,12 +232,16 @@ def _index(
     try:
         with progress_bar("Indexing") as progress:
             if isinstance(digits, Dataset):
-                return build_index(digits, embedder, folder, seed, progress)
-            return build_streamed(digits, embedder, folder, seed, progress)
+                manifest = build_index(digits, embedder, folder, seed, wish, progress)
+            else:
+                manifest = build_streamed(digits, embedder, folder, seed, wish, progress)
     except (KeyboardInterrupt, StorageError):
         if (folder / FOLDER).exists():
             note("Digits encoded so far are kept: the same command goes on from there.")
         raise
+    built = manifest.segments[0]
+    note(f"Kind of index: {built.kind}, {built.kind_options['chosen']}.")
+    return manifest
 
 
 def _card_facts(card: EmbedderCard, folder: Path) -> dict[str, object]:
@@ -241,5 +259,7 @@ def _index_facts(manifest: Manifest, folder: Path) -> dict[str, object]:
         "index": str(folder),
         "generation": manifest.generation,
         "count": manifest.count,
+        "kind": manifest.segments[0].kind,
+        "recall": manifest.segments[0].kind_options["recall"],
         "k": manifest.k["uniform"],
     }

@@ -33,6 +33,23 @@ class Duration(click.ParamType[float]):
         return seconds
 
 
+class Bytes(click.ParamType[int]):
+    """Bytes, from a number with M or G."""
+
+    name = "bytes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Parse, or refuse what is no size."""
+        units = {"M": 10**6, "G": 10**9}
+        try:
+            size = float(value[:-1]) * units[value[-1].upper()]
+        except (ValueError, KeyError, IndexError):
+            size = math.nan
+        if not 1 <= size < math.inf:
+            self.fail(f"expected a size such as 500M or 2G, received {value!r}", param, ctx)
+        return int(size)
+
+
 def _folder_default(name: str) -> Callable[[], Path]:
     def default() -> Path:
         from search import places
@@ -131,6 +148,24 @@ resume_option = click.option(
 )
 tensorboard_option = click.option(
     "--tensorboard", "tensorboard_folder", type=FOLDER, help="Also write TensorBoard's logs there."
+)
+kind_option = click.option(
+    "--kind",
+    default="auto",
+    show_default=True,
+    help="Of index: flat, fp16, sq8, hnsw, ivf-flat, ivf-fp16, ivf-sq8 or ivf-pq; auto measures.",
+)
+memory_option = click.option(
+    "--memory",
+    type=Bytes(),
+    help="What the index's vectors may take, as 500M or 2G.  [default: half of the machine's]",
+)
+recall_option = click.option(
+    "--recall",
+    type=click.FloatRange(min=0, max=1, min_open=True),
+    default=0.99,
+    show_default=True,
+    help="Share of the ten nearest to find, where search is not exact.",
 )
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=2, show_default=True, help="Of all chance."

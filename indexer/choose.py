@@ -1,0 +1,277 @@
+"""Which kind of index, and how much effort a query: chosen by measuring on the data itself.
+
+A sample is held against exact search: recall@10 is the share of the ten nearest that an index
+finds, microseconds are those of one query on one thread. Recall of the finished index is measured
+against exact search over everything that went into it, which is done batch by batch.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import faiss
+import numpy as np
+
+from data.errors import UsageError
+from indexer.kinds import EXACT, KINDS, Kind, find_kind, sample_size, structure
+from indexer.vectors import VectorIndex
+
+AUTO = "auto"
+NEAREST = 10  # recall is of that many
+ASKED = 500  # held-out queries
+TIMED = 100
+MOST_EXACT = 200_000  # vectors up to which search is exact unless another kind is asked for
+FEWEST_LISTED = 20_000  # vectors below which nothing is gained by lists
+TRIED = 100_000  # vectors of the sample that kinds are tried on
+EFFORTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an index must be.
+
+    Attributes:
+        kind: a name of `KINDS`, or `"auto"`.
+        memory: bytes its vectors may take; None for half of what the machine has.
+        recall: share of the ten nearest that a search must find.
+    """
+
+    kind: str = AUTO
+    memory: int | None = None
+    recall: float = 0.99
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if self.kind != AUTO:
+            find_kind(self.kind)
+        if not 0 < self.recall <= 1:
+            raise UsageError(f"expected a recall above 0 and at most 1, received {self.recall}")
+
+    def bytes_allowed(self) -> int:
+        """How much the vectors may take."""
+        if self.memory is not None:
+            return self.memory
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One kind on a sample: with which options, how well and how fast."""
+
+    kind: Kind
+    options: dict[str, Any]
+    recall: float
+    microseconds: float
+
+
+class Truth:
+    """The ten nearest of a few queries among all vectors seen so far, by exact search.
+
+    Attributes:
+        queries: (q, d) float32.
+        own: (q,) the ids of the queries themselves, which do not count; -1 if they are not stored.
+    """
+
+    def __init__(self, queries: np.ndarray, own: np.ndarray) -> None:
+        """Nothing is seen yet."""
+        self.queries, self.own, self._seen = queries, own, 0
+        self._ids = np.empty((len(queries), 0), np.int64)
+        self._distances = np.empty((len(queries), 0), np.float32)
+
+    def add(self, vectors: np.ndarray) -> None:
+        """See the next (n, d) float32 vectors."""
+        ids, distances = VectorIndex.build(vectors).search(
+            self.queries, min(NEAREST + 1, len(vectors))
+        )
+        ids += self._seen
+        self._seen += len(vectors)
+        others = ids != self.own[:, None]
+        ids = np.concatenate([self._ids, ids], axis=1)
+        distances = np.concatenate([self._distances, np.where(others, distances, np.inf)], axis=1)
+        order = np.argsort(distances, axis=1, kind="stable")[:, :NEAREST]
+        self._ids = np.take_along_axis(ids, order, axis=1)
+        self._distances = np.take_along_axis(distances, order, axis=1)
+
+    def recall(self, index: VectorIndex) -> float:
+        """The share of the ten nearest that `index`, which holds what was seen, finds."""
+        k = min(NEAREST, len(index) - 1)
+        found, _ = index.search(self.queries, k, exclude=self.own)
+        hits = (found[:, :, None] == self._ids[:, None, :k]).any(axis=2)
+        return float(hits.mean())
+
+
+def build_vectors(
+    batches: Iterable[np.ndarray], count: int, sample: np.ndarray, ids: np.ndarray, wish: Wish
+) -> tuple[VectorIndex, dict[str, Any]]:
+    """An index of vectors that come batch by batch; it never takes more memory than itself.
+
+    Args:
+        batches: (n, d) float32 each, `count` vectors in all.
+        count: how many there will be.
+        sample: (s, d) float32, drawn from all of them by chance; `sample_of` says how many.
+        ids: (s,) their positions.
+        wish: what kind, and how good.
+
+    Returns:
+        The index and its `kind_options`: those of its kind, `recall` as measured, `rounding` (the
+        largest difference of a stored number from the one that was given), `chosen` (why).
+
+    Raises:
+        UsageError: the memory or the recall cannot be reached; the message says what can.
+    """
+    kind, exact, why = choose(sample, count, wish)
+    options = structure(kind, count, sample.shape[1])
+    index = VectorIndex.empty(kind, options, sample[: sample_size(options, count)])
+    truth = Truth(sample[:ASKED], ids[:ASKED])
+    rounding = 0.0
+    for batch in batches:
+        first = len(index)
+        index.add(batch)
+        truth.add(batch)
+        if kind.number_bytes < 4:
+            stored = index.vectors(np.arange(first, len(index)))
+            rounding = max(rounding, float(np.abs(stored - batch).max()))
+    if exact:
+        recall = truth.recall(index)
+    else:
+        index, recall = tune(index, truth, wish.recall)
+        if recall < wish.recall:
+            raise _recall_unreachable(kind, recall, wish)
+    facts = {**index.options, "recall": round(recall, 6), "rounding": rounding, "chosen": why}
+    return index, facts
+
+
+def sample_of(count: int, dimension: int) -> int:
+    """How many of `count` vectors to draw for `build_vectors`."""
+    most = max(sample_size(structure(one, count, dimension), count) for one in KINDS.values())
+    return min(count, max(most, TRIED))
+
+
+def choose(sample: np.ndarray, count: int, wish: Wish) -> tuple[Kind, bool, str]:
+    """The kind for `count` vectors like the sample (s, d), whether it is exact, and why.
+
+    Raises:
+        UsageError: the memory or the recall cannot be reached; the message says what can.
+    """
+    dimension = sample.shape[1]
+    if wish.kind != AUTO:
+        kind = find_kind(wish.kind)
+        _fitting([kind], count, dimension, wish)
+        exact = kind.name == "flat" or (kind.name in EXACT and wish.recall == 1)
+        return kind, exact, "asked for"
+    small = count <= MOST_EXACT
+    if small and _fits(KINDS["flat"], count, dimension, wish) and count < FEWEST_LISTED:
+        return KINDS["flat"], True, f"exact, as there are only {count:,} vectors"
+    exact_kinds = [KINDS[name] for name in EXACT]
+    exact = wish.recall == 1 or (
+        small and any(_fits(one, count, dimension, wish) for one in exact_kinds)
+    )
+    candidates = [
+        one
+        for one in (exact_kinds if exact else KINDS.values())
+        if count <= one.largest and (exact or small or one.way != "all")
+    ]
+    trials = list(_tried(_fitting(candidates, count, dimension, wish), sample, wish, exact))
+    good = [one for one in trials if one.recall >= wish.recall]
+    if not good:
+        best = max(trials, key=lambda one: one.recall)
+        raise _recall_unreachable(best.kind, best.recall, wish)
+    best = min(good, key=lambda one: one.microseconds)
+    return best.kind, exact, _reason(best, trials, exact)
+
+
+def _reason(best: Trial, trials: list[Trial], exact: bool) -> str:
+    others = [f"{one.kind.name} {one.microseconds:.0f} us" for one in trials if one is not best]
+    joined = ", ".join(others)
+    return (
+        f"{'exact, and ' if exact else ''}the fastest of a sample: {best.microseconds:.0f} us a"
+        f" query at recall {best.recall:.3f}{f' ({joined})' if joined else ''}"
+    )
+
+
+def tune(index: VectorIndex, truth: Truth, wanted: float) -> tuple[VectorIndex, float]:
+    """The index with the least effort that finds `wanted` of the nearest, and what it finds."""
+    name = {"lists": "probes", "graph": "effort"}.get(index.kind.way)
+    if name is None:
+        return index, truth.recall(index)
+    most = index.options.get("lists", EFFORTS[-1])
+    recall = 0.0
+    for effort in (*(one for one in EFFORTS if one < most), most):
+        index = index.with_options(**{name: effort})
+        recall = truth.recall(index)
+        if recall >= wanted:
+            break
+    return index, recall
+
+
+def _tried(kinds: list[Kind], sample: np.ndarray, wish: Wish, exact: bool) -> Iterator[Trial]:
+    """Each kind on the sample, without the queries it is asked."""
+    asked = min(ASKED, len(sample) // 10)
+    queries, stored = sample[:asked], sample[asked : TRIED + asked]
+    truth = Truth(queries, np.full(asked, -1))
+    truth.add(stored)
+    for kind in kinds:
+        options = structure(kind, len(stored), stored.shape[1])
+        learned = stored[: sample_size(options, len(stored))]
+        index = VectorIndex.empty(kind, options, learned)
+        index.add(stored)
+        if exact:
+            recall = truth.recall(index)
+        else:
+            index, recall = tune(index, truth, wish.recall)
+        yield Trial(kind, dict(index.options), recall, _microseconds(index, queries[:TIMED]))
+
+
+def _microseconds(index: VectorIndex, queries: np.ndarray) -> float:
+    """Median microseconds of one query on one thread."""
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        taken = []
+        for row in range(len(queries)):
+            started = time.perf_counter()
+            index.search(queries[row : row + 1], min(NEAREST, len(index)))
+            taken.append(time.perf_counter() - started)
+    finally:
+        faiss.omp_set_num_threads(threads)
+    return float(np.median(taken)) * 1e6
+
+
+def _fits(kind: Kind, count: int, dimension: int, wish: Wish) -> bool:
+    return kind.bytes_per_vector(dimension) * count <= wish.bytes_allowed()
+
+
+def _fitting(kinds: list[Kind], count: int, dimension: int, wish: Wish) -> list[Kind]:
+    """Those of `kinds` that fit the memory.
+
+    Raises:
+        UsageError: none does; the message says which of all kinds comes nearest, and what it takes.
+    """
+    fitting = [one for one in kinds if _fits(one, count, dimension, wish)]
+    if fitting:
+        return fitting
+    least = min(kinds, key=lambda one: one.bytes_per_vector(dimension))
+    needed = least.bytes_per_vector(dimension) * count
+    smallest = min(KINDS.values(), key=lambda one: one.bytes_per_vector(dimension))
+    other = (
+        f", or choose --kind {smallest.name}"
+        if _fits(smallest, count, dimension, wish) and smallest is not least
+        else ""
+    )
+    raise UsageError(
+        f"{count:,} vectors of length {dimension} do not fit {wish.bytes_allowed() / 1e6:,.0f} MB:"
+        f" the closest kind is {least.name}, which takes {needed / 1e6:,.0f} MB; give it --memory"
+        f" {int(needed / 1e6) + 1}M{other}"
+    )
+
+
+def _recall_unreachable(kind: Kind, recall: float, wish: Wish) -> UsageError:
+    return UsageError(
+        f"recall {wish.recall:g} was not reached: the closest kind is {kind.name} with"
+        f" {recall:.4f}; ask for --recall {int(recall * 1000) / 1000:g}, or for --kind"
+        f" {'flat' if kind.number_bytes == 4 else 'ivf-flat'} with more --memory"
+    )

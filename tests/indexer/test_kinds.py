@@ -1,0 +1,303 @@
+"""Every kind of index against plain numpy, on clustered vectors as an embedder gives."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.errors import IndexCorrupt, StorageError, UsageError
+from indexer.blocks import AT_OPENING, RECORD, VECTORS
+from indexer.choose import Truth, Wish, build_vectors, choose, sample_of, tune
+from indexer.kinds import KINDS, structure
+from indexer.vectors import VectorIndex
+
+COUNT, DIMENSION, ASKED = 3000, 16, 40
+LISTED = [name for name, kind in KINDS.items() if kind.way == "lists"]
+EFFORT = {"lists": {"probes": 32}, "graph": {"effort": 64}, "all": {}}
+# Share of the ten nearest that the stored precision and this effort find of these vectors.
+LEAST = {"flat": 1, "hnsw": 0.99, "sq8": 0.9, "fp16": 0.99}
+LEAST |= {"ivf-flat": 0.99, "ivf-fp16": 0.99, "ivf-sq8": 0.95, "ivf-pq": 0.98}
+
+
+def clustered(rng: np.random.Generator, count: int) -> np.ndarray:
+    centres = np.random.default_rng(7).normal(size=(10, DIMENSION))
+    vectors = centres[rng.integers(0, 10, count)] + 0.3 * rng.normal(size=(count, DIMENSION))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def vectors() -> np.ndarray:
+    return clustered(np.random.default_rng(1), COUNT)
+
+
+@pytest.fixture(scope="module")
+def queries() -> np.ndarray:
+    return clustered(np.random.default_rng(2), ASKED)
+
+
+@pytest.fixture(scope="module")
+def indexes(vectors: np.ndarray) -> dict[str, VectorIndex]:
+    return {name: made(name, vectors) for name in KINDS}
+
+
+@pytest.fixture(params=KINDS)
+def index(request: pytest.FixtureRequest, indexes: dict[str, VectorIndex]) -> VectorIndex:
+    return indexes[request.param]
+
+
+def made(name: str, vectors: np.ndarray) -> VectorIndex:
+    kind = KINDS[name]
+    index = VectorIndex.empty(kind, structure(kind, len(vectors), vectors.shape[1]), vectors)
+    for start in range(0, len(vectors), 1000):
+        index.add(vectors[start : start + 1000])
+    return index.with_options(**EFFORT[kind.way])
+
+
+def opened(packed: dict[str, bytes], index: VectorIndex) -> VectorIndex:
+    return VectorIndex.from_bytes(
+        packed["vectors"],
+        len(index),
+        DIMENSION,
+        "file",
+        index.kind.name,
+        index.options,
+        packed.get("blocks"),
+    )
+
+
+def brute_force(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(queries[:, None].astype(np.float64) - vectors[None], axis=2)
+
+
+def nearest(vectors: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
+    return np.argsort(brute_force(vectors, queries), axis=1, kind="stable")[:, :k]
+
+
+def recall(found: np.ndarray, truth: np.ndarray) -> float:
+    return float((found[:, :, None] == truth[:, None, :]).any(axis=2).mean())
+
+
+def test_it_finds_what_its_precision_and_effort_allow(
+    index: VectorIndex, vectors: np.ndarray, queries: np.ndarray
+) -> None:
+    ids, distances = index.search(queries, 10)
+    assert recall(ids, nearest(vectors, queries, 10)) >= LEAST[index.kind.name]
+    stored = index.vectors(np.arange(COUNT))
+    apart = np.take_along_axis(brute_force(stored, queries), ids, axis=1)
+    assert np.allclose(distances, apart, atol=1e-5)
+    assert (np.diff(distances, axis=1) >= 0).all()
+
+
+def test_one_query_and_many_get_the_same(index: VectorIndex, queries: np.ndarray) -> None:
+    ids, distances = index.search(queries, 10)
+    for row in range(ASKED):
+        one_ids, one_distances = index.search(queries[row : row + 1], 10)
+        assert np.array_equal(one_ids[0], ids[row])
+        assert np.array_equal(one_distances[0], distances[row])
+
+
+@pytest.mark.parametrize("k", [200, COUNT - 1, COUNT])
+def test_never_fewer_than_k(index: VectorIndex, queries: np.ndarray, k: int) -> None:
+    least = index.with_options(**dict.fromkeys(EFFORT[index.kind.way], 1))
+    ids, distances = least.search(queries, k)
+    assert ids.min() >= 0
+    assert all(len(np.unique(row)) == k for row in ids)
+    assert np.isfinite(distances).all()
+
+
+def test_the_excluded_never_answers(index: VectorIndex, vectors: np.ndarray) -> None:
+    own = np.arange(50)
+    ids, _ = index.search(vectors[:50], 10, exclude=own)
+    assert not (ids == own[:, None]).any()
+    assert ids.min() >= 0
+
+
+def test_only_the_allowed_answer(
+    index: VectorIndex, vectors: np.ndarray, queries: np.ndarray, rng: np.random.Generator
+) -> None:
+    allowed = np.zeros((ASKED, COUNT), bool)
+    for row in range(1, ASKED):
+        allowed[row, rng.choice(COUNT, row)] = True
+    ids, distances = index.nearest_allowed(queries, allowed)
+    assert (ids[0], distances[0]) == (-1, np.inf)
+    assert allowed[np.arange(1, ASKED), ids[1:]].all()
+    expected = np.where(allowed, brute_force(index.vectors(np.arange(COUNT)), queries), np.inf)
+    right = ids[1:] == expected[1:].argmin(axis=1)
+    assert right.mean() >= (0.8 if index.kind.way == "lists" else 1)
+
+
+def test_writing_brings_it_back(index: VectorIndex, queries: np.ndarray, tmp_path: Path) -> None:
+    packed = index.pack()
+    again = opened(packed, index)
+    for one, other in zip(again.search(queries, 7), index.search(queries, 7), strict=True):
+        assert np.array_equal(one, other)
+    again.verify()
+    beside = index.write(tmp_path / "vectors")
+    assert beside == {role: content for role, content in packed.items() if role == "blocks"}
+    assert (tmp_path / "vectors").read_bytes() == packed["vectors"]
+
+
+def test_a_folder_that_is_not_there(index: VectorIndex, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="cannot write"):
+        index.write(tmp_path / "nowhere" / "vectors")
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_flipped_bit_is_refused_before_an_answer(
+    indexes: dict[str, VectorIndex],
+    vectors: np.ndarray,
+    queries: np.ndarray,
+    rng: np.random.Generator,
+    name: str,
+) -> None:
+    index = indexes[name]
+    packed = index.pack()
+    everything = index.with_options(probes=index.options["lists"])
+    for record in np.frombuffer(packed["blocks"], RECORD):
+        owner = record["list"]
+        if owner >= 0 and owner % 10:
+            continue  # a tenth of the lists, and everything else
+        at = int(record["start"] + rng.integers(record["size"]))
+        content = bytearray(packed["vectors"])
+        content[at] ^= 1 << int(rng.integers(8))
+        damaged = packed | {"vectors": bytes(content)}
+        if owner == AT_OPENING:
+            with pytest.raises(IndexCorrupt, match="SHA-256"):
+                opened(damaged, index)
+            continue
+        with pytest.raises(IndexCorrupt, match="SHA-256"):
+            opened(damaged, index).verify()
+        with pytest.raises(IndexCorrupt, match="SHA-256"):
+            opened(damaged, everything).search(queries, COUNT)
+        if owner == VECTORS:
+            continue
+        members = index.vectors(np.arange(COUNT))[index._places >> 32 == owner]
+        with pytest.raises(IndexCorrupt, match="SHA-256"):
+            opened(damaged, index).search(members[:1], 1)
+
+
+def test_a_list_that_no_query_comes_near_is_not_read(
+    indexes: dict[str, VectorIndex], vectors: np.ndarray
+) -> None:
+    index = opened(indexes["ivf-flat"].pack(), indexes["ivf-flat"])
+    index.search(vectors[:1], 1)
+    assert index.blocks is not None
+    assert 0 < index.blocks.seen.mean() < 0.3
+
+
+@pytest.mark.parametrize("cut", [0, 1, RECORD.itemsize])
+def test_a_table_of_another_file(indexes: dict[str, VectorIndex], cut: int) -> None:
+    packed = indexes["ivf-sq8"].pack()
+    table = packed["blocks"][cut:] if cut else b""
+    with pytest.raises(IndexCorrupt, match="table of hashes"):
+        opened(packed | {"blocks": table}, indexes["ivf-sq8"])
+    with pytest.raises(IndexCorrupt, match="table of hashes is missing"):
+        opened({"vectors": packed["vectors"]}, indexes["ivf-sq8"])
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3, 3.0])
+def test_lists_that_can_matter_hold_all_that_exact_search_finds(
+    rng: np.random.Generator, spread: float
+) -> None:
+    centres = rng.normal(size=(5, DIMENSION))
+    chosen = centres[rng.integers(0, 5, COUNT)]
+    vectors = (chosen + spread * rng.normal(size=chosen.shape)).astype(np.float32)
+    kind = KINDS["ivf-flat"]
+    index = VectorIndex.empty(kind, structure(kind, COUNT, DIMENSION), vectors)
+    index.add(vectors)
+    queries = np.concatenate([vectors[:30], 2 * vectors[:30]])
+    flat = VectorIndex.build(vectors)
+    for found in (index, opened(index.pack(), index)):
+        ids, distances = found.search(queries, 10)
+        expected_ids, expected = flat.search(queries, 10)
+        assert np.array_equal(ids, expected_ids)
+        assert np.allclose(distances, expected, atol=1e-6)
+
+
+def test_more_twins_than_candidates_answer_in_the_order_of_their_ids(
+    vectors: np.ndarray, queries: np.ndarray
+) -> None:
+    twins = np.concatenate([vectors[:100], np.repeat(vectors[:1], 400, axis=0)])
+    flat = VectorIndex.build(twins)
+    for k in (5, 50):
+        ids, _ = flat.search(np.concatenate([vectors[:1], queries[:30]]), k)
+        assert ids[0].tolist() == [0, *range(100, 99 + k)]
+
+
+def test_truth_is_exact_search_over_all_batches(vectors: np.ndarray) -> None:
+    own = np.arange(30)
+    truth = Truth(vectors[own], own)
+    for start in range(0, COUNT, 700):
+        truth.add(vectors[start : start + 700])
+    assert truth.recall(VectorIndex.build(vectors)) == 1
+    index = made("ivf-sq8", vectors).with_options(probes=1)
+    apart = brute_force(vectors, vectors[own])
+    apart[own, own] = np.inf
+    expected = np.argsort(apart, axis=1)[:, :10]
+    found, _ = index.search(vectors[own], 10, exclude=own)
+    assert truth.recall(index) == pytest.approx(recall(found, expected))
+
+
+def built(vectors: np.ndarray, wish: Wish) -> tuple[VectorIndex, dict[str, object]]:
+    batches = np.split(vectors, [1000, 1500])
+    sample = np.random.default_rng(3).permutation(COUNT)[: sample_of(COUNT, DIMENSION)]
+    return build_vectors(batches, COUNT, vectors[sample], sample, wish)
+
+
+@pytest.mark.parametrize("name", ["flat", "hnsw", "ivf-flat", "ivf-fp16", "ivf-pq"])
+def test_a_kind_is_built_to_a_recall(vectors: np.ndarray, queries: np.ndarray, name: str) -> None:
+    index, options = built(vectors, Wish(name, recall=0.95))
+    assert (index.kind.name, len(index)) == (name, COUNT)
+    assert 0.95 <= float(str(options["recall"])) <= 1
+    assert recall(index.search(queries, 10)[0], nearest(vectors, queries, 10)) > 0.9
+    differences = np.abs(index.vectors(np.arange(COUNT)) - vectors)
+    assert differences.max() == pytest.approx(options["rounding"])
+
+
+def test_the_least_effort_that_is_enough(vectors: np.ndarray) -> None:
+    truth = Truth(vectors[:200], np.arange(200))
+    truth.add(vectors)
+    index = made("ivf-flat", vectors)
+    cheap, low = tune(index, truth, 0.5)
+    dear, high = tune(index, truth, 0.999)
+    assert cheap.options["probes"] < dear.options["probes"]
+    assert 0.5 <= low < high
+    assert high >= 0.999
+
+
+def test_few_vectors_are_searched_exactly(vectors: np.ndarray) -> None:
+    index, options = built(vectors, Wish())
+    assert index.kind.name == "flat"
+    assert options["recall"] == 1
+    assert options["chosen"] == "exact, as there are only 3,000 vectors"
+
+
+def test_what_measuring_chooses_for_many(vectors: np.ndarray) -> None:
+    kind, exact, why = choose(vectors, 1_000_000, Wish(memory=60_000_000, recall=0.9))
+    assert not exact
+    assert kind.way == "lists"
+    assert kind.bytes_per_vector(DIMENSION) <= 60
+    assert kind.name + " " not in why  # the others are named
+    assert "us a query at recall" in why
+    assert choose(vectors, 1_000_000, Wish(recall=1))[0].name in {"flat", "ivf-flat"}
+
+
+def test_memory_that_is_too_little(vectors: np.ndarray) -> None:
+    with pytest.raises(UsageError, match=r"closest kind is sq8, which takes 3 MB; .*--memory 4M"):
+        choose(vectors, 200_000, Wish(memory=1_000_000))
+    with pytest.raises(UsageError, match=r"flat, which takes 13 MB; .* or choose --kind sq8"):
+        choose(vectors, 200_000, Wish("flat", memory=4_000_000))
+
+
+def test_a_recall_that_is_too_much(vectors: np.ndarray) -> None:
+    with pytest.raises(UsageError, match=r"recall 1 was not reached: the closest kind is sq8 with"):
+        built(vectors, Wish("sq8", recall=1))
+
+
+def test_wishes_that_cannot_be_meant(vectors: np.ndarray) -> None:
+    with pytest.raises(UsageError, match=r"expected a kind of index, flat, .*received 'tree'"):
+        Wish("tree")
+    with pytest.raises(UsageError, match="recall above 0"):
+        Wish(recall=0)
+    with pytest.raises(UsageError, match="at least 256 digits for an index of kind ivf-pq"):
+        build_vectors([vectors[:100]], 100, vectors[:100], np.arange(100), Wish("ivf-pq"))
