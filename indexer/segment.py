@@ -97,17 +97,18 @@ class Segment:
         path = {role: str(folder / entry.name) for role, entry in record.files.items()}
         content = {role: contents[entry.name] for role, entry in record.files.items()}
         count = record.count
+        vectors = VectorIndex.from_bytes(
+            content["vectors"],
+            count,
+            dimension,
+            path["vectors"],
+            record.kind,
+            record.kind_options,
+            bytes(content["blocks"]) if "blocks" in content else None,
+        )
         sources = _sources(content["sources"], count, path["sources"])
         return cls(
-            VectorIndex.from_bytes(
-                content["vectors"],
-                count,
-                dimension,
-                path["vectors"],
-                record.kind,
-                record.kind_options,
-                bytes(content["blocks"]) if "blocks" in content else None,
-            ),
+            vectors,
             _array(content["labels"], (count,), path["labels"]),
             _array(content["images"], (count, SIDE, SIDE), path["images"])
             if "images" in content
