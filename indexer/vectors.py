@@ -197,7 +197,7 @@ class VectorIndex:
         self, queries: np.ndarray, k: int, exclude: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         ids = np.empty((len(queries), k), np.int64)
-        squares = np.empty((len(queries), k), np.float32)
+        distances = np.empty((len(queries), k), np.float32)
         asked = np.arange(len(queries))
         fetched, wider = min(k + SPARE, len(self)), 1
         while len(asked):
@@ -207,12 +207,12 @@ class VectorIndex:
                 part = slice(start, start + step)
                 rows = asked[part]
                 barred = None if exclude is None else np.asarray(exclude)[rows]
-                ids[rows], squares[rows], proven[part] = self._nearest(
+                ids[rows], distances[rows], proven[part] = self._nearest(
                     np.ascontiguousarray(queries[rows]), k, barred, fetched, wider
                 )
             asked = asked[~proven]
             fetched, wider = min(WIDER * fetched, len(self)), WIDER * wider
-        return ids, np.sqrt(squares)
+        return ids, distances
 
     def _nearest(
         self,
@@ -222,18 +222,18 @@ class VectorIndex:
         fetched: int,
         wider: int,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Ids and squared distances (n, k), and (n,) whether more candidates change nothing."""
+        """Ids and distances (n, k), and (n,) whether more candidates change nothing."""
         ids, beyond = self._candidates(queries, k, fetched, wider)  # (n, f), (n,)
-        squares = self._squares(queries, ids)  # (n, f)
+        distances = np.sqrt(self._squares(queries, ids))  # (n, f)
         if exclude is not None:
-            squares[ids == exclude[:, None]] = np.inf
-        # Squared distances are not negative, so their bits are ordered as they are.
-        keys = np.ascontiguousarray(squares).view(np.uint32).astype(np.uint64) << np.uint64(32)
+            distances[ids == exclude[:, None]] = np.inf
+        # Distances are not negative, so their bits are ordered as they are.
+        keys = np.ascontiguousarray(distances).view(np.uint32).astype(np.uint64) << np.uint64(32)
         keys |= ids.astype(np.uint32)
         keys.sort(axis=1)
         keys = keys[:, :k]
         nearest = (keys >> np.uint64(32)).astype(np.uint32).view(np.float32)  # (n, k)
-        last = nearest[:, -1:]  # (n, 1)
+        last = np.square(nearest[:, -1:])  # (n, 1)
         reach = (last + self._slack(queries, last))[:, 0]
         proven = (reach < beyond) | (fetched == len(self))
         return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64), nearest, proven
