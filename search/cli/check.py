@@ -175,6 +175,8 @@ def _segment_facts(segment: SegmentRecord[FileEntry]) -> dict[str, Any]:
         "digits": segment.count - segment.removed,
         "removed": segment.removed,
         "kind": segment.kind,
+        "recall": segment.kind_options["recall"],
+        "chosen": segment.kind_options["chosen"],
         "bytes": sum(entry.size for entry in segment.files.values()),
     }
 
