@@ -1,7 +1,7 @@
 """The main job against the notebook and against what a person would use instead, in one run.
 
-`make bench`, or one part of it: `make bench PART=training|embedder|cold|index|pictures`. Prints
-Markdown tables.
+`make bench`, or one part of it: `make bench PART=training|embedder|cold|index|bulk|pictures`.
+Prints Markdown tables.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.bulk import bench_bulk
 from benchmarks.embedder import bench_embedder
 from benchmarks.measure import DIGITS, Run, machine, medians, run, table
 from benchmarks.pictures import bench_pictures
@@ -31,6 +32,7 @@ def main(part: str) -> None:
         "embedder": bench_embedder,
         "cold": bench_cold,
         "index": bench_index,
+        "bulk": lambda scratch: bench_bulk(ensure_index(scratch)[1]),
         "pictures": lambda scratch: bench_pictures(ensure_index(scratch)[1]),
     }
     if part not in {"all", *parts}:

@@ -16,7 +16,7 @@ from data.datasets import Dataset
 from data.holdout import hold_out
 from data.progress import Progress, silent
 from indexer.calibration import Calibration
-from indexer.choose import Wish, build_vectors, sample_of
+from indexer.choose import ASKED, Wish, build_vectors, sample_of
 from indexer.embedder import Embedder
 from indexer.sources import Segment, pack_sources
 from indexer.store import Manifest, write_generation
@@ -45,8 +45,8 @@ def build_index(
         IndexLocked, StorageError: what was in `folder` still answers.
     """
     embeddings = embedder.embed(dataset.images, progress)  # (n, d)
-    vectors, kind_options = index_vectors(embeddings, seed, wish)
     sample, source = calibration_sample(dataset, embedder.card, seed)
+    vectors, kind_options = index_vectors(embeddings, sample, seed, wish)
     left_out = ask_without_itself(vectors, embeddings, dataset.labels, sample, embedder.card)
     k, accuracy = choose_k(left_out)
     contents = {
@@ -77,11 +77,18 @@ def build_index(
 
 
 def index_vectors(
-    embeddings: np.ndarray, seed: int, wish: Wish
+    embeddings: np.ndarray, asked: np.ndarray, seed: int, wish: Wish
 ) -> tuple[VectorIndex, dict[str, Any]]:
-    """An index of embeddings (n, d) float32 as wished for, and its `kind_options`."""
+    """An index of embeddings (n, d) float32, and its `kind_options`.
+
+    Its recall is measured with the digits at positions `asked` (s,), which are best such that the
+    embedder did not learn from: new digits lie as far from their neighbours as those.
+    """
+    rng = np.random.default_rng(seed)
     count, dimension = embeddings.shape
-    drawn = np.random.default_rng(seed).permutation(count)[: sample_of(count, dimension)]
+    others = np.setdiff1d(rng.permutation(count), asked, assume_unique=True)
+    drawn = np.concatenate([rng.permutation(asked)[:ASKED], others])
+    drawn = drawn[: sample_of(count, dimension)]
     batches = (embeddings[start : start + BATCH] for start in range(0, count, BATCH))
     return build_vectors(batches, count, embeddings[drawn], drawn, wish)
 
