@@ -1,7 +1,7 @@
 """The main job against the notebook and against what a person would use instead, in one run.
 
-`make bench`, or one part: `make bench PART=embedder|encode|cold|index|pictures`. Prints Markdown
-tables.
+`make bench`, or one part: `make bench PART=embedder|encode|cold|index|bulk|pictures`. Prints
+Markdown tables.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.bulk import bench_bulk
 from benchmarks.embedder import bench_embedder
 from benchmarks.encode import bench_encode
 from benchmarks.measure import DIGITS, machine, medians, run, table
@@ -29,6 +30,7 @@ def main(part: str) -> None:
         "encode": lambda scratch: bench_encode(ensure_index(scratch)[0]),
         "cold": bench_cold,
         "index": bench_index,
+        "bulk": lambda scratch: bench_bulk(ensure_index(scratch)[1]),
         "pictures": lambda scratch: bench_pictures(ensure_index(scratch)[1]),
     }
     if part not in {"all", *parts}:

@@ -14,7 +14,7 @@ from data.holdout import hold_out
 from data.mnist8m import EndlessDigits
 from data.progress import Progress, silent
 from indexer.calibration import Calibration
-from indexer.choose import Wish, build_vectors, sample_of
+from indexer.choose import ASKED, Wish, build_vectors, sample_of
 from indexer.embedder import Embedder
 from indexer.segment import Redrawn, Segment
 from indexer.sources import Run, Sources
@@ -45,10 +45,10 @@ def build_index(
         IndexLocked, StorageError: what was in `folder` still answers.
     """
     embeddings = embedder.embed(dataset.images, progress)  # (n, d)
-    vectors, options = index_vectors(embeddings, seed, wish)
+    sample, source = calibration_sample(dataset, embedder.card, seed)
+    vectors, options = index_vectors(embeddings, sample, seed, wish)
     nobody = np.empty(0, np.int64)
     segment = Segment(vectors, dataset.labels, dataset.images, _sources(dataset), nobody, options)
-    sample, source = calibration_sample(dataset, embedder.card, seed)
     left_out = ask_without_copies(
         vectors, embeddings[sample], dataset.labels, sample, embedder.card, len(dataset)
     )
@@ -72,7 +72,7 @@ def build_streamed(
     """
     sample, source = calibration_sample(digits.base, embedder.card, seed)
     with encoded(digits, embedder, folder, progress) as staged:
-        vectors, options = index_vectors(staged.vectors, seed, wish)
+        vectors, options = index_vectors(staged.vectors, sample, seed, wish)
         queries = staged.vectors[sample].astype(np.float32)  # (s, d)
         left_out = ask_without_copies(
             vectors, queries, staged.labels, sample, embedder.card, len(digits.base)
@@ -116,11 +116,18 @@ def _write(
 
 
 def index_vectors(
-    embeddings: np.ndarray, seed: int, wish: Wish
+    embeddings: np.ndarray, asked: np.ndarray, seed: int, wish: Wish
 ) -> tuple[VectorIndex, dict[str, Any]]:
-    """An index of embeddings (n, d), float16 or float32, as wished for, and its `kind_options`."""
+    """An index of embeddings (n, d), float16 or float32, and its `kind_options`.
+
+    Its recall is measured with the digits at positions `asked` (s,), which are best such that the
+    embedder did not learn from: new digits lie as far from their neighbours as those.
+    """
+    rng = np.random.default_rng(seed)
     count, dimension = embeddings.shape
-    drawn = np.random.default_rng(seed).permutation(count)[: sample_of(count, dimension)]
+    others = np.setdiff1d(rng.permutation(count), asked, assume_unique=True)
+    drawn = np.concatenate([rng.permutation(asked)[:ASKED], others])
+    drawn = drawn[: sample_of(count, dimension)]
     batches = (
         np.asarray(embeddings[start : start + BATCH], np.float32)
         for start in range(0, count, BATCH)

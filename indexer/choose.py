@@ -1,8 +1,9 @@
 """Which kind of index, and how much effort a query: chosen by measuring on the data itself.
 
 A sample is held against exact search: recall@10 is the share of the ten nearest that an index
-finds, microseconds are those of one query on one thread. Recall of the finished index is measured
-against exact search over everything that went into it, which is done batch by batch.
+finds, microseconds are processor time of one query, so that other work does not decide. Recall of
+the finished index is measured against exact search over everything that went into it, which is
+done batch by batch.
 """
 
 from __future__ import annotations
@@ -112,7 +113,8 @@ def build_vectors(
     Args:
         batches: (n, d) float32 each, `count` vectors in all.
         count: how many there will be.
-        sample: (s, d) float32, drawn from all of them by chance; `sample_of` says how many.
+        sample: (s, d) float32, drawn from all of them by chance; `sample_of` says how many. The
+            first few are the queries that recall is measured with.
         ids: (s,) their positions.
         wish: what kind, and how good.
 
@@ -227,15 +229,15 @@ def _tried(kinds: list[Kind], sample: np.ndarray, wish: Wish, exact: bool) -> It
 
 
 def _microseconds(index: VectorIndex, queries: np.ndarray) -> float:
-    """Median microseconds of one query on one thread."""
+    """Median microseconds of processor time of one query on one thread."""
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:
         taken = []
         for row in range(len(queries)):
-            started = time.perf_counter()
+            started = time.thread_time()
             index.search(queries[row : row + 1], min(NEAREST, len(index)))
-            taken.append(time.perf_counter() - started)
+            taken.append(time.thread_time() - started)
     finally:
         faiss.omp_set_num_threads(threads)
     return float(np.median(taken)) * 1e6

@@ -1,0 +1,114 @@
+"""Searching 60,000 stored digits: many at once and one at a time, against what else there is.
+
+All are asked for the ten nearest of the same 10,000 vectors on all processors. Recall is against
+scikit-learn's brute force, which is exact; those that are not exact make the least effort that
+finds 99 % of the nearest.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measure import table
+from data.datasets import load_dataset
+from indexer.build import index_vectors
+from indexer.choose import Wish
+from search.index import DigitIndex
+
+K, RECALL, ROUNDS, ONE_BY_ONE, SEED = 10, 0.99, 3, 1000, 2
+EFFORTS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+LINKS, BUILD_EFFORT = 16, 80
+NOT_EXACT = ("hnsw", "ivf-flat", "ivf-fp16", "ivf-pq")
+Search = Callable[[np.ndarray], np.ndarray]  # (n, d) float32 -> (n, K) ids
+
+
+def bench_bulk(folder: Path) -> None:
+    """Bulk search, exact and not, and warm single queries, of the index in `folder`."""
+    index = DigitIndex.open(folder)
+    images = load_dataset("mnist", "test").images
+    queries = index.embed(images)  # (10000, d)
+    stored = index.vectors.vectors(np.arange(len(index)))  # (60000, d)
+    brute = sklearn_brute(stored)
+    truth = brute(queries)
+    rows = [row("scikit-learn brute", brute, queries, truth)]
+    ours = [(f"the index ({index.manifest.kind})", index.vectors.search), *kinds(stored)]
+    rows += [row(name, lambda q, s=search: s(q, K)[0], queries, truth) for name, search in ours]
+    rows += [row(name, search, queries, truth) for name, search in peers(stored, queries, truth)]
+    print(f"## Searching {len(stored):,} vectors of length {stored.shape[1]}\n")
+    print(f"{table(['', 'queries/s', 'recall@10'], rows)}\n")
+    whole = one_by_one(lambda at: index.search(images[at], K))
+    vector = one_by_one(lambda at: index.vectors.search(queries[at], K))
+    rows = [["a digit, encoded and searched", *whole], ["a vector, searched", *vector]]
+    print(f"{table(['warm, one by one', 'median', '99 %'], rows)}\n", flush=True)
+
+
+def sklearn_brute(stored: np.ndarray) -> Search:
+    """scikit-learn's exact search on all processors."""
+    from sklearn.neighbors import NearestNeighbors
+
+    model = NearestNeighbors(n_neighbors=K, algorithm="brute", n_jobs=-1).fit(stored)
+    return lambda queries: np.asarray(model.kneighbors(queries, return_distance=False))
+
+
+def kinds(stored: np.ndarray) -> Iterator[tuple[str, Any]]:
+    """Exact kinds, then the others with the effort that was chosen when they were built."""
+    wishes = {f"{name}, exact": Wish(name, recall=1) for name in ("flat", "ivf-flat")}
+    wishes |= {name: Wish(name, recall=RECALL) for name in NOT_EXACT}
+    for name, wish in wishes.items():
+        yield name, index_vectors(stored, np.arange(len(stored)), SEED, wish)[0].search
+
+
+def peers(stored: np.ndarray, queries: np.ndarray, truth: np.ndarray) -> Iterator[tuple[str, Any]]:
+    """hnswlib and usearch, built with the same links and effort as ours."""
+    import hnswlib
+    import usearch.index
+
+    graph = hnswlib.Index("l2", stored.shape[1])
+    graph.init_index(len(stored), M=LINKS, ef_construction=BUILD_EFFORT)
+    graph.add_items(stored)
+    other = usearch.index.Index(
+        ndim=stored.shape[1], metric="l2sq", connectivity=LINKS, expansion_add=BUILD_EFFORT
+    )
+    other.add(np.arange(len(stored)), stored)
+    for name, search in (
+        ("hnswlib", lambda asked: graph.knn_query(asked, K)[0].astype(np.int64)),
+        ("usearch", lambda asked: other.search(asked, K).keys.astype(np.int64)),
+    ):
+        for effort in EFFORTS:
+            graph.set_ef(effort)
+            other.expansion_search = effort
+            if recall(search(queries), truth) >= RECALL:
+                break
+        yield name, search
+
+
+def recall(found: np.ndarray, truth: np.ndarray) -> float:
+    """The share of the true ids (n, K) among those found (n, K)."""
+    return float((found[:, :, None] == truth[:, None]).any(axis=2).mean())
+
+
+def row(name: str, search: Search, queries: np.ndarray, truth: np.ndarray) -> list[str]:
+    """One line: queries a second, the median of a few rounds, and recall."""
+    found = search(queries)
+    rates = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        search(queries)
+        rates.append(len(queries) / (time.perf_counter() - started))
+    return [name, f"{statistics.median(rates):,.0f}", f"{recall(found, truth):.4f}"]
+
+
+def one_by_one(ask: Callable[[slice], object]) -> list[str]:
+    """Median and 99th percentile of single queries."""
+    taken = []
+    for number in range(ONE_BY_ONE):
+        started = time.perf_counter()
+        ask(slice(number, number + 1))
+        taken.append(time.perf_counter() - started)
+    return [f"{np.percentile(taken, share) * 1e3:.2f} ms" for share in (50, 99)]
