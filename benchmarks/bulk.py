@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,10 @@ def bench_bulk(folder: Path) -> None:
     brute = sklearn_brute(stored)
     truth = brute(queries)
     rows = [row("scikit-learn brute", brute, queries, truth)]
-    ours = [(f"the index ({index.manifest.kind})", index.vectors.search), *kinds(stored)]
+    ours = [
+        (f"the index ({index.manifest.segments[0].kind})", index.vectors.search),
+        *kinds(stored),
+    ]
     rows += [row(name, lambda q, s=search: s(q, K)[0], queries, truth) for name, search in ours]
     rows += [row(name, search, queries, truth) for name, search in peers(stored, queries, truth)]
     print(f"## Searching {len(stored):,} vectors of length {stored.shape[1]}\n")
@@ -65,27 +69,42 @@ def kinds(stored: np.ndarray) -> Iterator[tuple[str, Any]]:
 
 
 def peers(stored: np.ndarray, queries: np.ndarray, truth: np.ndarray) -> Iterator[tuple[str, Any]]:
-    """hnswlib and usearch, built with the same links and effort as ours."""
+    """hnswlib and usearch where installed, with our links and the effort that finds enough."""
+    for name, make in (("hnswlib", hnswlib_graph), ("usearch", usearch_graph)):
+        if not find_spec(name):
+            print(f"{name} is left out: pip install 'digit-search[bench]'\n")
+            continue
+        search, set_effort = make(stored)
+        for effort in EFFORTS:
+            set_effort(effort)
+            if recall(search(queries), truth) >= RECALL:
+                break
+        yield name, search
+
+
+def hnswlib_graph(stored: np.ndarray) -> tuple[Search, Callable[[int], None]]:
+    """Its search, and how to set its effort."""
     import hnswlib
-    import usearch.index
 
     graph = hnswlib.Index("l2", stored.shape[1])
     graph.init_index(len(stored), M=LINKS, ef_construction=BUILD_EFFORT)
     graph.add_items(stored)
-    other = usearch.index.Index(
+    return lambda asked: graph.knn_query(asked, K)[0].astype(np.int64), graph.set_ef
+
+
+def usearch_graph(stored: np.ndarray) -> tuple[Search, Callable[[int], None]]:
+    """Its search, and how to set its effort."""
+    from usearch.index import Index
+
+    graph = Index(
         ndim=stored.shape[1], metric="l2sq", connectivity=LINKS, expansion_add=BUILD_EFFORT
     )
-    other.add(np.arange(len(stored)), stored)
-    for name, search in (
-        ("hnswlib", lambda asked: graph.knn_query(asked, K)[0].astype(np.int64)),
-        ("usearch", lambda asked: other.search(asked, K).keys.astype(np.int64)),
-    ):
-        for effort in EFFORTS:
-            graph.set_ef(effort)
-            other.expansion_search = effort
-            if recall(search(queries), truth) >= RECALL:
-                break
-        yield name, search
+    graph.add(np.arange(len(stored)), stored)
+
+    def set_effort(effort: int) -> None:
+        graph.expansion_search = effort
+
+    return lambda asked: graph.search(asked, K).keys.astype(np.int64), set_effort
 
 
 def recall(found: np.ndarray, truth: np.ndarray) -> float:
