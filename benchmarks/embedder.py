@@ -195,5 +195,5 @@ def _cell(values: Sequence[float | None]) -> str:
     if not known:
         return "-"
     mean = f"{np.mean(known):,.2f}" if max(known) < 1000 else f"{np.mean(known):,.0f}"
-    spread = f" ({min(known):,.2f}-{max(known):,.2f})" if len(known) > 1 else ""
+    spread = f" ({min(known):,.2f}-{max(known):,.2f})" if min(known) < max(known) else ""
     return f"{mean}{spread}"

@@ -5,6 +5,7 @@ Pure functions of arrays.
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import numpy as np
@@ -64,7 +65,11 @@ def winners(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def best_k(
     labels: np.ndarray, distances: np.ndarray, truth: np.ndarray, weights: Weights
 ) -> tuple[int, float]:
-    """How many neighbours name most items rightly; the most, among equals: their vote says more.
+    """How many neighbours should vote: the most that name about as many items rightly as the best.
+
+    "About" is within one standard error of the best, below which a sample cannot tell them apart:
+    the more vote, the less a single odd neighbour decides (the one-standard-error rule: Breiman,
+    Friedman, Olshen and Stone, "Classification and Regression Trees", 1984, section 3.4.3).
 
     Args:
         labels: (n, m) integers, neighbours' labels, nearest first; k is tried from 1 to m.
@@ -81,4 +86,6 @@ def best_k(
         votes = cast_votes(labels[:, :k], distances[:, :k], weights, classes)
         accuracies.append(float((winners(votes, labels[:, :k]) == truth).mean()))
     best = max(accuracies)
-    return len(accuracies) - accuracies[::-1].index(best), best
+    least = best - math.sqrt(best * (1 - best) / len(truth))
+    k = max(k for k, accuracy in enumerate(accuracies, start=1) if accuracy >= least)
+    return k, accuracies[k - 1]
