@@ -125,9 +125,9 @@ def index_vectors(
     """
     rng = np.random.default_rng(seed)
     count, dimension = embeddings.shape
-    others = np.setdiff1d(rng.permutation(count), asked, assume_unique=True)
-    drawn = np.concatenate([rng.permutation(asked)[:ASKED], others])
-    drawn = drawn[: sample_of(count, dimension)]
+    first = rng.permutation(asked)[:ASKED]
+    others = np.setdiff1d(rng.permutation(count), first, assume_unique=True)
+    drawn = np.concatenate([first, others])[: sample_of(count, dimension)]
     batches = (
         np.asarray(embeddings[start : start + BATCH], np.float32)
         for start in range(0, count, BATCH)

@@ -5,7 +5,8 @@ import pytest
 
 from data.datasets import Dataset
 from data.mnist8m import EndlessDigits
-from indexer.build import build_index, build_streamed, calibration_sample
+from indexer.build import build_index, build_streamed, calibration_sample, index_vectors
+from indexer.choose import Wish
 from indexer.embedder import Embedder
 from indexer.store import read_manifest
 from indexer.votes import cast_votes, winners
@@ -69,6 +70,19 @@ def test_building_twice_gives_the_same_files(
 ) -> None:
     build_index(train_set, embedder, tmp_path, 0)
     assert read_manifest(tmp_path).entries == read_manifest(index_folder).entries
+
+
+def test_lists_are_learned_from_more_than_the_digits_asked(
+    train_set: Dataset, embedder: Embedder
+) -> None:
+    """Also where recall is measured with digits that may be any of all there are."""
+    embeddings = np.tile(embedder.embed(train_set.images), (4, 1))
+    everyone = np.arange(len(embeddings))
+    vectors, options = index_vectors(embeddings, everyone, 0, Wish("ivf-flat", recall=1))
+    assert options["lists"] > 1
+    ids, distances = vectors.search(embeddings[:50], 4)
+    assert np.array_equal(ids, np.arange(50)[:, None] + len(train_set) * np.arange(4))
+    assert distances.max() == 0
 
 
 def test_fewer_digits_than_neighbours(
