@@ -1,18 +1,21 @@
 """Write a file whole or not at all.
 
 Every file this project leaves behind goes through here: a temporary name in the same folder,
-fsync, rename, fsync of the folder. Failures of the disk become :class:`StorageError`.
+fsync, rename, fsync of the folder; under a lock where several may write. Failures of the disk
+become :class:`StorageError`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
-from data.errors import StorageError
+from data.errors import IndexLocked, StorageError
 
 TEMPORARY_PREFIX = ".writing-"
 
@@ -76,6 +79,18 @@ def make_folder(folder: Path) -> None:
     """
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def take_lock(file: IO[Any], refusal: str) -> None:
+    """Take the lock of an open file, which the system frees however the holder ends.
+
+    Raises:
+        IndexLocked: another process has it; the message is `refusal`.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        raise IndexLocked(refusal) from exc
 
 
 def sync_folder(folder: Path) -> None:

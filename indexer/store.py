@@ -8,7 +8,6 @@ new. Nothing is handed to a parser before its length and SHA-256 are those the m
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import mmap
 import os
@@ -33,6 +32,7 @@ from data.files import (
     storage_errors,
     sync_file,
     sync_folder,
+    take_lock,
     write_together,
     write_whole,
 )
@@ -364,12 +364,8 @@ def open_writer(folder: Path) -> Iterator[Writer]:
     with storage_errors(folder / LOCK):
         file = (folder / LOCK).open("a")
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise IndexLocked(
-                f"{folder}: another process is writing this index; try again when it is done"
-            ) from exc
+        busy = f"{folder}: another process is writing this index; try again when it is done"
+        take_lock(file, busy)
         yield Writer(folder)
 
 

@@ -11,7 +11,6 @@ Half floats move a distance by less than 2e-4, and take half the disk.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -25,8 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from data.datasets import Digits
-from data.errors import IndexLocked
-from data.files import make_folder, storage_errors, write_whole
+from data.files import make_folder, storage_errors, take_lock, write_whole
 from data.progress import Progress, silent
 from data.sealed import BrokenSeal, seal, unseal
 from indexer.embedder import Embedder
@@ -182,13 +180,8 @@ def _whole_file(path: Path) -> Iterator[BinaryIO]:
         path.touch()
         file = path.open("r+b")
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise IndexLocked(
-                f"{path.parent.parent}: another process is encoding for this index; try again when"
-                " it is done"
-            ) from exc
+        index = path.parent.parent
+        take_lock(file, f"{index}: another process is encoding for it; try again when it is done")
         yield file
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from data.convention import SIDE
 from data.errors import UsageError
 from indexer.segment import Segment
+from indexer.vectors import check_k
 
 
 class UnionVectors:
@@ -144,11 +145,7 @@ class UnionVectors:
         Raises:
             UsageError: k is below 1 or above the number of vectors that can answer.
         """
-        most = len(self) - spared
-        if not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k <= most:
-            raise UsageError(
-                f"expected k from 1 to {most:,} (the digits that can answer), received {k!r}"
-            )
+        check_k(k, len(self) - spared)
 
 
 class UnionImages:

@@ -427,11 +427,7 @@ class VectorIndex:
         Raises:
             UsageError: k is below 1 or above the number of vectors that can answer.
         """
-        most = len(self) - spared
-        if not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k <= most:
-            raise UsageError(
-                f"expected k from 1 to {most:,} (the digits that can answer), received {k!r}"
-            )
+        check_k(k, len(self) - spared)
 
     def _check_queries(self, queries: np.ndarray) -> None:
         if queries.ndim != 2 or queries.shape[1] != self.engine.d:
@@ -476,6 +472,18 @@ class VectorIndex:
         """Number of its list, times 2^32, plus place in it: (count,) int64, by id."""
         places = self._ivf.direct_map.array
         return np.asarray(faiss.rev_swig_ptr(places.data(), places.size()))
+
+
+def check_k(k: int, most: int) -> None:
+    """Refuse a k that is no number from 1 to `most`.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k <= most:
+        raise UsageError(
+            f"expected k from 1 to {most:,} (the digits that can answer), received {k!r}"
+        )
 
 
 def _read(content: Content, name: str) -> Any:

@@ -11,11 +11,13 @@ from indexer.embedder import Embedder
 DIMENSION = 6
 
 
-def linear_embedder(seed: int = 0, threads: int | None = None) -> Embedder:
+def linear_embedder(
+    seed: int = 0, threads: int | None = None, dimension: int = DIMENSION
+) -> Embedder:
     """Pixels times a matrix that is drawn from `seed`, through ONNX Runtime as any other."""
     from onnx import TensorProto, helper, numpy_helper
 
-    matrix = np.random.default_rng(seed).normal(0, 0.05, (784, DIMENSION)).astype(np.float32)
+    matrix = np.random.default_rng(seed).normal(0, 0.05, (784, dimension)).astype(np.float32)
     shape = np.array([-1, 784])
     graph = helper.make_graph(
         [
@@ -24,7 +26,7 @@ def linear_embedder(seed: int = 0, threads: int | None = None) -> Embedder:
         ],
         "linear",
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 28, 28])],
-        [helper.make_tensor_value_info("embeddings", TensorProto.FLOAT, ["n", DIMENSION])],
+        [helper.make_tensor_value_info("embeddings", TensorProto.FLOAT, ["n", dimension])],
         [numpy_helper.from_array(shape, "shape"), numpy_helper.from_array(matrix, "matrix")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
@@ -35,8 +37,8 @@ def linear_embedder(seed: int = 0, threads: int | None = None) -> Embedder:
         dataset={"name": "none", "split": "train", "count": 0, "sha256": ""},
         seed=seed,
         normaliser=NORMALISER_VERSION,
-        dimension=DIMENSION,
-        class_dimension=DIMENSION,
+        dimension=dimension,
+        class_dimension=dimension,
         metric="euclidean",
         onnx_sha256=hashlib.sha256(onnx).hexdigest(),
         history=[],

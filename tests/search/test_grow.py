@@ -29,7 +29,7 @@ from search.evaluate import evaluate
 from search.grow import Added, add, open_to_change, remove, undo
 from search.queries import Query
 from tests.drawings import draw_digit
-from tests.plain import plain_embedder
+from tests.embedders import linear_embedder
 
 BASE = 200
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -37,8 +37,8 @@ Held = dict[str, tuple[bytes, int]]  # pixels and label by id
 
 
 @pytest.fixture(scope="module")
-def plain(train_set: Dataset) -> Embedder:
-    return plain_embedder(train_set.images[:8])
+def plain() -> Embedder:
+    return linear_embedder(dimension=16)
 
 
 @pytest.fixture(scope="module")
