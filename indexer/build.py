@@ -16,9 +16,10 @@ from data.progress import Progress, silent
 from indexer.calibration import Calibration
 from indexer.choose import ASKED, Wish, build_vectors, sample_of
 from indexer.embedder import Embedder
+from indexer.manifest import Manifest, Part
 from indexer.segment import Redrawn, Segment
 from indexer.sources import Run, Sources
-from indexer.store import Manifest, Part, write_generation
+from indexer.store import write_generation
 from indexer.stream import encoded
 from indexer.vectors import VectorIndex
 from indexer.verdicts import WITNESSES, calibrate

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from data.errors import UsageError
+from indexer.manifest import Manifest
 from indexer.segment import Segment
 from indexer.sources import ADDED, Run, Sources
-from indexer.store import Manifest, Writer
+from indexer.store import Writer
 
 SMALL = 512  # digits; to write so many again costs no more than to write a file at all
 GROWTH = 2  # a segment that is not small holds at least so many times the digits of the next

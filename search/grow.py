@@ -17,7 +17,8 @@ import numpy as np
 from data.errors import DatasetNotFound, UsageError
 from data.normalise import scale_to_bytes
 from indexer.grow import add_digits, remove_digits
-from indexer.store import Manifest, Writer, open_writer, read_manifest
+from indexer.manifest import Manifest
+from indexer.store import Writer, open_writer, read_manifest
 from search.answers import Addition, FailedAnswer
 from search.index import DigitIndex
 from search.queries import AnyQuery, FailedQuery, Query, Reader, RefusedQuery

@@ -14,9 +14,10 @@ from data.convention import DIGITS
 from data.errors import EmbedderMismatch, IndexCorrupt, UsageError
 from indexer.calibration import Calibration
 from indexer.embedder import CANARY_TOLERANCE, Embedder
+from indexer.manifest import Manifest
 from indexer.segment import Segment
 from indexer.sources import Sources
-from indexer.store import Content, Manifest, read_generation
+from indexer.store import Content, read_generation
 from indexer.union import UnionImages, UnionVectors, union_labels
 from indexer.vectors import set_threads
 from indexer.votes import Weights

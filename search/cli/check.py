@@ -24,7 +24,7 @@ from search.cli.options import (
 
 if TYPE_CHECKING:
     from data.datasets import Dataset
-    from indexer.store import FileEntry, SegmentRecord
+    from indexer.manifest import FileEntry, SegmentRecord
 
 
 def _check_finite(

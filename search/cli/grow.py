@@ -18,7 +18,7 @@ from search.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from indexer.store import Manifest
+    from indexer.manifest import Manifest
 
 FAILED = 1
 changing = with_options(index_option, format_option)

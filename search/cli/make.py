@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from data.mnist8m import EndlessDigits
     from indexer.choose import Wish
     from indexer.embedder import Embedder
-    from indexer.store import Manifest
+    from indexer.manifest import Manifest
 
 training = with_options(
     dataset_option,

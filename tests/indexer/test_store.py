@@ -24,6 +24,7 @@ from data.errors import (
 from data.sealed import seal, unseal
 from indexer import store
 from indexer.calibration import Calibration
+from indexer.manifest import FORMAT_VERSION, PREVIOUS, Manifest, Part, SegmentRecord
 from search import DigitIndex
 
 FILES = {role: f"{role} of the first".encode() for role in ("embedder", "card")}
@@ -37,11 +38,11 @@ FACTS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def write(folder: Path, tail: bytes = b"", **parts: store.Part) -> store.Manifest:
+def write(folder: Path, tail: bytes = b"", **parts: Part) -> Manifest:
     """A generation of one segment, each of whose files ends in `tail`, but for `parts`."""
     files = {role: content + tail for role, content in FILES.items()}
-    contents: dict[str, store.Part] = {role: part + tail for role, part in PARTS.items()}
-    segment = store.SegmentRecord(1, 0, "flat", {}, contents | parts)
+    contents: dict[str, Part] = {role: part + tail for role, part in PARTS.items()}
+    segment = SegmentRecord(1, 0, "flat", {}, contents | parts)
     return store.write_generation(folder, FACTS, files, [segment])
 
 
@@ -77,10 +78,10 @@ def test_a_new_generation_replaces_the_old_whose_files_stay_until_the_next(folde
     assert second.generation == 2
     assert read(folder) == FILES | PARTS | {"labels": b"other labels"}
     ours = {store.MANIFEST, store.LOCK}
-    previous = second.files[store.PREVIOUS].name
+    previous = second.files[PREVIOUS].name
     assert names(folder) == first.entries.keys() | second.entries.keys() | {previous} | ours
     third = write(folder, labels=b"yet others")
-    previous = third.files[store.PREVIOUS].name
+    previous = third.files[PREVIOUS].name
     assert names(folder) == second.entries.keys() | third.entries.keys() | {previous} | ours
 
 
@@ -118,7 +119,7 @@ def test_what_stays_in_place_is_neither_read_nor_written(folder: Path) -> None:
     for name in manifest.entries:
         (folder / name).write_bytes(b"read me and you fall")
     before = {name: (folder / name).stat() for name in manifest.entries}
-    added = store.SegmentRecord(1, 0, "flat", {}, {role: b"more " + PARTS[role] for role in PARTS})
+    added = SegmentRecord(1, 0, "flat", {}, {role: b"more " + PARTS[role] for role in PARTS})
     with store.open_writer(folder) as writer:
         grown = writer.commit(manifest.facts(), manifest.files, [*manifest.segments, added], 1)
     assert grown.segments[0] == manifest.segments[0]
@@ -209,7 +210,7 @@ def rewrite(folder: Path, **changes: object) -> None:
 
 
 def test_another_format_version_is_refused(folder: Path) -> None:
-    rewrite(folder, version=store.FORMAT_VERSION + 1)
+    rewrite(folder, version=FORMAT_VERSION + 1)
     with pytest.raises(IndexVersion, match=r"expected format version 3, received 4.*build"):
         store.read_generation(folder)
 

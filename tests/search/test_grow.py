@@ -23,6 +23,7 @@ from indexer import store
 from indexer.build import build_index
 from indexer.embedder import Embedder
 from indexer.grow import SMALL
+from indexer.manifest import SegmentRecord
 from indexer.vectors import VectorIndex
 from search import DigitIndex
 from search.evaluate import evaluate
@@ -246,7 +247,7 @@ def test_removed_rows_that_make_no_sense_are_refused(folder: Path) -> None:
             file = Path(folder / "bad.npy")
             np.save(file, np.array(rows, np.int64))
             files["removed"] = file
-            record = store.SegmentRecord(bad.count, 2, bad.kind, bad.kind_options, files)
+            record = SegmentRecord(bad.count, 2, bad.kind, bad.kind_options, files)
             writer.commit(manifest.facts(), manifest.files, [record])
             with pytest.raises(IndexCorrupt, match="removed-"):
                 DigitIndex.open(folder)

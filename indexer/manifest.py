@@ -1,0 +1,176 @@
+"""What `manifest.json` says of an index, as dataclasses, and as the sealed JSON they are kept in.
+
+Nothing here reads or writes files; `indexer.store` does. The fields are specified in
+docs/format.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from data.errors import IndexCorrupt, IndexVersion
+from data.sealed import BrokenSeal, seal, unseal
+from indexer.calibration import Calibration
+
+FORMAT = "digit-search index"
+FORMAT_VERSION = 3
+PREVIOUS = "previous"  # role of the manifest that undo goes back to
+REQUIRED = frozenset({"embedder", "card"})
+REQUIRED_OF_SEGMENT = frozenset({"vectors", "labels", "sources"})
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A file the manifest vouches for: name inside the folder, length in bytes, SHA-256."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+Part = FileEntry | bytes | Path  # in place already; to be written; to be moved in from beside
+F = TypeVar("F", bound=Part, covariant=True)
+
+
+@dataclass(frozen=True)
+class SegmentRecord(Generic[F]):
+    """Digits that were written together.
+
+    Attributes:
+        count: how many, removed ones included.
+        removed: how many of them never answer again.
+        kind: of FAISS index, with `kind_options`.
+        files: by role: `vectors`, `labels`, `sources`; `images` unless they can be drawn again;
+            `removed` if any are; `blocks`, hashes of the parts of `vectors`, where not all of it is
+            read for a query.
+    """
+
+    count: int
+    removed: int
+    kind: str
+    kind_options: dict[str, Any]
+    files: Mapping[str, F]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What an index is.
+
+    Attributes:
+        generation: 1 for the first, one more for each that replaces it.
+        dimension: length of an embedding.
+        metric: `"euclidean"`.
+        normaliser: version of the normaliser queries must go through.
+        embedder: identity of the embedder: SHA-256 of its ONNX file.
+        dataset: `name`, `split`, `count` and `sha256` of what was indexed when it was built.
+        names: what the classes are called; labels are positions in it.
+        k: neighbours to ask, by kind of weights, chosen by leave-one-out.
+        leave_one_out: `sample`, its `source`, and `accuracy` by kind of weights, at that k.
+        calibration: thresholds and confidence of verdicts.
+        created: UTC, ISO 8601.
+        program: version of digit-search that wrote it.
+        next_number: of the next digit that is added; none is ever given twice.
+        files: by role: `embedder`, `card`; `previous`, the manifest that undo goes back to.
+        segments: in the order of their positions.
+    """
+
+    generation: int
+    dimension: int
+    metric: str
+    normaliser: int
+    embedder: str
+    dataset: dict[str, Any]
+    names: list[str]
+    k: dict[str, int]
+    leave_one_out: dict[str, Any]
+    calibration: Calibration
+    created: str
+    program: str
+    next_number: int
+    files: Mapping[str, FileEntry]
+    segments: tuple[SegmentRecord[FileEntry], ...]
+
+    @property
+    def count(self) -> int:
+        """Number of digits that can answer."""
+        return sum(one.count - one.removed for one in self.segments)
+
+    @property
+    def entries(self) -> dict[str, FileEntry]:
+        """Every file that a reader needs, by name."""
+        shared = {role: entry for role, entry in self.files.items() if role != PREVIOUS}
+        files = [shared, *(one.files for one in self.segments)]
+        return {entry.name: entry for some in files for entry in some.values()}
+
+    @property
+    def in_parts(self) -> frozenset[str]:
+        """Names of the files that are verified part by part as they are read, not before."""
+        return frozenset(
+            one.files["vectors"].name for one in self.segments if "blocks" in one.files
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """The fields that adding and removing digits leave alone."""
+        changing = {"generation", "created", "program", "next_number", "files", "segments"}
+        names = [field.name for field in fields(self) if field.name not in changing]
+        return {name: getattr(self, name) for name in names}
+
+    def to_bytes(self) -> bytes:
+        """The content of `manifest.json`."""
+        return seal({"format": FORMAT, "version": FORMAT_VERSION, **asdict(self)})
+
+    @classmethod
+    def from_bytes(cls, content: bytes, path: Path) -> Manifest:
+        """Read what :meth:`to_bytes` wrote.
+
+        Raises:
+            IndexCorrupt: damaged.
+            IndexVersion: of another format version.
+        """
+        try:
+            record = unseal(content)
+        except BrokenSeal as exc:
+            raise IndexCorrupt(
+                f"{path}: expected a sealed manifest, but {exc}; build the index again"
+            ) from exc
+        kind, version = record.pop("format", None), record.pop("version", None)
+        if kind != FORMAT:
+            raise IndexCorrupt(f"{path}: expected a {FORMAT}, received {kind!r}")
+        if version != FORMAT_VERSION:
+            raise IndexVersion(
+                f"{path}: expected format version {FORMAT_VERSION}, received {version!r}; build"
+                " the index again with this program"
+            )
+        try:
+            manifest = cls(
+                files=_entries(record.pop("files")),
+                segments=tuple(_segment(one) for one in record.pop("segments")),
+                calibration=Calibration.from_record(record.pop("calibration")),
+                **record,
+            )
+        except (AttributeError, KeyError, TypeError) as exc:
+            raise IndexCorrupt(f"{path}: a field is missing or unknown: {exc}") from exc
+        manifest._check_parts(path)
+        return manifest
+
+    def _check_parts(self, path: Path) -> None:
+        if not self.segments:
+            raise IndexCorrupt(f"{path}: names no segment")
+        missing = REQUIRED - self.files.keys()
+        for one in self.segments:
+            missing |= REQUIRED_OF_SEGMENT - one.files.keys()
+            if one.removed:
+                missing |= {"removed"} - one.files.keys()
+        if missing:
+            raise IndexCorrupt(f"{path}: names no {', '.join(sorted(missing))}")
+
+
+def _entries(record: dict[str, Any]) -> dict[str, FileEntry]:
+    return {role: FileEntry(**entry) for role, entry in record.items()}
+
+
+def _segment(record: dict[str, Any]) -> SegmentRecord[FileEntry]:
+    return SegmentRecord(files=_entries(record.pop("files")), **record)
