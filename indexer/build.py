@@ -17,6 +17,7 @@ from indexer.calibration import Calibration
 from indexer.choose import ASKED, Wish, build_vectors, sample_of
 from indexer.embedder import Embedder
 from indexer.manifest import Manifest, Part
+from indexer.packing import write
 from indexer.segment import Redrawn, Segment
 from indexer.sources import Run, Sources
 from indexer.store import write_generation
@@ -79,7 +80,7 @@ def build_streamed(
             vectors, queries, staged.labels, sample, embedder.card, len(digits.base)
         )
         path = staged.folder / "index"
-        written: dict[str, Part] = {"vectors": path, **vectors.write(path)}
+        written: dict[str, Part] = {"vectors": path, **write(vectors, path)}
         nobody = np.empty(0, np.int64)
         segment = Segment(
             vectors, staged.labels, Redrawn(0), _sources(digits), nobody, options, written

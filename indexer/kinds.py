@@ -75,6 +75,7 @@ KINDS = {
         ),
     )
 }
+FLAT = KINDS["flat"]
 EXACT = ("flat", "ivf-flat")  # kinds that can find what exact search finds, and promise it
 
 

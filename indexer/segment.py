@@ -20,6 +20,7 @@ from data.convention import MNIST8M, SIDE
 from data.errors import IndexCorrupt
 from data.npy import BadArray, read_npy
 from indexer.manifest import FileEntry, Part, SegmentRecord
+from indexer.packing import pack, unpack
 from indexer.sources import Sources, pack_sources, parse_sources
 from indexer.store import Content
 from indexer.vectors import VectorIndex
@@ -98,7 +99,7 @@ class Segment:
         path = {role: str(folder / entry.name) for role, entry in record.files.items()}
         content = {role: contents[entry.name] for role, entry in record.files.items()}
         count = record.count
-        vectors = VectorIndex.from_bytes(
+        vectors = unpack(
             content["vectors"],
             count,
             dimension,
@@ -163,13 +164,13 @@ class Segment:
             arrays["images"] = self.images
         if len(self.removed):
             arrays["removed"] = self.removed
-        pack: dict[str, Callable[[], bytes]] = {
+        ways: dict[str, Callable[[], bytes]] = {
             "sources": partial(pack_sources, self.sources),
             **{role: partial(_npy, array) for role, array in arrays.items()},
         }
-        fresh = {role: packed() for role, packed in pack.items() if role not in self.written}
+        fresh = {role: packed() for role, packed in ways.items() if role not in self.written}
         if "vectors" not in self.written:
-            fresh |= self.vectors.pack()
+            fresh |= pack(self.vectors)
         kind = self.vectors.kind.name
         return SegmentRecord(
             len(self), len(self.removed), kind, dict(self.kind_options), {**self.written, **fresh}

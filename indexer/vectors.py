@@ -10,31 +10,28 @@ a batch of queries get the same answer, and nobody gets fewer than k.
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
 
-from data.errors import IndexCorrupt, StorageError, UsageError
-from indexer.blocks import Blocks, Content, block_table
-from indexer.kinds import Kind, empty_engine, find_kind
+from data.errors import UsageError
+from indexer.blocks import Blocks, Content
+from indexer.kinds import FAISS, FLAT, Kind, empty_engine
+from indexer.lists import InvertedLists
+from indexer.squares import NOTHING, slack
 
 SPARE = 8
 WIDER = 4  # times as many candidates and as much effort when a query is asked again
 RERANKED = 4  # times as many candidates by code as are asked for
 PAIRS = 1 << 20  # candidates, or distances to centroids, at a time: memory is bounded
 BLOCK = 4096  # queries at a time
-FLAT = find_kind("flat")
 NO_OPTIONS: Mapping[str, Any] = {}
 LARGEST = 1e15  # of a number in a query: its square, added up, must be finite
-FAISS: Any = faiss  # its stubs do not know all of it
-NOTHING = np.float32(np.finfo(np.float32).max)  # FAISS's distance where it found no more
 
 
 @dataclass(frozen=True)
@@ -78,88 +75,16 @@ class VectorIndex:
     def add(self, vectors: np.ndarray) -> None:
         """Append (n, d) float32 vectors; the first gets the id `len(self)`."""
         vectors = np.ascontiguousarray(vectors, np.float32)
-        if self.radii is not None:
-            lists, apart = self._centroids.search(vectors, 1)  # (n, 1)
-            np.maximum.at(self.radii, lists[:, 0], apart[:, 0])
+        if self._lists is not None:
+            lists, apart = self._lists.centroids.search(vectors, 1)  # (n, 1)
+            np.maximum.at(self._lists.radii, lists[:, 0], apart[:, 0])
         self.engine.add(vectors)
-        for view in ("_floats", "_places"):  # FAISS may have moved what they look at
+        for view in ("_floats", "_lists"):  # FAISS may have moved what they look at
             self.__dict__.pop(view, None)
 
     def with_options(self, **options: Any) -> VectorIndex:
         """The same index, searched with other options."""
         return replace(self, options={**self.options, **options})
-
-    @classmethod
-    def from_bytes(
-        cls,
-        content: Content,
-        count: int,
-        dimension: int,
-        name: str,
-        kind: str = FLAT.name,
-        options: Mapping[str, Any] = NO_OPTIONS,
-        table: bytes | None = None,
-    ) -> VectorIndex:
-        """Read what :meth:`pack` or :meth:`write` gave, without copying it.
-
-        Args:
-            content: best a memory map: what a query does not touch is never read.
-            count: number of vectors there must be.
-            dimension: length they must have.
-            name: what to call the file.
-            kind: of index, with `options`.
-            table: of hashes, for kinds with lists, itself known to be intact; `content` of other
-                kinds must already be known to be intact.
-
-        Raises:
-            IndexCorrupt: not an index of `count` vectors of length `dimension`, or damaged.
-        """
-        found = find_kind(kind)
-        blocks = None
-        if found.way == "lists":
-            if table is None:
-                raise IndexCorrupt(f"{name}: its table of hashes is missing; build the index again")
-            blocks = Blocks.open(content, table, name)
-        engine = _read(content, name)
-        if (engine.ntotal, engine.d) != (count, dimension):
-            raise IndexCorrupt(
-                f"{name}: expected {count:,} vectors of length {dimension}, received"
-                f" {engine.ntotal:,} of length {engine.d}"
-            )
-        radii = blocks.radii(options["lists"]) if blocks else None
-        return cls(engine, found, options, radii, blocks, content)
-
-    def to_bytes(self) -> bytes:
-        """The index as FAISS serialises it."""
-        content: bytes = faiss.serialize_index(self.engine).tobytes()
-        return content
-
-    def pack(self) -> dict[str, bytes]:
-        """The files of the index, by role: `vectors`, and `blocks` where there are lists."""
-        content = self.to_bytes()
-        return {"vectors": content} | self._table(content)
-
-    def write(self, path: Path) -> dict[str, bytes]:
-        """Write the index to `path` as FAISS serialises it; gives its other file, by role.
-
-        Raises:
-            StorageError: the disk is full or the folder cannot be written.
-        """
-        try:
-            faiss.write_index(self.engine, str(path))
-        except RuntimeError as exc:
-            path.unlink(missing_ok=True)
-            raise StorageError(
-                f"cannot write {path}: the disk is full or the folder is not writable; free some"
-                " space or choose another folder"
-            ) from exc
-        with path.open("rb") as file:
-            return self._table(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-
-    def _table(self, content: Content) -> dict[str, bytes]:
-        if self.radii is None:
-            return {}
-        return {"blocks": block_table(content, _read(content, "index"), self.radii)}
 
     def __len__(self) -> int:
         """Number of vectors."""
@@ -234,15 +159,9 @@ class VectorIndex:
         keys = keys[:, :k]
         nearest = (keys >> np.uint64(32)).astype(np.uint32).view(np.float32)  # (n, k)
         last = np.square(nearest[:, -1:])  # (n, 1)
-        reach = (last + self._slack(queries, last))[:, 0]
+        reach = (last + slack(queries, last))[:, 0]
         proven = (reach < beyond) | (fetched == len(self))
         return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64), nearest, proven
-
-    def _slack(self, queries: np.ndarray, squares: np.ndarray) -> np.ndarray:
-        """By how much FAISS's squared distances (n, m) of n queries can be wrong."""
-        lengths = np.sqrt(np.einsum("nd,nd->n", queries, queries))[:, None]
-        reach = 2 * lengths + np.sqrt(squares)
-        return np.asarray((queries.shape[1] + 4) * np.finfo(np.float32).eps * reach**2)
 
     def _candidates(
         self, queries: np.ndarray, k: int, fetched: int, wider: int
@@ -252,8 +171,8 @@ class VectorIndex:
         The second array (n,) is a squared distance that no vector which was looked at and left
         out falls short of, by more than rounding.
         """
-        if self.kind.way == "lists":
-            return self._of_lists(queries, k, fetched, wider)
+        if self._lists is not None:
+            return self._from_lists(self._lists, queries, k, fetched, wider)
         if self.kind.way == "graph" and fetched < len(self):
             effort = max(self.options["effort"] * wider, fetched)
             chosen = FAISS.SearchParametersHNSW(efSearch=effort)
@@ -262,85 +181,19 @@ class VectorIndex:
             squares, ids = self._stored.search(queries, fetched)
         return ids, squares[:, -1]
 
-    def _of_lists(
-        self, queries: np.ndarray, k: int, fetched: int, wider: int
+    def _from_lists(
+        self, lists: InvertedLists, queries: np.ndarray, k: int, fetched: int, wider: int
     ) -> tuple[np.ndarray, np.ndarray]:
         probes = self.options.get("probes")
         if fetched == len(self):
-            probes = self._ivf.nlist
+            probes = len(lists)
         elif probes is None:
-            return self._of_all_lists_that_matter(queries, k, fetched)
+            return lists.all_that_matter(queries, k, fetched)
         elif self.kind.coded:
             fetched = min(RERANKED * fetched, len(self))
-        lists, apart = self._centroids.search(queries, min(probes * wider, self._ivf.nlist))
-        squares, ids = self._read_lists(queries, lists, fetched, apart**2)
+        ids, squares = lists.nearest(queries, probes * wider, fetched)
         # Codes rank only roughly, so their distances prove nothing.
         return ids, np.full(len(ids), NOTHING) if self.kind.coded else squares[:, -1]
-
-    def _of_all_lists_that_matter(
-        self, queries: np.ndarray, k: int, fetched: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """What exact search would find, from the lists that can hold it.
-
-        A few nearest lists bound the distance of the last answer; of all others only those are
-        read whose ball around the centroid comes nearer than that.
-        """
-        centroids = self._squares_to_centroids(queries)  # (n, lists)
-        few = max(1, self._ivf.nlist // 32)
-        lists = np.argpartition(centroids, few - 1, axis=1)[:, :few]
-        squares, ids = self._read_lists(queries, lists, fetched)
-        reach = squares[:, min(k, fetched - 1), None]  # one more than k, as one may be excluded
-        reach = np.where(reach < NOTHING, reach, np.float32(np.inf))
-        reach = np.sqrt(reach + self._slack(queries, reach))
-        nearest = np.sqrt(np.maximum(centroids - self._slack(queries, centroids), 0))
-        balls = np.float32(1 + 1e-6) * np.asarray(self.radii)
-        matters = nearest - balls <= reach
-        np.put_along_axis(matters, lists, values=False, axis=1)
-        if not matters.any():
-            return ids, squares[:, -1]
-        more_squares, more = self._read_lists(queries, _padded(matters), fetched)
-        beyond = np.minimum(squares[:, -1], more_squares[:, -1])
-        return np.concatenate([ids, more], axis=1), beyond
-
-    def _squares_to_centroids(self, queries: np.ndarray) -> np.ndarray:
-        centroids, norms = self._centroid_norms
-        squares = np.einsum("nd,nd->n", queries, queries)[:, None] + norms
-        squares -= 2 * (queries @ centroids.T)
-        return np.asarray(np.maximum(squares, 0))  # (n, lists)
-
-    def _read_lists(
-        self,
-        queries: np.ndarray,
-        lists: np.ndarray,
-        fetched: int,
-        squares: np.ndarray | None = None,
-        selector: Any = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """FAISS's squared distances and ids (n, f) of the nearest in lists (n, p).
-
-        Args:
-            queries: (n, d) float32, contiguous.
-            lists: numbers of lists, -1 for none.
-            fetched: how many.
-            squares: (n, p) squared distances to the centroids, which kinds with codes need.
-            selector: FAISS's, of the ids that may answer.
-
-        Raises:
-            IndexCorrupt: a list is damaged.
-        """
-        if self.blocks:
-            self.blocks.need_lists(lists)
-        lists = np.ascontiguousarray(lists, np.int64)
-        if squares is None:
-            squares = np.zeros(lists.shape, np.float32)
-        found = np.empty((len(queries), fetched), np.float32)
-        ids = np.empty((len(queries), fetched), np.int64)
-        chosen = faiss.IVFSearchParameters(nprobe=lists.shape[1], sel=selector)  # type: ignore[call-arg]
-        arrays = (faiss.swig_ptr(one) for one in (lists, squares, found, ids))
-        self._ivf.search_preassigned_c(
-            len(queries), faiss.swig_ptr(queries), fetched, *arrays, False, chosen
-        )
-        return found, ids
 
     def _squares(self, queries: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Squared distances (n, f) of queries (n, d) to stored vectors ids (n, f).
@@ -377,16 +230,11 @@ class VectorIndex:
 
     def _first_selected(self, query: np.ndarray, selector: Any) -> int:
         """The id of the nearest vector that `selector` lets through; there is one."""
-        if self.kind.way != "lists":
-            chosen = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
-            return int(self._stored.search(query, 1, params=chosen)[1][0, 0])
-        probes = self.options.get("probes", self._ivf.nlist)
-        while True:
-            lists, apart = self._centroids.search(query, min(probes, self._ivf.nlist))
-            _, ids = self._read_lists(query, lists, 1, apart**2, selector)
-            if ids[0, 0] >= 0:
-                return int(ids[0, 0])
-            probes *= WIDER
+        if self._lists is not None:
+            probes = self.options.get("probes", len(self._lists))
+            return self._lists.nearest_selected(query, probes, selector)
+        chosen = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+        return int(self._stored.search(query, 1, params=chosen)[1][0, 0])
 
     def distances(self, queries: np.ndarray, ids: np.ndarray, dimensions: int) -> np.ndarray:
         """Euclidean distances (n, k) float32 of queries (n, d) to stored vectors ids (n, k).
@@ -408,8 +256,8 @@ class VectorIndex:
             return np.asarray(self._floats[ids])
         if self.blocks and self.kind.coded:
             self.blocks.need_vectors(ids)
-        elif self.blocks:
-            self.blocks.need_lists(self._places[ids] >> 32)
+        elif self._lists is not None:
+            self._lists.need(ids)
         return np.asarray(self._stored.reconstruct_batch(np.ascontiguousarray(ids, np.int64)))
 
     def verify(self) -> None:
@@ -452,26 +300,13 @@ class VectorIndex:
         return np.asarray(numbers.reshape(len(self), self.engine.d))
 
     @cached_property
-    def _ivf(self) -> Any:
-        """The inverted lists."""
-        return faiss.extract_index_ivf(self.engine)
-
-    @cached_property
-    def _centroids(self) -> VectorIndex:
-        """The centroids of the lists, to be searched exactly."""
-        return VectorIndex(faiss.downcast_index(self._ivf.quantizer))
-
-    @cached_property
-    def _centroid_norms(self) -> tuple[np.ndarray, np.ndarray]:
-        """The centroids (lists, d) and their squared lengths (lists,)."""
-        centroids = self._centroids.vectors(np.arange(self._ivf.nlist))
-        return centroids, np.einsum("nd,nd->n", centroids, centroids)
-
-    @cached_property
-    def _places(self) -> np.ndarray:
-        """Number of its list, times 2^32, plus place in it: (count,) int64, by id."""
-        places = self._ivf.direct_map.array
-        return np.asarray(faiss.rev_swig_ptr(places.data(), places.size()))
+    def _lists(self) -> InvertedLists | None:
+        """Where candidates are, for kinds with lists."""
+        if self.radii is None:
+            return None
+        ivf: Any = faiss.extract_index_ivf(self.engine)
+        centroids = VectorIndex(faiss.downcast_index(ivf.quantizer))
+        return InvertedLists(ivf, centroids, self.radii, self.blocks)
 
 
 def check_k(k: int, most: int) -> None:
@@ -484,26 +319,6 @@ def check_k(k: int, most: int) -> None:
         raise UsageError(
             f"expected k from 1 to {most:,} (the digits that can answer), received {k!r}"
         )
-
-
-def _read(content: Content, name: str) -> Any:
-    """The FAISS index whose arrays lie inside `content`."""
-    array = np.frombuffer(content, np.uint8)
-    reader = FAISS.ZeroCopyIOReader(faiss.swig_ptr(array), array.size)
-    try:
-        return faiss.read_index(reader, faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
-    except RuntimeError as exc:
-        raise IndexCorrupt(f"{name}: not a FAISS index") from exc
-
-
-def _padded(chosen: np.ndarray) -> np.ndarray:
-    """The columns chosen (n, m) in each row, as (n, most) int64 filled up with -1."""
-    counts = chosen.sum(axis=1)
-    rows, columns = np.nonzero(chosen)
-    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    padded = np.full((len(chosen), counts.max()), -1, np.int64)
-    padded[rows, places] = columns
-    return padded
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from data.errors import IndexCorrupt, UsageError
+from indexer.packing import pack, unpack
 from indexer.vectors import VectorIndex
 
 COUNT, DIMENSION = 500, 8
@@ -85,15 +86,15 @@ def test_queries_that_faiss_must_not_see(vectors: np.ndarray, queries: np.ndarra
 
 def test_bytes_bring_it_back(vectors: np.ndarray, queries: np.ndarray) -> None:
     index = VectorIndex.build(vectors)
-    again = VectorIndex.from_bytes(index.to_bytes(), COUNT, DIMENSION, "file")
+    again = unpack(pack(index)["vectors"], COUNT, DIMENSION, "file")
     assert len(again) == COUNT
     assert np.array_equal(again.search(queries, 5)[0], index.search(queries, 5)[0])
     assert np.array_equal(again.vectors(np.array([3, 1])), vectors[[3, 1]])
 
 
 def test_bytes_of_something_else(vectors: np.ndarray) -> None:
-    content = VectorIndex.build(vectors).to_bytes()
+    content = pack(VectorIndex.build(vectors))["vectors"]
     with pytest.raises(IndexCorrupt, match="name: expected 501 vectors"):
-        VectorIndex.from_bytes(content, COUNT + 1, DIMENSION, "name")
+        unpack(content, COUNT + 1, DIMENSION, "name")
     with pytest.raises(IndexCorrupt, match="name: not a FAISS index"):
-        VectorIndex.from_bytes(b"nothing of the kind", COUNT, DIMENSION, "name")
+        unpack(b"nothing of the kind", COUNT, DIMENSION, "name")

@@ -1,0 +1,170 @@
+"""Inverted lists: which of them hold a query's candidates, and what is in those.
+
+Each vector is in the list of its nearest centroid. To read the lists of a few nearest centroids is
+fast and nearly always enough; to read all whose ball can hold an answer is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import faiss
+import numpy as np
+
+from indexer.blocks import Blocks
+from indexer.squares import NOTHING, slack
+
+if TYPE_CHECKING:
+    from indexer.vectors import VectorIndex
+
+FEW = 32  # one list in so many bounds the distance of the last answer
+BALL = np.float32(1 + 1e-6)  # rounding of a radius
+
+
+@dataclass(frozen=True)
+class InvertedLists:
+    """The lists of a FAISS index, verified before they are read.
+
+    Attributes:
+        ivf: FAISS's object.
+        centroids: of the lists, to be searched exactly; a position is the number of a list.
+        radii: (lists,) float32, how far the farthest vector of each list is from its centroid.
+        blocks: the file behind them, where it is verified as it is read.
+    """
+
+    ivf: Any
+    centroids: VectorIndex
+    radii: np.ndarray
+    blocks: Blocks | None
+
+    def __len__(self) -> int:
+        """Number of lists."""
+        return int(self.ivf.nlist)
+
+    def nearest(
+        self, queries: np.ndarray, probes: int, fetched: int, selector: Any = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Candidates from the lists of the `probes` nearest centroids of each query.
+
+        Args:
+            queries: (n, d) float32, contiguous.
+            probes: how many lists, all if there are no more.
+            fetched: how many candidates.
+            selector: FAISS's, of the ids that may be candidates.
+
+        Returns:
+            ids (n, fetched) int64, -1 where there are no more, and FAISS's squared distances.
+
+        Raises:
+            IndexCorrupt: a list is damaged.
+        """
+        lists, apart = self.centroids.search(queries, min(probes, len(self)))
+        return self._read(queries, lists, fetched, apart**2, selector)
+
+    def all_that_matter(
+        self, queries: np.ndarray, k: int, fetched: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Candidates among which are all k + 1 nearest of each query.
+
+        A few nearest lists bound the distance of the last answer; of all others only those are
+        read whose ball around the centroid comes nearer than that.
+
+        Returns:
+            ids (n, some) int64, -1 where there are no more, and (n,) float32 squared distances that
+            no vector which is left out falls short of, by more than rounding.
+
+        Raises:
+            IndexCorrupt: a list is damaged.
+        """
+        centroids = self._squares_to_centroids(queries)  # (n, lists)
+        few = max(1, len(self) // FEW)
+        lists = np.argpartition(centroids, few - 1, axis=1)[:, :few]
+        ids, squares = self._read(queries, lists, fetched)
+        reach = squares[:, min(k, fetched - 1), None]  # one more than k, as one may be excluded
+        reach = np.where(reach < NOTHING, reach, np.float32(np.inf))
+        reach = np.sqrt(reach + slack(queries, reach))
+        nearest = np.sqrt(np.maximum(centroids - slack(queries, centroids), 0))
+        matters = nearest - BALL * self.radii <= reach  # (n, lists)
+        np.put_along_axis(matters, lists, values=False, axis=1)
+        if not matters.any():
+            return ids, squares[:, -1]
+        more, more_squares = self._read(queries, _padded(matters), fetched)
+        beyond = np.minimum(squares[:, -1], more_squares[:, -1])
+        return np.concatenate([ids, more], axis=1), beyond
+
+    def nearest_selected(self, query: np.ndarray, probes: int, selector: Any) -> int:
+        """The id of the nearest vector to query (1, d) that `selector` lets through; there is one.
+
+        More and more lists are read, from `probes` on, until one is found.
+        """
+        while True:
+            ids, _ = self.nearest(query, probes, 1, selector)
+            if ids[0, 0] >= 0:
+                return int(ids[0, 0])
+            probes *= 2
+
+    def need(self, ids: np.ndarray) -> None:
+        """Verify the lists that hold the vectors with these ids (m,).
+
+        Raises:
+            IndexCorrupt: one is damaged.
+        """
+        if self.blocks:
+            self.blocks.need_lists(self.holding(ids))
+
+    def holding(self, ids: np.ndarray) -> np.ndarray:
+        """Numbers (m,) of the lists that hold the vectors with these ids (m,)."""
+        return np.asarray(self._places[ids] >> 32)
+
+    def _read(
+        self,
+        queries: np.ndarray,
+        lists: np.ndarray,
+        fetched: int,
+        squares: np.ndarray | None = None,
+        selector: Any = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Candidates from lists (n, p), -1 for none; codes need the `squares` to the centroids."""
+        if self.blocks:
+            self.blocks.need_lists(lists)
+        lists = np.ascontiguousarray(lists, np.int64)
+        if squares is None:
+            squares = np.zeros(lists.shape, np.float32)
+        found = np.empty((len(queries), fetched), np.float32)
+        ids = np.empty((len(queries), fetched), np.int64)
+        chosen = faiss.IVFSearchParameters(nprobe=lists.shape[1], sel=selector)  # type: ignore[call-arg]
+        arrays = (faiss.swig_ptr(one) for one in (lists, squares, found, ids))
+        self.ivf.search_preassigned_c(
+            len(queries), faiss.swig_ptr(queries), fetched, *arrays, False, chosen
+        )
+        return ids, found
+
+    def _squares_to_centroids(self, queries: np.ndarray) -> np.ndarray:
+        centroids, norms = self._centroid_norms
+        squares = np.einsum("nd,nd->n", queries, queries)[:, None] + norms
+        squares -= 2 * (queries @ centroids.T)
+        return np.asarray(np.maximum(squares, 0))  # (n, lists)
+
+    @cached_property
+    def _centroid_norms(self) -> tuple[np.ndarray, np.ndarray]:
+        """The centroids (lists, d) and their squared lengths (lists,)."""
+        centroids = self.centroids.vectors(np.arange(len(self)))
+        return centroids, np.einsum("nd,nd->n", centroids, centroids)
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """Number of its list, times 2^32, plus place in it: (count,) int64, by id."""
+        places = self.ivf.direct_map.array
+        return np.asarray(faiss.rev_swig_ptr(places.data(), places.size()))
+
+
+def _padded(chosen: np.ndarray) -> np.ndarray:
+    """The columns chosen (n, m) in each row, as (n, most) int64 filled up with -1."""
+    counts = chosen.sum(axis=1)
+    rows, columns = np.nonzero(chosen)
+    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    padded = np.full((len(chosen), counts.max()), -1, np.int64)
+    padded[rows, places] = columns
+    return padded
