@@ -3,7 +3,8 @@
 A sample is held against exact search: recall@10 is the share of the ten nearest that an index
 finds, microseconds are processor time of one query, so that other work does not decide. Recall of
 the finished index is measured against exact search over everything that went into it, which is
-done batch by batch.
+done batch by batch. In a finished graph every query is a node with links to its own neighbours, so
+a graph owes the recall on its sample, which was built without the queries, as well.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import faiss
 import numpy as np
 
 from data.errors import UsageError
-from indexer.kinds import EXACT, KINDS, Kind, find_kind, sample_size, structure
+from indexer.kinds import EXACT, FLAT, KINDS, Kind, find_kind, sample_size, structure
 from indexer.vectors import VectorIndex
 
 AUTO = "auto"
@@ -67,6 +68,16 @@ class Trial:
     options: dict[str, Any]
     recall: float
     microseconds: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A kind of index, whether it searches exactly, why, and how it did on the sample if tried."""
+
+    kind: Kind
+    exact: bool
+    why: str
+    trial: Trial | None = None
 
 
 class Truth:
@@ -125,7 +136,8 @@ def build_vectors(
     Raises:
         UsageError: the memory or the recall cannot be reached; the message says what can.
     """
-    kind, exact, why = choose(sample, count, wish)
+    choice = choose(sample, count, wish)
+    kind = choice.kind
     options = structure(kind, count, sample.shape[1])
     index = VectorIndex.empty(kind, options, sample[: sample_size(options, count)])
     truth = Truth(sample[:ASKED], ids[:ASKED])
@@ -137,14 +149,24 @@ def build_vectors(
         if kind.number_bytes < 4:
             stored = index.vectors(np.arange(first, len(index)))
             rounding = max(rounding, float(np.abs(stored - batch).max()))
-    if exact:
-        recall = truth.recall(index)
+    index, recall = _tuned(index, truth, wish, choice)
+    facts = {"recall": round(recall, 6), "rounding": rounding, "chosen": choice.why}
+    return index, {**index.options, **facts}
+
+
+def _tuned(
+    index: VectorIndex, truth: Truth, wish: Wish, choice: Choice
+) -> tuple[VectorIndex, float]:
+    if choice.exact:
+        return index, truth.recall(index)
+    if choice.trial and index.kind.way == "graph":
+        index, recall = tune(index, truth, wish.recall, choice.trial.options["effort"])
+        recall = min(recall, choice.trial.recall)
     else:
         index, recall = tune(index, truth, wish.recall)
-        if recall < wish.recall:
-            raise _recall_unreachable(kind, recall, wish)
-    facts = {**index.options, "recall": round(recall, 6), "rounding": rounding, "chosen": why}
-    return index, facts
+    if recall < wish.recall:
+        raise _recall_unreachable(index.kind, recall, wish)
+    return index, recall
 
 
 def sample_of(count: int, dimension: int) -> int:
@@ -153,8 +175,8 @@ def sample_of(count: int, dimension: int) -> int:
     return min(count, max(most, TRIED))
 
 
-def choose(sample: np.ndarray, count: int, wish: Wish) -> tuple[Kind, bool, str]:
-    """The kind for `count` vectors like the sample (s, d), whether it is exact, and why.
+def choose(sample: np.ndarray, count: int, wish: Wish) -> Choice:
+    """The kind for `count` vectors like the sample (s, d).
 
     Raises:
         UsageError: the memory or the recall cannot be reached; the message says what can.
@@ -164,10 +186,13 @@ def choose(sample: np.ndarray, count: int, wish: Wish) -> tuple[Kind, bool, str]
         kind = find_kind(wish.kind)
         _fitting([kind], count, dimension, wish)
         exact = kind.name == "flat" or (kind.name in EXACT and wish.recall == 1)
-        return kind, exact, "asked for"
+        trial = None
+        if kind.way == "graph" and len(sample) > ASKED:
+            (trial,) = _tried([kind], sample, wish, exact)
+        return Choice(kind, exact, "asked for", trial)
     small = count <= MOST_EXACT
-    if small and _fits(KINDS["flat"], count, dimension, wish) and count < FEWEST_LISTED:
-        return KINDS["flat"], True, f"exact, as there are only {count:,} vectors"
+    if small and _fits(FLAT, count, dimension, wish) and count < FEWEST_LISTED:
+        return Choice(FLAT, True, f"exact, as there are only {count:,} vectors")
     exact_kinds = [KINDS[name] for name in EXACT]
     exact = wish.recall == 1 or (
         small and any(_fits(one, count, dimension, wish) for one in exact_kinds)
@@ -183,7 +208,7 @@ def choose(sample: np.ndarray, count: int, wish: Wish) -> tuple[Kind, bool, str]
         best = max(trials, key=lambda one: one.recall)
         raise _recall_unreachable(best.kind, best.recall, wish)
     best = min(good, key=lambda one: one.microseconds)
-    return best.kind, exact, _reason(best, trials, exact)
+    return Choice(best.kind, exact, _reason(best, trials, exact), best)
 
 
 def _reason(best: Trial, trials: list[Trial], exact: bool) -> str:
@@ -195,14 +220,20 @@ def _reason(best: Trial, trials: list[Trial], exact: bool) -> str:
     )
 
 
-def tune(index: VectorIndex, truth: Truth, wanted: float) -> tuple[VectorIndex, float]:
-    """The index with the least effort that finds `wanted` of the nearest, and what it finds."""
+def tune(
+    index: VectorIndex, truth: Truth, wanted: float, least: int = 1
+) -> tuple[VectorIndex, float]:
+    """The index with the least effort, from `least` on, that finds `wanted` of the nearest.
+
+    Returns:
+        It, and what it finds.
+    """
     name = {"lists": "probes", "graph": "effort"}.get(index.kind.way)
     if name is None:
         return index, truth.recall(index)
     most = index.options.get("lists", EFFORTS[-1])
     recall = 0.0
-    for effort in (*(one for one in EFFORTS if one < most), most):
+    for effort in (*(one for one in EFFORTS if least <= one < most), most):
         index = index.with_options(**{name: effort})
         recall = truth.recall(index)
         if recall >= wanted:
@@ -215,15 +246,15 @@ def _tried(kinds: list[Kind], sample: np.ndarray, wish: Wish, exact: bool) -> It
     asked = min(ASKED, len(sample) // 10)
     queries, stored = sample[:asked], sample[asked : TRIED + asked]
     truth = Truth(queries, np.full(asked, -1))
-    truth.add(stored)
+    if not exact:
+        truth.add(stored)
     for kind in kinds:
         options = structure(kind, len(stored), stored.shape[1])
         learned = stored[: sample_size(options, len(stored))]
         index = VectorIndex.empty(kind, options, learned)
         index.add(stored)
-        if exact:
-            recall = truth.recall(index)
-        else:
+        recall = 1.0
+        if not exact:
             index, recall = tune(index, truth, wish.recall)
         yield Trial(kind, dict(index.options), recall, _microseconds(index, queries[:TIMED]))
 

@@ -276,13 +276,13 @@ def test_few_vectors_are_searched_exactly(vectors: np.ndarray) -> None:
 
 
 def test_what_measuring_chooses_for_many(vectors: np.ndarray) -> None:
-    kind, exact, why = choose(vectors, 1_000_000, Wish(memory=60_000_000, recall=0.9))
-    assert not exact
-    assert kind.way == "lists"
-    assert kind.bytes_per_vector(DIMENSION) <= 60
-    assert kind.name + " " not in why  # the others are named
-    assert "us a query at recall" in why
-    assert choose(vectors, 1_000_000, Wish(recall=1))[0].name in {"flat", "ivf-flat"}
+    choice = choose(vectors, 1_000_000, Wish(memory=60_000_000, recall=0.9))
+    assert not choice.exact
+    assert choice.kind.way == "lists"
+    assert choice.kind.bytes_per_vector(DIMENSION) <= 60
+    assert choice.kind.name + " " not in choice.why  # the others are named
+    assert "us a query at recall" in choice.why
+    assert choose(vectors, 1_000_000, Wish(recall=1)).kind.name in {"flat", "ivf-flat"}
 
 
 def test_memory_that_is_too_little(vectors: np.ndarray) -> None:
@@ -304,3 +304,14 @@ def test_wishes_that_cannot_be_meant(vectors: np.ndarray) -> None:
         Wish(recall=0)
     with pytest.raises(UsageError, match="at least 256 digits for an index of kind ivf-pq"):
         build_vectors([vectors[:100]], 100, vectors[:100], np.arange(100), Wish("ivf-pq"))
+
+
+def test_a_graph_is_held_to_queries_it_does_not_hold() -> None:
+    rng = np.random.default_rng(4)
+    stored, queries = (
+        rng.normal(size=(count, DIMENSION)).astype(np.float32) for count in (5000, 500)
+    )
+    sample = rng.permutation(len(stored))
+    index, options = build_vectors([stored], len(stored), stored[sample], sample, Wish("hnsw"))
+    found = recall(index.search(queries, 10)[0], nearest(stored, queries, 10))
+    assert found == pytest.approx(options["recall"], abs=0.01)
