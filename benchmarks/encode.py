@@ -41,7 +41,7 @@ def bench_encode(folder: Path) -> None:
     tower = keras.saving.load_model(folder / KERAS_NAME)
     images = load_dataset("mnist", "test").images[:ENCODED]
     pixels = scale_to_unit(images)
-    matrix = np.random.default_rng(0).normal(size=(SIDE, SIDE)).astype(np.float32)
+    matrix = _matrix()
     one = images[:1]
     endless = open_mnist8m()
     beyond = np.arange(len(endless) - DRAWN, len(endless))
@@ -80,6 +80,20 @@ def _medians(works: dict[str, Callable[[], object]]) -> dict[str, float]:
             if turn:
                 taken[name].append(time.perf_counter() - started)
     return {name: statistics.median(seconds) for name, seconds in taken.items()}
+
+
+def matrix_rate() -> float:
+    """Multiplications and additions a second of one large matrix product, at best."""
+    matrix, fastest = _matrix(), np.inf
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        matrix @ matrix
+        fastest = min(fastest, time.perf_counter() - started)
+    return float(2 * SIDE**3 / fastest)
+
+
+def _matrix() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(SIDE, SIDE)).astype(np.float32)
 
 
 def operations(model: onnx.ModelProto) -> int:

@@ -1,7 +1,7 @@
 """The main job against the notebook and against what a person would use instead, in one run.
 
-`make bench`, or one part: `make bench PART=embedder|encode|cold|index|bulk|pictures`. Prints
-Markdown tables.
+`make bench`, or one part: `make bench PART=embedder|encode|cold|index|bulk|pictures|growth`. Prints
+Markdown tables. Growth takes about half an hour, so it must be asked for.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks.bulk import bench_bulk
 from benchmarks.embedder import bench_embedder
 from benchmarks.encode import bench_encode
+from benchmarks.growth import SIZES, bench_growth
 from benchmarks.measure import DIGITS, machine, medians, run, table
 from benchmarks.pictures import bench_pictures
 from search.places import default_embedder, default_index
@@ -21,10 +22,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "docs" / "samples" / "3-pen.png"
 BARE_IMPORTS = "import click, cv2, faiss, numpy, onnxruntime, PIL.Image"
 COLD_ROUNDS = 15
+ON_DEMAND = {"growth"}
 
 
-def main(part: str) -> None:
-    """Run one part, or all."""
+def main(part: str, *sizes: str) -> None:
+    """Run one part, or all; `growth` of these sizes only, if any."""
     parts = {
         "embedder": bench_embedder,
         "encode": lambda scratch: bench_encode(ensure_index(scratch)[0]),
@@ -32,13 +34,16 @@ def main(part: str) -> None:
         "index": bench_index,
         "bulk": lambda scratch: bench_bulk(ensure_index(scratch)[1]),
         "pictures": lambda scratch: bench_pictures(ensure_index(scratch)[1]),
+        "growth": lambda scratch: bench_growth(
+            ensure_index(scratch)[0], SAMPLE, scratch, [int(size) for size in sizes] or SIZES
+        ),
     }
     if part not in {"all", *parts}:
         sys.exit(f"unknown part {part!r}: expected all, {', '.join(parts)}")
     print(f"{machine()}\n")
     with tempfile.TemporaryDirectory() as scratch:
         for name, bench in parts.items():
-            if part in ("all", name):
+            if part == name or (part == "all" and name not in ON_DEMAND):
                 bench(Path(scratch))
 
 
@@ -106,4 +111,4 @@ def ensure_index(scratch: Path) -> tuple[Path, Path]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

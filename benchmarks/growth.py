@@ -1,0 +1,173 @@
+"""How cost grows with the number of digits: mnist8m of several sizes, built, asked and added to.
+
+`make bench PART=growth`, or of some sizes only: `make bench PART="growth 60000 600000"`. Draws
+`docs/growth.png`. Each row is held against the two limits of the machine: encoding cannot be faster
+than its matrix products, a query not than reading its share of the index from memory.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+
+from benchmarks.encode import matrix_rate, operations
+from benchmarks.measure import DIGITS, medians, run, table
+from data.datasets import load_dataset
+from data.figures import new_figure, save_figure
+from indexer.kinds import find_kind
+from search.index import DigitIndex
+
+SIZES = (60_000, 600_000, 8_100_000)
+RECALL = 0.95
+K, ASKED, ROUNDS = 10, 2_000, 5
+ADDED = 100
+CACHE = 1 << 28  # bytes, more than any processor's cache holds
+ROWS = {
+    "kind": "{kind}",
+    "building": "{build:,.0f} s",
+    "of that, encoding at the rate of sgemm": "{encoding:.0%}",
+    "peak memory of building": "{build_memory:.2f} GB",
+    "on disk": "{size:.2f} GB",
+    "recall@10": "{recall:.3f}",
+    "k-NN accuracy": "{accuracy:.2%}",
+    "a digit, encoded and searched: median": "{median:.2f} ms",
+    "a digit, encoded and searched: 99 %": "{slow:.2f} ms",
+    "a vector, searched: median": "{vector:.2f} ms",
+    "of that, reading lists at the rate of memory": "{reading:.0%}",
+    "memory of asking": "{ask_memory:.2f} GB",
+    "cold query": "{cold:.2f} s",
+    f"adding {ADDED} pictures": "{adding:.2f} s",
+}
+
+
+def bench_growth(embedder: Path, sample: Path, scratch: Path, sizes: Sequence[int]) -> None:
+    """Print one table, a column a size, and draw the plot."""
+    pictures = _pictures(scratch / "pictures")
+    bandwidth = memory_rate()
+    columns = {}
+    for size in sizes:
+        columns[size] = _grown(size, embedder, sample, pictures, scratch / str(size), bandwidth)
+        print(f"{size:,}: {columns[size]}", file=sys.stderr, flush=True)
+    header = ["digits", *(f"{size:,}" for size in columns)]
+    rows = [
+        [name, *(form.format(**one) for one in columns.values())] for name, form in ROWS.items()
+    ]
+    print(
+        f"## Growth\n\nmnist8m, `--recall {RECALL}`; memory is read at {bandwidth / 1e9:.1f} GB/s\n"
+    )
+    print(f"{table(header, rows)}\n", flush=True)
+    draw(columns, Path("docs"))
+
+
+def _grown(
+    size: int, embedder: Path, sample: Path, pictures: Path, folder: Path, bandwidth: float
+) -> dict[str, Any]:
+    """All figures of one size."""
+    made = run(
+        [*DIGITS, "index", "--dataset", "mnist8m", "--count", size, "--recall", RECALL,
+         "--embedder", embedder, "--index", folder]
+    )  # fmt: skip
+    asked = run([sys.executable, "-m", "benchmarks.growth", folder])
+    cold = medians({"cold": [*DIGITS, "search", sample, "--index", folder]}, ROUNDS)["cold"]
+    bytes_on_disk = sum(path.stat().st_size for path in folder.iterdir())
+    adding = run([*DIGITS, "add", pictures, "--index", folder])
+    figures = json.loads(asked.output)
+    return figures | {
+        "build": made.seconds,
+        "encoding": size * figures["operations"] / matrix_rate() / made.seconds,
+        "build_memory": made.memory,
+        "size": bytes_on_disk / 1e9,
+        "reading": figures["read"] / bandwidth / (figures["vector"] / 1e3),
+        "ask_memory": asked.memory,
+        "cold": cold,
+        "adding": adding.seconds,
+    }
+
+
+def ask(folder: Path) -> dict[str, Any]:
+    """What MNIST's test digits get from the index in `folder`, one by one and all together."""
+    index = DigitIndex.open(folder)
+    test = load_dataset("mnist", "test")
+    queries = index.embed(test.images)
+    named = index.classify(test.images).labels
+    whole = _milliseconds([test.images[row : row + 1] for row in range(ASKED)], index.search)
+    vector = _milliseconds(
+        [queries[row : row + 1] for row in range(ASKED)], lambda one: index.vectors.search(one, K)
+    )
+    segment = index.manifest.segments[0]
+    return {
+        "kind": segment.kind,
+        "recall": segment.kind_options["recall"],
+        "accuracy": float((named == test.labels).mean()),
+        "median": np.percentile(whole, 50),
+        "slow": np.percentile(whole, 99),
+        "vector": np.percentile(vector, 50),
+        "read": _bytes_read(len(index), index.manifest.dimension, segment),
+        "operations": operations(onnx.load_model_from_string(index.embedder.onnx)),
+    }
+
+
+def _milliseconds(queries: Sequence[np.ndarray], answer: Any) -> list[float]:
+    taken = []
+    for query in queries:
+        started = time.perf_counter()
+        answer(query)
+        taken.append(1e3 * (time.perf_counter() - started))
+    return taken
+
+
+def _bytes_read(count: int, dimension: int, segment: Any) -> float:
+    """Bytes of centroids and lists that one query reads; of all vectors where search is exact."""
+    per_vector = find_kind(segment.kind).bytes_per_vector(dimension)
+    lists, probes = (segment.kind_options.get(name) for name in ("lists", "probes"))
+    if probes is None:
+        return count * per_vector
+    return float(lists * 4 * dimension + probes * count / lists * per_vector)
+
+
+def memory_rate() -> float:
+    """Bytes a second that one thread reads from memory, in a sum over more than any cache."""
+    numbers = np.zeros(CACHE // 4, np.float32)
+    fastest = np.inf
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        numbers.sum()
+        fastest = min(fastest, time.perf_counter() - started)
+    return CACHE / fastest
+
+
+def _pictures(folder: Path) -> Path:
+    """A labelled folder of test digits as PNG files."""
+    test = load_dataset("mnist", "test")
+    for number in range(ADDED):
+        path = folder / str(test.labels[number]) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), 255 - test.images[number])
+    return folder
+
+
+def draw(columns: Mapping[int, Mapping[str, Any]], folder: Path) -> Path:
+    """Seconds, bytes and milliseconds against the number of digits, both axes logarithmic."""
+    figure = new_figure(9, 3)
+    sizes = list(columns)
+    panels = {
+        "building, s": "build", "on disk, GB": "size", "a warm query, ms": "median",
+    }  # fmt: skip
+    for axes, (title, key) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+        axes.loglog(sizes, [columns[size][key] for size in sizes], "o-", color="#0072B2")
+        axes.set_xlabel("digits")
+        axes.set_title(title)
+        axes.grid(visible=True, which="major", color="#DDDDDD")
+    return save_figure(figure, folder, "growth")
+
+
+if __name__ == "__main__":
+    print(json.dumps(ask(Path(sys.argv[1]))))
