@@ -199,7 +199,7 @@ def _parted(
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Positions (m,) by segment: its number, which of them lie there, and their rows in it."""
     parts = np.searchsorted(starts, positions, side="right") - 1  # (m,)
-    for part in np.unique(parts):
+    for part in np.flatnonzero(np.bincount(parts)):
         chosen = np.flatnonzero(parts == part)
         yield int(part), chosen, positions[chosen] - starts[part]
 
