@@ -303,8 +303,12 @@ def _fitting(kinds: list[Kind], count: int, dimension: int, wish: Wish) -> list[
 
 
 def _recall_unreachable(kind: Kind, recall: float, wish: Wish) -> UsageError:
+    nearest = (
+        f": the closest kind is {kind.name} with"
+        if wish.kind == AUTO
+        else f" by kind {kind.name}, which finds"
+    )
     return UsageError(
-        f"recall {wish.recall:g} was not reached: the closest kind is {kind.name} with"
-        f" {recall:.4f}; ask for --recall {int(recall * 1000) / 1000:g}, or for --kind"
-        f" {'flat' if kind.number_bytes == 4 else 'ivf-flat'} with more --memory"
+        f"recall {wish.recall:g} was not reached{nearest} {recall:.4f}; ask for --recall"
+        f" {int(recall * 1000) / 1000:g}, or for --kind flat, which finds all"
     )

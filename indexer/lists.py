@@ -94,15 +94,18 @@ class InvertedLists:
         beyond = np.minimum(squares[:, -1], more_squares[:, -1])
         return np.concatenate([ids, more], axis=1), beyond
 
-    def nearest_selected(self, query: np.ndarray, probes: int, selector: Any) -> int:
-        """The id of the nearest vector to query (1, d) that `selector` lets through; there is one.
+    def nearest_selected(
+        self, query: np.ndarray, probes: int, fetched: int, selector: Any
+    ) -> np.ndarray:
+        """Ids (fetched,) of the vectors nearest to query (1, d) that `selector` lets through.
 
-        More and more lists are read, from `probes` on, until one is found.
+        There is at least one; -1 stands for those that are missing. More and more lists are read,
+        from `probes` on, until one is found.
         """
         while True:
-            ids, _ = self.nearest(query, probes, 1, selector)
+            ids, _ = self.nearest(query, probes, fetched, selector)
             if ids[0, 0] >= 0:
-                return int(ids[0, 0])
+                return np.asarray(ids[0])
             probes *= 2
 
     def need(self, ids: np.ndarray) -> None:

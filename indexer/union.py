@@ -7,6 +7,7 @@ by position.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 
 import numpy as np
 
@@ -31,6 +32,12 @@ class UnionVectors:
     def __len__(self) -> int:
         """Number of vectors that can answer."""
         return sum(self._live)
+
+    def past_graphs(self) -> UnionVectors:
+        """The same, sure to find a query that is stored itself; see `VectorIndex.past_graph`."""
+        same = copy(self)
+        same._parts = [part.past_graph() for part in self._parts]
+        return same
 
     def search(
         self, queries: np.ndarray, k: int, exclude: np.ndarray | None = None

@@ -90,6 +90,13 @@ class VectorIndex:
         """Number of vectors."""
         return int(self.engine.ntotal)
 
+    def past_graph(self) -> VectorIndex:
+        """The same vectors, all looked at where otherwise a graph leads to some.
+
+        A graph may miss even a query that is stored itself; lists miss none of those.
+        """
+        return VectorIndex(self._stored) if self.kind.way == "graph" else self
+
     def search(
         self, queries: np.ndarray, k: int, exclude: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -221,20 +228,22 @@ class VectorIndex:
         """
         self._check_queries(queries)
         queries = np.ascontiguousarray(queries)
-        ids = np.full((len(queries), 1), -1, np.int64)
+        ids = np.full((len(queries), 1 + SPARE), -1, np.int64)
         for row, bits in enumerate(np.packbits(allowed, axis=1, bitorder="little")):
             selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg]  # as faiss wraps it
             if allowed[row].any():
-                ids[row] = self._first_selected(queries[row : row + 1], selector)
-        return ids[:, 0], np.sqrt(self._squares(queries, ids))[:, 0]
+                ids[row] = self._selected(queries[row : row + 1], selector)
+        squares = self._squares(queries, ids)  # (n, f)
+        nearest = np.arange(len(queries)), squares.argmin(axis=1)
+        return ids[nearest], np.sqrt(squares[nearest])
 
-    def _first_selected(self, query: np.ndarray, selector: Any) -> int:
-        """The id of the nearest vector that `selector` lets through; there is one."""
+    def _selected(self, query: np.ndarray, selector: Any) -> np.ndarray:
+        """Ids (f,) of the nearest vectors that `selector` lets through, -1 where no more are."""
         if self._lists is not None:
             probes = self.options.get("probes", len(self._lists))
-            return self._lists.nearest_selected(query, probes, selector)
+            return self._lists.nearest_selected(query, probes, 1 + SPARE, selector)
         chosen = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
-        return int(self._stored.search(query, 1, params=chosen)[1][0, 0])
+        return np.asarray(self._stored.search(query, 1 + SPARE, params=chosen)[1][0])
 
     def distances(self, queries: np.ndarray, ids: np.ndarray, dimensions: int) -> np.ndarray:
         """Euclidean distances (n, k) float32 of queries (n, d) to stored vectors ids (n, k).

@@ -25,6 +25,7 @@ from search.queries import AnyQuery, FailedQuery, Query, Reader, RefusedQuery
 from search.text import named
 
 Labelled = tuple[AnyQuery, int]
+LIKELY = 10  # nearest that are compared pixel by pixel: rounded vectors can be nearer than a twin
 
 
 @dataclass(frozen=True)
@@ -167,12 +168,14 @@ def _stored(
     index: DigitIndex, images: np.ndarray, embeddings: np.ndarray
 ) -> dict[bytes, tuple[str, int]]:
     """Id and label of those of the digits that are stored already, by their pixels."""
-    nearest = index.vectors.search(embeddings, 1)[0][:, 0]  # (n,)
-    same = (index.images[nearest] == images).all(axis=(1, 2))
-    return {
-        images[row].tobytes(): (index.name(int(nearest[row])), int(index.labels[nearest[row]]))
-        for row in np.flatnonzero(same)
-    }
+    nearest, _ = index.vectors.past_graphs().search(embeddings, min(LIKELY, len(index)))
+    stored = {}
+    for positions in nearest.T[::-1]:  # (n,), the nearest last, which stays
+        same = (index.images[positions] == images).all(axis=(1, 2))
+        for row in np.flatnonzero(same):
+            position = int(positions[row])
+            stored[images[row].tobytes()] = index.name(position), int(index.labels[position])
+    return stored
 
 
 def _outcome(

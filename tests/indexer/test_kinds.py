@@ -293,7 +293,7 @@ def test_memory_that_is_too_little(vectors: np.ndarray) -> None:
 
 
 def test_a_recall_that_is_too_much(vectors: np.ndarray) -> None:
-    with pytest.raises(UsageError, match=r"recall 1 was not reached: the closest kind is sq8 with"):
+    with pytest.raises(UsageError, match=r"recall 1 was not reached by kind sq8, which finds 0.9"):
         built(vectors, Wish("sq8", recall=1))
 
 
@@ -315,3 +315,14 @@ def test_a_graph_is_held_to_queries_it_does_not_hold() -> None:
     index, options = build_vectors([stored], len(stored), stored[sample], sample, Wish("hnsw"))
     found = recall(index.search(queries, 10)[0], nearest(stored, queries, 10))
     assert found == pytest.approx(options["recall"], abs=0.01)
+
+
+def test_a_stored_query_that_a_graph_misses_is_found_past_it() -> None:
+    stored = np.random.default_rng(5).normal(size=(5000, DIMENSION)).astype(np.float32)
+    kind = KINDS["hnsw"]
+    index = VectorIndex.empty(kind, structure(kind, len(stored), DIMENSION), stored)
+    index.add(stored)
+    index = index.with_options(effort=1)
+    own = np.arange(len(stored))
+    assert (index.search(stored, 1)[0][:, 0] != own).any()
+    assert np.array_equal(index.past_graph().search(stored, 1)[0][:, 0], own)
