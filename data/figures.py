@@ -1,8 +1,10 @@
-"""Save matplotlib figures: the one place that knows which backend, folder and colours plots use."""
+"""Matplotlib figures: the one place that knows which backend, theme and colours plots use."""
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,41 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = "Blues"
-NEUTRAL, RIGHT, WRONG = "#0072B2", "#009E73", "#D55E00"  # Okabe and Ito: told apart by every eye
+# Okabe and Ito: told apart by every eye.
+NEUTRAL, RIGHT, WRONG = "#0072B2", "#009E73", "#D55E00"
+HUES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#B5A900", "#888888")
+MARKERS = ("o", "^", "s", "D", "v", "P", "X")  # a class has a hue, and a marker where hues run out
+DARK: dict[Any, Any] = {
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor"), "#dddddd"),
+    **dict.fromkeys(("xtick.color", "ytick.color", "grid.color"), "#dddddd"),
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "#16181d"),
+}
+
+
+@contextlib.contextmanager
+def theme(*, dark: bool) -> Iterator[None]:
+    """Draw what is drawn meanwhile on dark paper, or on white.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    require_matplotlib()
+    import matplotlib
+
+    with matplotlib.rc_context(DARK if dark else {}):
+        yield
+
+
+def require_matplotlib() -> None:
+    """Make sure that figures can be drawn, before anything slow begins.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as exc:
+        raise MissingExtra("plots need matplotlib: pip install 'digit-search[plot]'") from exc
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -24,10 +60,9 @@ def new_figure(width: float, height: float) -> Figure:
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as exc:
-        raise MissingExtra("plots need matplotlib: pip install 'digit-search[plot]'") from exc
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -37,18 +72,44 @@ def save_figure(figure: Figure, folder: Path, name: str) -> Path:
     Raises:
         StorageError: the folder cannot be written.
     """
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=110)
     make_folder(folder)
     path = folder / f"{name}.png"
-    write_whole(path, file.getvalue())
+    write_whole(path, png_of(figure))
     return path
 
 
-def draw_digit(axes: Any, image: np.ndarray, title: str = "", colour: str = "black") -> None:
+def png_of(figure: Figure) -> bytes:
+    """The figure as the content of a PNG file."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=110)
+    return file.getvalue()
+
+
+def draw_curves(history: Sequence[Mapping[str, float]]) -> Figure:
+    """A training run: one panel for each quantity recorded per epoch.
+
+    Args:
+        history: a record per epoch, at least one.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    names = [name for name in history[0] if name not in ("epoch", "seconds")]
+    figure = new_figure(4 * len(names), 3)
+    epochs = [record["epoch"] for record in history]
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        axes.plot(epochs, [record[name] for record in history], marker="o", color=NEUTRAL)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(name.replace("_", " "))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def draw_digit(axes: Any, image: np.ndarray, title: str = "", colour: str | None = None) -> None:
     """One digit (28, 28) on `axes`, with nothing around it but a title."""
     axes.imshow(image, cmap=INK)
-    axes.set_title(title, color=colour, fontsize=9)
+    axes.set_title(title, fontsize=9, **({"color": colour} if colour else {}))
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():

@@ -36,10 +36,7 @@ def write_together(folder: Path, contents: dict[str, bytes]) -> None:
         StorageError: the disk is full or the folder is not writable; every file is as it was.
     """
     for name in contents:
-        if (folder / name).exists() and not (folder / name).is_file():
-            raise StorageError(
-                f"cannot write {folder / name}: it is no regular file; choose another"
-            )
+        _check_regular(folder / name)
     size = sum(len(content) for content in contents.values())
     place = folder / next(iter(contents)) if len(contents) == 1 else folder
     written: dict[str, Path] = {}
@@ -53,6 +50,35 @@ def write_together(folder: Path, contents: dict[str, bytes]) -> None:
             for temporary in written.values():
                 temporary.unlink(missing_ok=True)
         sync_folder(folder)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to, for what is too large for memory; it becomes `path` when the block ends.
+
+    Raises:
+        StorageError: the disk is full or the folder is not writable; `path` is as it was.
+    """
+    import tempfile
+
+    _check_regular(path)
+    with storage_errors(path):
+        descriptor, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(descriptor, 0o666 & ~_umask())
+                yield file
+                file.flush()
+                os.fsync(descriptor)
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def _check_regular(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        raise StorageError(f"cannot write {path}: it is no regular file; choose another")
 
 
 def _write_temporary(folder: Path, content: bytes) -> Path:

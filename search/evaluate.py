@@ -151,6 +151,18 @@ def evaluate(
     )
 
 
+def worst_mistakes(named: Classification, truth: np.ndarray, most: int) -> np.ndarray:
+    """Positions (m,) of digits that were named wrongly, the most confident first, at most `most`.
+
+    Args:
+        named: what n digits were named.
+        truth: (n,) their labels.
+        most: how many at most.
+    """
+    wrong = np.flatnonzero(named.labels != truth)
+    return wrong[np.argsort(-named.confidences[wrong], kind="stable")][:most]
+
+
 def _find_deformed(index: DigitIndex, k: int, weights: Weights) -> dict[str, float]:
     """Deform stored digits a little and look for them: the three figures of it."""
     rng = np.random.default_rng(COPIES_SEED)

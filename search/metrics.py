@@ -69,10 +69,8 @@ def instance_recall(ids: np.ndarray, originals: np.ndarray) -> float:
     return float((ids == originals[:, None]).any(axis=1).mean())
 
 
-def risk_coverage(
-    confidences: np.ndarray, right: np.ndarray, shares: tuple[float, ...]
-) -> dict[str, float]:
-    """Accuracy when only the most confident share of queries is answered, by that share.
+def accuracy_by_coverage(confidences: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Accuracy on the most confident 1, 2, ..., n of n queries: (n,) float64.
 
     Source: El-Yaniv and Wiener, "On the Foundations of Noise-free Selective Classification", JMLR
     11, 2010. Among equal confidences the mistakes count as more confident.
@@ -80,12 +78,24 @@ def risk_coverage(
     Args:
         confidences: (n,) floats.
         right: (n,) bool.
-        shares: in (0, 1].
     """
     order = np.lexsort((right, -confidences))
-    rightly = np.cumsum(right[order])
+    return np.asarray(np.cumsum(right[order]) / np.arange(1, len(right) + 1))
+
+
+def risk_coverage(
+    confidences: np.ndarray, right: np.ndarray, shares: tuple[float, ...]
+) -> dict[str, float]:
+    """Accuracy when only the most confident share of queries is answered, by that share.
+
+    Args:
+        confidences: (n,) floats.
+        right: (n,) bool.
+        shares: in (0, 1].
+    """
+    accuracy = accuracy_by_coverage(confidences, right)
     counts = {share: max(1, round(share * len(right))) for share in shares}
-    return {f"{share:g}": float(rightly[n - 1] / n) for share, n in counts.items()}
+    return {f"{share:g}": float(accuracy[n - 1]) for share, n in counts.items()}
 
 
 def expected_calibration_error(confidences: np.ndarray, right: np.ndarray) -> float:

@@ -1,15 +1,33 @@
-"""Pictures of an evaluation: pairs judged, the confusion matrix, the mistakes."""
+"""Pictures of an evaluation and of an index: pairs, confusion, mistakes, risk, the map."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data.datasets import Dataset
-from data.figures import RIGHT, WRONG, draw_digit, draw_pairs, new_figure, save_figure
+from data.figures import (
+    HUES,
+    MARKERS,
+    NEUTRAL,
+    RIGHT,
+    WRONG,
+    draw_digit,
+    draw_pairs,
+    new_figure,
+    save_figure,
+)
 from data.pairs import SAME
-from search.evaluate import Evaluation
+from search.evaluate import Evaluation, worst_mistakes
+from search.index import DigitIndex
+from search.layout import METHODS, PCA, Layout
+from search.metrics import accuracy_by_coverage
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHOWN = 10
 MISTAKES = 40
@@ -64,9 +82,8 @@ def _confusion(evaluation: Evaluation, test: Dataset, folder: Path) -> Path:
 
 def _mistakes(evaluation: Evaluation, test: Dataset, folder: Path) -> Path:
     """The digits named wrongly, the most confident mistakes first."""
-    named, confidences = evaluation.classification.labels, evaluation.classification.confidences
-    wrong = np.flatnonzero(named != test.labels)
-    wrong = wrong[np.argsort(-confidences[wrong], kind="stable")][:MISTAKES]
+    named = evaluation.classification.labels
+    wrong = worst_mistakes(evaluation.classification, test.labels, MISTAKES)
     rows = max(1, -(-len(wrong) // SHOWN))
     figure = new_figure(SHOWN, 1.4 * rows)
     grid = figure.subplots(rows, SHOWN, squeeze=False).ravel()
@@ -77,3 +94,74 @@ def _mistakes(evaluation: Evaluation, test: Dataset, folder: Path) -> Path:
         title = f"{test.names[test.labels[item]]} named {test.names[named[item]]}"
         draw_digit(axes, test.images[item], title, WRONG)
     return save_figure(figure, folder, "mistakes")
+
+
+def draw_map(index: DigitIndex, layout: Layout, names: Sequence[str] = ()) -> Figure:
+    """Stored digits as dots in their class's colour, and queries as numbered stars.
+
+    Args:
+        index: whose digits they are.
+        layout: where they lie.
+        names: what each query is called; numbered in the legend.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    figure = new_figure(8, 7)
+    axes = figure.subplots()
+    labels = index.labels[layout.positions]
+    text = axes.xaxis.label.get_color()
+    for label in np.unique(labels):
+        own = layout.points[labels == label]
+        marker = MARKERS[label // len(HUES) % len(MARKERS)]
+        axes.scatter(
+            own[:, 0], own[:, 1], s=7, marker=marker, color=HUES[label % len(HUES)], linewidths=0
+        )
+        axes.annotate(
+            index.manifest.names[label],
+            np.median(own, axis=0),
+            ha="center",
+            va="center",
+            fontweight="bold",
+            bbox={"boxstyle": "round", "facecolor": axes.get_facecolor(), "alpha": 0.8},
+        )
+    for number, (point, name) in enumerate(zip(layout.queries, names, strict=True), 1):
+        shown = f"{number}  {name}"
+        x, y = point
+        axes.scatter(x, y, s=220, marker="*", color=WRONG, edgecolors=text, label=shown, zorder=3)
+        axes.annotate(str(number), point, (7, 7), textcoords="offset points", fontsize=11, zorder=4)
+    if names:
+        axes.legend(loc="best", fontsize=8)
+    _name_axes(axes, layout.method)
+    axes.set_title(f"{len(labels):,} of {len(index):,} digits")
+    return figure
+
+
+def _name_axes(axes: Any, method: str) -> None:
+    way, unit = METHODS[method], "distance between embeddings" if method == PCA else "no unit"
+    axes.set_xlabel(f"first {way} ({unit})" if method == PCA else f"{way} 1 ({unit})")
+    axes.set_ylabel(f"second {way} ({unit})" if method == PCA else f"{way} 2 ({unit})")
+    axes.set_aspect("equal", "datalim")
+    axes.grid(alpha=0.3)
+
+
+def draw_risk(evaluation: Evaluation, test: Dataset) -> Figure:
+    """The share of mistakes among the digits that are answered, the surest first.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    named = evaluation.classification
+    risk = 1 - accuracy_by_coverage(named.confidences, named.labels == test.labels)
+    share = np.arange(1, len(risk) + 1) / len(risk)
+    figure = new_figure(6, 3.4)
+    axes = figure.subplots()
+    axes.plot(100 * share, 100 * risk, color=NEUTRAL)
+    answered = 1 - evaluation.refused
+    axes.axvline(100 * answered, color=WRONG, linestyle="--", label=f"answered: {answered:.1%}")
+    axes.set_xlabel("coverage: digits answered, the surest first (%)")
+    axes.set_ylabel("risk: mistakes among them (%)")
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    axes.grid(alpha=0.3)
+    return figure

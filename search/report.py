@@ -247,6 +247,8 @@ def _csv_line(values: Sequence[Any]) -> str:
 
 def _shown(value: Any) -> str:
     """One value as text; a matrix, or records of the same fields, as a line for each row."""
+    if value == []:
+        return "none"
     if isinstance(value, list):
         rows = [value[0], *map(dict.values, value)] if isinstance(value[0], dict) else value
         header, *others = _cells(rows)

@@ -5,21 +5,37 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from data.convention import SIDE
+from data.normalise import scale_to_unit
 from search.answers import Answer, FailedAnswer
 from search.index import DigitIndex
 from search.queries import Query
 
+if TYPE_CHECKING:
+    from data.datasets import Dataset
+    from search.audit import Audit
+
 TILE = 84
 GAP = 8
+HUBS = 10  # in a row
 CAPTION = 16
 TITLE = 18
 ORIGINAL, SEEN = 320, 240  # of a picture with its boxes
 PAPER, TEXT, FAINT, RIM = (255, 255, 255), (20, 20, 20), (120, 120, 120), (200, 200, 200)
 AGREES, DIFFERS = (0, 114, 178), (213, 94, 0)  # blue and vermilion: told apart by every eye
+
+
+class Tile(NamedTuple):
+    """A picture (h, w) of floats in [0, 1], with a caption below it in a colour."""
+
+    grey: np.ndarray
+    caption: str
+    colour: tuple[int, int, int]
 
 
 def draw_sheet(
@@ -32,36 +48,86 @@ def draw_sheet(
         answers: queries with their answers; those without a query are left out.
         columns: neighbours to draw at most.
     """
-    rows = [
-        (query, answer)
-        for query, answer in answers
-        if query is not None and not isinstance(answer, FailedAnswer)
-    ]
-    drawn = max((min(columns, len(answer.neighbours)) for _, answer in rows), default=0)
-    height = TITLE + TILE + CAPTION + GAP
-    sheet = Image.new(
-        "RGB", ((drawn + 2) * (TILE + GAP) + 3 * GAP, max(1, len(rows)) * height + GAP), PAPER
-    )
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
-    for row, (query, answer) in enumerate(rows):
-        top = row * height + GAP
+    rows = []
+    for query, answer in answers:
+        if query is None or isinstance(answer, FailedAnswer):
+            continue
         label = getattr(answer, "label", None)
         said = f"abstains, {answer.reason}" if answer.reason else label
-        title = query.name if said is None else f"{query.name}: {said}"
-        draw.text((GAP, top), _short(title, 90), TEXT, font)
-        _paste(sheet, draw, (GAP, top + TITLE), query.original, "original", FAINT)
-        _paste(sheet, draw, (2 * GAP + TILE, top + TITLE), query.image, "as seen", FAINT)
-        for column, one in enumerate(answer.neighbours[:drawn]):
-            left = 4 * GAP + (column + 2) * (TILE + GAP) - GAP
+        tiles: list[Tile | None] = [
+            Tile(query.original, "original", FAINT),
+            Tile(query.image, "as seen", FAINT),
+            None,
+        ]
+        for one in answer.neighbours[:columns]:
             colour = AGREES if one.label == label else DIFFERS
             colour = FAINT if answer.reason else TEXT if label is None else colour
-            image = index.images[index.position(one.id)] / np.float32(255)
-            _paste(
-                sheet, draw, (left, top + TITLE), image, f"{one.label}  {one.distance:.3f}", colour
-            )
+            image = scale_to_unit(index.images[index.position(one.id)])
+            tiles.append(Tile(image, f"{one.label}  {one.distance:.3f}", colour))
+        rows.append((query.name if said is None else f"{query.name}: {said}", tiles))
+    return draw_rows(rows)
+
+
+def draw_rows(rows: Sequence[tuple[str, Sequence[Tile | None]]]) -> bytes:
+    """A PNG with titled rows of tiles; a tile that is None leaves a small gap."""
+    step, height = TILE + GAP, TITLE + TILE + CAPTION + GAP
+    widths = [sum(step if tile else GAP for tile in tiles) for _, tiles in rows]
+    size = (max([4 * step, *widths]) + GAP, max(1, len(rows)) * height + GAP)
+    sheet = Image.new("RGB", size, PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    for row, (title, tiles) in enumerate(rows):
+        left, top = GAP, row * height + GAP
+        draw.text((left, top), _short(title, size[0] // 7), TEXT, font)
+        for tile in tiles:
+            if tile:
+                _paste(sheet, draw, (left, top + TITLE), *tile)
+            left += step if tile else GAP
     file = io.BytesIO()
     sheet.save(file, "PNG")
     return file.getvalue()
+
+
+def draw_findings(index: DigitIndex, found: Audit, test: Dataset | None) -> bytes:
+    """A PNG with a row for each finding of an audit; hubs are together in rows of ten.
+
+    Args:
+        index: that was audited.
+        found: the findings.
+        test: whose leaks are among them.
+    """
+    tested = test.images if test else np.empty((0, SIDE, SIDE), np.uint8)
+
+    def stored(name: str, caption: str, colour: tuple[int, int, int] = TEXT) -> Tile:
+        return Tile(scale_to_unit(index.images[index.position(name)]), caption, colour)
+
+    rows: list[tuple[str, list[Tile | None]]] = []
+    for one in found.suspects:
+        position = index.position(one.id)
+        others = index.search(index.images[np.array([position])], found.k, np.array([position]))
+        tiles: list[Tile | None] = [stored(one.id, f"{one.label}?"), None]
+        for other, label, apart in zip(
+            others.ids[0], others.labels[0], others.distances[0], strict=True
+        ):
+            colour = DIFFERS if index.called(int(label)) != one.label else AGREES
+            tiles.append(
+                stored(index.name(int(other)), f"{index.called(label)}  {apart:.3f}", colour)
+            )
+        title = f"suspect label: {one.id} is {one.label}, {one.share:.0%} of the nearest say"
+        rows.append((f"{title} {one.suggested}", tiles))
+    for pair in found.duplicates:
+        differs = DIFFERS if pair.label_a != pair.label_b else TEXT
+        tiles = [stored(pair.a, str(pair.label_a)), stored(pair.b, str(pair.label_b), differs)]
+        rows.append((f"near-duplicates: {pair.a} and {pair.b}, {pair.distance:.3f} apart", tiles))
+    for start in range(0, len(found.hubs), HUBS):
+        some = found.hubs[start : start + HUBS]
+        tiles = [stored(one.id, f"{one.label}  {one.occurrences} times") for one in some]
+        rows.append(("hubs: how often each is a neighbour", tiles))
+    for leak in found.leaks:
+        image = scale_to_unit(tested[int(leak.test.rpartition("/")[2])])
+        same = "identical" if leak.identical else f"{leak.distance:.3f} apart"
+        tiles = [Tile(image, "test", TEXT), stored(leak.id, "stored")]
+        rows.append((f"leak: {leak.test} is stored as {leak.id}, {same}", tiles))
+    return draw_rows(rows or [("nothing doubtful was found", [])])
 
 
 def draw_inputs(queries: Sequence[Query]) -> bytes:

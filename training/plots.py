@@ -9,7 +9,14 @@ import keras
 import numpy as np
 
 from data.datasets import Dataset
-from data.figures import NEUTRAL, draw_digit, draw_pairs, new_figure, save_figure
+from data.figures import (
+    NEUTRAL,
+    draw_curves,
+    draw_digit,
+    draw_pairs,
+    new_figure,
+    save_figure,
+)
 from data.pairs import SAME, make_pairs
 from training.fit import Trained
 
@@ -27,7 +34,7 @@ def draw_training(trained: Trained, dataset: Dataset, seed: int, folder: Path) -
         _first_digits(dataset, folder),
         _pairs(dataset, seed, folder),
         _network(trained.tower, folder),
-        _curves(trained.history, folder),
+        save_figure(draw_curves(trained.history), folder, "curves"),
     ]
 
 
@@ -71,16 +78,3 @@ def _network(tower: keras.Model, folder: Path) -> Path:
 
 def _shape(tensor: Any) -> str:
     return "×".join(str(side) for side in tensor.shape[1:])
-
-
-def _curves(history: list[dict[str, float]], folder: Path) -> Path:
-    """One panel for each quantity recorded per epoch."""
-    names = [name for name in history[0] if name not in ("epoch", "seconds")]
-    figure = new_figure(4 * len(names), 3)
-    epochs = [record["epoch"] for record in history]
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        axes.plot(epochs, [record[name] for record in history], marker="o", color=NEUTRAL)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(name.replace("_", " "))
-        axes.grid(alpha=0.3)
-    return save_figure(figure, folder, "curves")

@@ -21,6 +21,7 @@ from search.cli.ask import classify, compare, search
 from search.cli.check import evaluate, info, verify
 from search.cli.console import note
 from search.cli.grow import add, remove, undo
+from search.cli.look import audit, draw_map, export, report
 from search.cli.make import build, index, train
 
 FAILED, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -41,7 +42,8 @@ COMMANDS = (
     *(build, train, index),
     *(search, classify, compare),
     *(add, remove, undo),
-    *(evaluate, info, verify),
+    *(evaluate, report, draw_map, audit),
+    *(info, verify, export),
 )
 for command in COMMANDS:
     cli.add_command(command)

@@ -25,6 +25,8 @@ from search.cli.options import (
 if TYPE_CHECKING:
     from data.datasets import Dataset
     from indexer.manifest import FileEntry, SegmentRecord
+    from search.evaluate import Evaluation
+    from search.index import DigitIndex
 
 
 def _check_finite(
@@ -72,46 +74,35 @@ def evaluate(
 ) -> None:
     """Measure the index on a dataset's test split: accuracy, precision, MAP@R, pairs."""
     from data.datasets import load_dataset
+    from search.index import DigitIndex
     from search.report import format_facts
 
     test = load_dataset(source, "test")
-    figures = evaluate_index(
-        index_folder,
-        test,
-        seed,
-        plots_folder,
-        embedder_folder=embedder_folder,
-        k=k,
-        weights=weights,
-        threshold=threshold,
-        threads=threads,
-    )
-    say(format_facts(figures, style))
+    index = DigitIndex.open(index_folder, threads)
+    if embedder_folder:
+        index.require_embedder(embedder_folder)
+    evaluation = measure(index, test, seed, k=k, weights=weights, threshold=threshold)
+    if plots_folder:
+        tell_plots(evaluation, test, plots_folder)
+    say(format_facts(evaluation.figures(), style))
 
 
-def evaluate_index(
-    folder: Path,
+def measure(
+    index: DigitIndex,
     test: Dataset,
     seed: int,
-    plots_folder: Path | None,
     *,
-    embedder_folder: Path | None = None,
     k: int | None = None,
     weights: Literal["uniform", "distance"] = "uniform",
     threshold: float | None = None,
-    threads: int | None = None,
-) -> dict[str, Any]:
-    """The figures of one evaluation; what is None comes from the index."""
-    from search.evaluate import evaluate as measure
-    from search.index import DigitIndex
+) -> Evaluation:
+    """An evaluation with a progress bar; what is None comes from the index."""
+    from search.evaluate import evaluate
 
-    index = DigitIndex.open(folder, threads)
-    if embedder_folder:
-        index.require_embedder(embedder_folder)
     if threshold is None:
         threshold = index.embedder.card.same_different.threshold
     with progress_bar("Evaluating") as progress:
-        evaluation = measure(
+        return evaluate(
             index,
             test,
             k=index.chosen_k(weights) if k is None else k,
@@ -120,11 +111,13 @@ def evaluate_index(
             seed=seed,
             progress=progress,
         )
-    if plots_folder:
-        from search.plots import draw_evaluation
 
-        note(f"Plots: {', '.join(map(str, draw_evaluation(evaluation, test, plots_folder)))}")
-    return evaluation.figures()
+
+def tell_plots(evaluation: Evaluation, test: Dataset, folder: Path) -> None:
+    """Draw an evaluation, and say where."""
+    from search.plots import draw_evaluation
+
+    note(f"Plots: {', '.join(map(str, draw_evaluation(evaluation, test, folder)))}")
 
 
 @click.command(short_help="Tell what an index is.", epilog="Example: digits info --format json")

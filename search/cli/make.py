@@ -21,6 +21,7 @@ from search.cli.options import (
     plots_option,
     recall_option,
     recipe_option,
+    report_option,
     resume_option,
     seed_option,
     tensorboard_option,
@@ -129,6 +130,7 @@ def index(
 @training
 @indexing
 @running
+@report_option
 @format_option
 def build(
     source: str,
@@ -145,6 +147,7 @@ def build(
     seed: int,
     threads: int | None,
     plots_folder: Path | None,
+    report_file: Path | None,
     style: str,
 ) -> None:
     """Train an embedder, index the training split, and evaluate on the test split.
@@ -152,11 +155,16 @@ def build(
     Needs the extra: pip install 'digit-search[train]'.
     """
     from data.datasets import load_dataset
+    from data.figures import require_matplotlib
     from indexer.choose import Wish
     from indexer.embedder import Embedder
-    from search.cli.check import evaluate_index
+    from search.cli.check import measure, tell_plots
+    from search.cli.look import write_report
+    from search.index import DigitIndex
     from search.report import format_facts
 
+    if report_file or plots_folder:
+        require_matplotlib()
     wish = Wish(kind, memory, recall)
     _check_recipe(recipe_name)
     dataset = load_dataset(source, "train")
@@ -165,8 +173,14 @@ def build(
     embedder = Embedder.open(embedder_folder, threads)
     manifest = _index(dataset, embedder, index_folder, wish, seed, threads)
     facts = _card_facts(card, embedder_folder) | _index_facts(manifest, index_folder)
-    figures = evaluate_index(index_folder, load_dataset(source, "test"), seed, plots_folder)
-    say(format_facts(facts | figures, style))
+    test, built = load_dataset(source, "test"), DigitIndex.open(index_folder, threads)
+    evaluation = measure(built, test, seed)
+    if plots_folder:
+        tell_plots(evaluation, test, plots_folder)
+    if report_file:
+        write_report(report_file, built, evaluation, test)
+        note(f"Report: {report_file}")
+    say(format_facts(facts | evaluation.figures(), style))
 
 
 def _check_recipe(name: str) -> None:

@@ -66,15 +66,22 @@ def _default_style(_context: click.Context, _parameter: click.Parameter, style: 
     return style or ("table" if sys.stdout and sys.stdout.isatty() else "jsonl")
 
 
-def _check_sheet(
-    _context: click.Context, _parameter: click.Parameter, sheet: Path | None
-) -> Path | None:
-    """Refuse a sheet that cannot be written before anything is answered."""
-    if sheet and sheet.suffix.lower() != ".png":
-        raise click.BadParameter(f"expected a name that ends in .png, received {sheet.name!r}")
-    if sheet and not sheet.parent.is_dir():
-        raise click.BadParameter(f"expected an existing folder, received {str(sheet.parent)!r}")
-    return sheet
+def _check_file(*suffixes: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Refuse a file that cannot be written before anything is answered."""
+
+    def check(
+        _context: click.Context, _parameter: click.Parameter, path: Path | None
+    ) -> Path | None:
+        if path and path.suffix.lower() not in suffixes:
+            expected = " or ".join(suffixes)
+            raise click.BadParameter(
+                f"expected a name that ends in {expected}, received {path.name!r}"
+            )
+        if path and not path.parent.is_dir():
+            raise click.BadParameter(f"expected an existing folder, received {str(path.parent)!r}")
+        return path
+
+    return check
 
 
 def _use_threads(
@@ -207,14 +214,21 @@ sheet_option = click.option(
     "--sheet",
     "sheet_file",
     type=FILE,
-    callback=_check_sheet,
-    help="Also draw a contact sheet: each query as the model saw it, beside its neighbours.",
+    callback=_check_file(".png"),
+    help="Also draw a contact sheet: each digit beside its neighbours.",
+)
+report_option = click.option(
+    "--report",
+    "report_file",
+    type=FILE,
+    callback=_check_file(".html"),
+    help="Also put all there is to see on this page.",
 )
 show_input_option = click.option(
     "--show-input",
     "input_file",
     type=FILE,
-    callback=_check_sheet,
+    callback=_check_file(".png"),
     help="Also draw each picture beside its digits as the model saw them.",
 )
 single_option = click.option(
@@ -230,6 +244,28 @@ id_option = click.option(
     metavar="ID",
     help="Ask about a stored digit, such as mnist/train/123; it does not answer for itself.",
 )
+
+
+def out_option(*suffixes: str) -> Callable[[Command], Command]:
+    """`--out FILE`, which must end in one of `suffixes`."""
+    return click.option(
+        "--out",
+        type=FILE,
+        required=True,
+        callback=_check_file(*suffixes),
+        help=f"File to write, {' or '.join(suffixes)}.",
+    )
+
+
+def sample_option(most: int) -> Callable[[Command], Command]:
+    """`--sample N`, by default `most`."""
+    return click.option(
+        "--sample",
+        type=click.IntRange(min=1),
+        default=most,
+        show_default=True,
+        help="Digits to take at most, drawn by chance.",
+    )
 
 
 def with_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
