@@ -17,7 +17,7 @@ from data.convention import SIDE
 from data.errors import MissingExtra
 from indexer.embedder import Embedder
 from indexer.vectors import VectorIndex
-from indexer.votes import WEIGHTS, Weights, cast_votes, winners
+from indexer.votes import WEIGHTS, Weights, cast_votes
 from search.places import default_embedder
 
 try:
@@ -79,19 +79,23 @@ class EmbedderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             ValueError: X is no array of digits.
         """
         check_is_fitted(self)
-        return self.embedder_.embed(self._digits(X, reset=False))
+        return np.asarray(self.embedder_.embed(self._digits(X, reset=False)))
 
     def _digits(self, given: Any, *, reset: bool) -> np.ndarray:
         """(n, 28, 28) uint8, or float32 in [0, 1]."""
         pixels = validate_data(self, _flat(given), reset=reset, dtype="numeric")
+        if pixels.min() < 0:
+            raise ValueError("Negative values in data passed to EmbedderTransformer: ink is bright")
         if pixels.shape[1] != PIXELS:
-            raise ValueError(f"expected digits of {PIXELS} pixels, received {pixels.shape[1]}")
+            raise ValueError(
+                f"expected digits of {PIXELS} pixels, received n_features = {pixels.shape[1]}"
+            )
         whole = pixels.dtype.kind in "iub"
         most = 255 if whole else 1
-        if pixels.min() < 0 or pixels.max() > most:
+        if pixels.max() > most:
             raise ValueError(
-                "expected integers from 0 to 255, or floats in [0, 1], received"
-                f" {pixels.dtype} from {pixels.min():g} to {pixels.max():g}"
+                "expected integers up to 255, or floats up to 1, received"
+                f" {pixels.dtype} up to {pixels.max():g}"
             )
         digits = pixels.reshape(-1, SIDE, SIDE)
         return digits.astype(np.uint8) if whole else digits.astype(np.float32)
@@ -182,25 +186,15 @@ class KNNDigitClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
-        """The winner (n,) of each vote; among equals, the label of the nearest."""
-        labels, distances = self._ask(X)
-        return np.asarray(self.classes_[winners(self._votes(labels, distances), labels)])
+        """The winner (n,) of each vote; among equals, the first of them, as scikit-learn wants."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
     def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
         """The share (n, c) of the vote that each class gets."""
-        return self._votes(*self._ask(X))
-
-    def _ask(self, given: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Labels and distances (n, k) of the nearest."""
         check_is_fitted(self)
-        given = validate_data(self, _flat(given), reset=False)
-        ids, distances = self.vectors_.search(
-            self._embeddings(given), min(self.k, len(self.vectors_))
-        )
-        return self._labels[ids], distances
-
-    def _votes(self, labels: np.ndarray, distances: np.ndarray) -> np.ndarray:
-        return cast_votes(labels, distances, self.weights, len(self.classes_))
+        embeddings = self._embeddings(validate_data(self, _flat(X), reset=False))
+        ids, distances = self.vectors_.search(embeddings, min(self.k, len(self.vectors_)))
+        return cast_votes(self._labels[ids], distances, self.weights, len(self.classes_))
 
     def _embeddings(self, given: np.ndarray) -> np.ndarray:
         if self.embedder is not None:
@@ -212,7 +206,7 @@ class KNNDigitClassifier(ClassifierMixin, BaseEstimator):
         self.vectors_ = VectorIndex.build(embeddings)
 
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn may expect: digits in two dimensions too, where there is an embedder."""
+        """What scikit-learn may expect: with an embedder, digits in two dimensions each too."""
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = self.embedder is not None
         return tags
