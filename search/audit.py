@@ -19,7 +19,7 @@ NEIGHBOURS = 10
 ASKED = 60_000
 BLOCK = 4096
 MOST = 20
-NEAR = 0.25  # of the usual distance to a neighbour; below it, two digits are as good as one
+NEAR = 0.5  # of the usual distance to a neighbour; below it, two digits are as good as one
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def audit(
     ids, distances = neighbour_table(index, asked, k, progress)
     own, others = index.labels[asked], index.labels[ids]
     near = NEAR * index.calibration.normal_distances[50]
-    rows, winners, shares = suspect_labels(own, others)
+    rows, winners, shares = suspect_labels(own, others, distances[:, 0])
     pairs, apart = near_pairs(asked, ids, distances, near)
     counts = occurrences(ids, len(index.labels))
     differ = occurrences(ids[own[:, None] != others], len(index.labels))
@@ -187,23 +187,24 @@ def neighbour_table(
 
 
 def suspect_labels(
-    own: np.ndarray, neighbours: np.ndarray
+    own: np.ndarray, neighbours: np.ndarray, nearest: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which of n digits have a label that most of their neighbours contradict with one voice.
 
     Args:
         own: (n,) their labels.
         neighbours: (n, k) those of their neighbours.
+        nearest: (n,) how far the nearest of them is.
 
     Returns:
         Rows (m,), the label that more than half of the neighbours of each have, and how many do, as
-        a share (m,); the largest share first.
+        a share (m,); the largest share first, then those whose neighbours are nearest.
     """
     counts = np.zeros((len(own), int(max(own.max(), neighbours.max())) + 1), np.int64)
     np.add.at(counts, (np.arange(len(own))[:, None], neighbours), 1)  # (n, classes)
     winners, shares = counts.argmax(axis=1), counts.max(axis=1) / neighbours.shape[1]
     rows = np.flatnonzero((winners != own) & (shares > 0.5))
-    rows = rows[np.argsort(-shares[rows], kind="stable")]
+    rows = rows[np.lexsort((nearest[rows], -shares[rows]))]
     return rows, winners[rows], shares[rows]
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 MISTAKES = 40
+ROOM = 0.05  # of coverage, shown before the first mistake
 
 
 def draw_evaluation(evaluation: Evaluation, test: Dataset, folder: Path) -> list[Path]:
@@ -129,7 +130,9 @@ def draw_map(index: DigitIndex, layout: Layout, names: Sequence[str] = ()) -> Fi
         shown = f"{number}  {name}"
         x, y = point
         axes.scatter(x, y, s=220, marker="*", color=WRONG, edgecolors=text, label=shown, zorder=3)
-        axes.annotate(str(number), point, (7, 7), textcoords="offset points", fontsize=11, zorder=4)
+        box = {"boxstyle": "circle,pad=0.15", "facecolor": axes.get_facecolor(), "alpha": 0.8}
+        place: Any = {"xytext": (9, 9), "textcoords": "offset points", "zorder": 4}
+        axes.annotate(str(number), point, **place, fontsize=9, bbox=box)
     if names:
         axes.legend(loc="best", fontsize=8)
     _name_axes(axes, layout.method)
@@ -162,6 +165,7 @@ def draw_risk(evaluation: Evaluation, test: Dataset) -> Figure:
     axes.set_xlabel("coverage: digits answered, the surest first (%)")
     axes.set_ylabel("risk: mistakes among them (%)")
     axes.set_ylim(bottom=0)
+    axes.set_xlim(left=100 * max(0, share[np.argmax(risk > 0)] - ROOM))
     axes.legend()
     axes.grid(alpha=0.3)
     return figure

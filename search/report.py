@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from operator import attrgetter
@@ -35,10 +35,14 @@ ADDED_FIELDS = ("query", "box", "label", "id", "new", "error")
 ADDED_HEADER = ("query", "label", "id", "outcome")
 NAMED_HEADER = ("query", "label", "confidence", "verdict", "votes", "nearest", "distance")
 UNREADABLE = "?"
+Illustrate = Callable[[Sequence[Answer]], Iterable[str]]
 
 
 def format_answers(
-    answers: Iterable[Answer], kind: type[SearchAnswer | ClassifyAnswer], style: str
+    answers: Iterable[Answer],
+    kind: type[SearchAnswer | ClassifyAnswer],
+    style: str,
+    illustrate: Illustrate = lambda _answers: (),
 ) -> Iterator[str]:
     """Lines to print.
 
@@ -47,13 +51,14 @@ def format_answers(
         kind: what the command answers with where it can.
         style: `"table"`; `"json"` (one query gives an object, several give an array); `"jsonl"`
             (one object a line) or `"csv"` (one neighbour, or one named query, a line).
+        illustrate: gives lines that show the digits of answers, for tables.
     """
     if style in ("json", "jsonl"):
         yield from _json(answers, style)
     elif style == "csv":
         yield from _csv(answers, CSV_FIELDS[kind])
     else:
-        yield from _tables(answers)
+        yield from _tables(answers, illustrate)
 
 
 def format_additions(rows: Iterable[Addition | FailedAnswer], style: str) -> Iterator[str]:
@@ -114,20 +119,23 @@ def _json(records: Iterable[Answer | Addition], style: str) -> Iterator[str]:
         yield strict_json(objects[0] if len(objects) == 1 else objects, indent=2)
 
 
-def _tables(answers: Iterable[Answer]) -> Iterator[str]:
+def _tables(answers: Iterable[Answer], illustrate: Illustrate) -> Iterator[str]:
     named: list[ClassifyAnswer | FailedAnswer] = []
     for answer in answers:
         if isinstance(answer, SearchAnswer):
             yield f"{printable(answer.query)}{_remark(answer)}"
+            yield from illustrate([answer])
             if answer.neighbours:
                 yield from _indented(table(*_neighbour_rows(answer)))
         elif isinstance(answer, ExplainedAnswer):
             yield f"{printable(answer.query)}: {_called(answer)}{_remark(answer)}"
+            yield from illustrate([answer])
             if answer.neighbours:
                 yield from _explanation(answer)
         else:
             named.append(answer)
     if named:
+        yield from illustrate(named)
         yield from table(NAMED_HEADER, [_named_row(answer) for answer in named])
         yield from _strings(named)
         for answer in named:
@@ -261,9 +269,9 @@ def _shown(value: Any) -> str:
 
 
 def _cells(matrix: Iterable[Iterable[Any]]) -> list[list[str]]:
-    return [[str(cell) for cell in row] for row in matrix]
+    return [[_shown(cell) for cell in row] for row in matrix]
 
 
 def _is_number(rows: Sequence[Sequence[str]], column: int) -> bool:
-    cells = [row[column].rstrip("%?") for row in rows]
+    cells = [row[column].rstrip("%?").removeprefix("-") for row in rows]
     return all(cell.replace(".", "", 1).isdecimal() or cell in ("-", "") for cell in cells)

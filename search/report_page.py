@@ -105,7 +105,7 @@ def _facts(index: DigitIndex) -> str:
             ("classes", ", ".join(manifest.names)),
             ("embedding", f"{manifest.dimension} numbers, {manifest.metric} distance"),
             ("embedder", f"recipe {card.recipe['name']}, {manifest.embedder[:12]}"),
-            ("neighbours that vote", manifest.k["uniform"]),
+            ("vote", f"of {manifest.k['uniform']} neighbours"),
             ("program", f"digit-search {manifest.program}"),
         ],
     )
@@ -243,8 +243,8 @@ def _growth(index: DigitIndex) -> str:
         for number, one in enumerate(manifest.segments, 1)
     ]
     note = (
-        f"Generation {manifest.generation} holds {manifest.count:,} digits in"
-        f" {len(manifest.segments)} segments; {manifest.next_number:,} have ever been added."
+        f"Generation {manifest.generation} holds {manifest.count:,} digits; number of segments:"
+        f" {len(rows)}; digits ever added: {manifest.next_number:,}."
     )
     labels = index.labels[index.live]
     added = index.live >= manifest.segments[0].count

@@ -187,7 +187,8 @@ class KNNDigitClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
         """The winner (n,) of each vote; among equals, the first of them, as scikit-learn wants."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+        winners = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[winners])
 
     def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
         """The share (n, c) of the vote that each class gets."""

@@ -20,6 +20,7 @@ from search.cli.options import (
     single_option,
     strict_option,
     threads_option,
+    thumbnails_option,
     weights_option,
     with_options,
 )
@@ -37,7 +38,12 @@ asking = with_options(
     single_option,
 )
 showing = with_options(
-    format_option, sheet_option, show_input_option, strict_option, threads_option
+    format_option,
+    thumbnails_option,
+    sheet_option,
+    show_input_option,
+    strict_option,
+    threads_option,
 )
 
 
@@ -58,6 +64,7 @@ def search(
     sheet_file: Path | None,
     input_file: Path | None,
     strict: bool,
+    thumbnails: str,
     threads: int | None,
 ) -> None:
     """Show the stored digits most like each IMAGE, nearest first.
@@ -70,7 +77,7 @@ def search(
 
     shown = min(DEFAULT_K, len(reader.index) - bool(ids)) if k is None else k
     answers = search_answers(reader.index, reader.read(images, ids), shown)
-    show(reader.index, answers, SearchAnswer, style, sheet_file, input_file, strict)
+    show(reader.index, answers, SearchAnswer, style, sheet_file, input_file, strict, thumbnails)
 
 
 @click.command(
@@ -96,6 +103,7 @@ def classify(
     sheet_file: Path | None,
     input_file: Path | None,
     strict: bool,
+    thumbnails: str,
     threads: int | None,
 ) -> None:
     """Name the digit on each IMAGE by the vote of its nearest stored digits.
@@ -107,7 +115,7 @@ def classify(
 
     queries = reader.read(images, ids)
     answers = classify_answers(reader.index, queries, k, weights, explain=explain)
-    show(reader.index, answers, ClassifyAnswer, style, sheet_file, input_file, strict)
+    show(reader.index, answers, ClassifyAnswer, style, sheet_file, input_file, strict, thumbnails)
 
 
 @click.command(

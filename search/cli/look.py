@@ -205,7 +205,7 @@ def audit(
     """List what is doubtful in the index: suspect labels, near-duplicates, hubs and leaks.
 
     A label is suspect where more than half of the neighbours agree on another. Near-duplicates lie
-    within a quarter of the usual distance to a neighbour. Hubs are neighbours of very many. Leaks
+    within half of the usual distance to a neighbour. Hubs are neighbours of very many. Leaks
     are test digits that are stored, or as good as stored.
     """
     from dataclasses import asdict

@@ -231,6 +231,13 @@ show_input_option = click.option(
     callback=_check_file(".png"),
     help="Also draw each picture beside its digits as the model saw them.",
 )
+thumbnails_option = click.option(
+    "--thumbnails",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    show_default=True,
+    help="Show digits in tables as small pictures of half blocks; auto where the terminal can.",
+)
 single_option = click.option(
     "--single", is_flag=True, help="Take all ink on a picture as one digit."
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +30,7 @@ def show(
     sheet_file: Path | None,
     input_file: Path | None,
     strict: bool,
+    thumbnails: str,
 ) -> None:
     """Print answers as they come and draw what is wanted.
 
@@ -34,8 +38,12 @@ def show(
     """
     from search.report import format_answers
 
-    watched = Watched(answers, keep=MAX_ROWS if sheet_file or input_file else 0)
-    say(format_answers(watched, kind, style))
+    wanted = style == "table" and _wants(thumbnails)
+    watched = Watched(answers, keep=MAX_ROWS if sheet_file or input_file or wanted else 0)
+    if wanted:
+        say(format_answers(watched, kind, style, partial(_illustrate, index, watched)))
+    else:
+        say(format_answers(watched, kind, style))
     first = f" (the first {MAX_ROWS} queries)" if len(watched.kept) == MAX_ROWS else ""
     if sheet_file:
         from data.files import write_whole
@@ -53,6 +61,46 @@ def show(
         raise click.exceptions.Exit(FAILED if watched.failed else ABSTAINED)
 
 
+def _wants(thumbnails: str) -> bool:
+    """Whether to show thumbnails: `"on"`, `"off"`, or `"auto"`, where the terminal can."""
+    from shutil import get_terminal_size
+
+    from search.thumbnails import can_show, has_blocks
+
+    if thumbnails == "on" and not has_blocks(sys.stdout):
+        raise click.UsageError(
+            "expected a UTF-8 terminal to show thumbnails, received"
+            f" {sys.stdout.encoding}; set PYTHONIOENCODING=utf-8, or leave them off"
+        )
+    if thumbnails == "auto":
+        return can_show(sys.stdout, os.environ, get_terminal_size().columns)
+    return thumbnails == "on"
+
+
+def _illustrate(index: DigitIndex, watched: Watched, answers: Sequence[Answer]) -> Iterator[str]:
+    """Lines that show the digits of one answer with its neighbours, or those of several."""
+    from shutil import get_terminal_size
+
+    from search.answers import FailedAnswer
+    from search.text import printable
+    from search.thumbnails import has_greys, side_by_side
+
+    digits = []
+    for answer in answers:
+        query = watched.query_of(answer)
+        if query is None or isinstance(answer, FailedAnswer):
+            continue
+        said = str(getattr(answer, "label", "query")) + ("?" if answer.reason else "")
+        digits.append((query.image, printable(said)))
+        if len(answers) == 1:
+            digits += [
+                (index.images[index.position(one.id)], f"{one.rank}: {printable(str(one.label))}")
+                for one in answer.neighbours
+            ]
+    width = get_terminal_size().columns
+    return side_by_side(digits, width, greys=has_greys(os.environ))
+
+
 class Watched:
     """Answers on their way to be printed; what failed is named on stderr.
 
@@ -67,6 +115,10 @@ class Watched:
         self._answers, self._keep = answers, keep
         self.kept: list[tuple[Query | None, Answer]] = []
         self.failed = self.abstained = False
+
+    def query_of(self, answer: Answer) -> Query | None:
+        """What an answer was the answer to, if it is kept."""
+        return next((query for query, kept in self.kept if kept is answer), None)
 
     def __iter__(self) -> Iterator[Any]:
         """The answers alone, in their order."""
