@@ -98,7 +98,7 @@ class EmbedderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
                 f" {pixels.dtype} up to {pixels.max():g}"
             )
         digits = pixels.reshape(-1, SIDE, SIDE)
-        return digits.astype(np.uint8) if whole else digits.astype(np.float32)
+        return np.asarray(digits, np.uint8 if whole else np.float32)
 
     @property
     def _n_features_out(self) -> int:
