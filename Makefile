@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PART ?= all
 
-.PHONY: setup demo test lint bench lock clean
+.PHONY: setup demo test lint docs bench lock clean
 
 setup: $(READY)
 
@@ -25,6 +25,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(READY)
+	$(BIN)/python -m search.cli.reference
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.main_job $(PART)

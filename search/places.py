@@ -1,4 +1,4 @@
-"""Where a person's embedder and index live when nothing else is said."""
+"""Where a person's files live when nothing else is said."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ def default_embedder() -> Path:
 def default_index() -> Path:
     """The index folder in the user's data folder."""
     return _data_folder() / "index"
+
+
+def completion_file(shell: str) -> Path:
+    """What `shell` reads to complete our commands."""
+    return _data_folder() / f"completion.{shell}"
 
 
 def _data_folder() -> Path:

@@ -15,12 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.card import CARD_NAME, ONNX_NAME
 from data.datasets import Dataset, load_dataset
 from data.errors import DigitsError
 from data.mnist import find_mnist
 from indexer.build import build_index
 from indexer.embedder import Embedder
 from search import DigitIndex
+from tests.embedders import linear_embedder
 
 SEED = 0
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -98,6 +100,29 @@ def index_folder(
 @pytest.fixture(scope="session")
 def index(index_folder: Path) -> DigitIndex:
     return DigitIndex.open(index_folder)
+
+
+@pytest.fixture(scope="session")
+def plain_embedder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An embedder without training, for what need not be good."""
+    folder = tmp_path_factory.mktemp("plain-embedder")
+    plain = linear_embedder()
+    (folder / ONNX_NAME).write_bytes(plain.onnx)
+    (folder / CARD_NAME).write_bytes(plain.card.to_bytes())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def plain_folder(train_set: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of optdigits by that embedder; tests that change one copy it first."""
+    folder = tmp_path_factory.mktemp("plain-index")
+    build_index(train_set, linear_embedder(), folder, SEED)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def plain_index(plain_folder: Path) -> DigitIndex:
+    return DigitIndex.open(plain_folder)
 
 
 @pytest.fixture

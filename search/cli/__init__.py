@@ -19,6 +19,7 @@ import click
 from data.errors import DigitsError, UsageError
 from search.cli.ask import classify, compare, search
 from search.cli.check import evaluate, info, verify
+from search.cli.completion import completion
 from search.cli.console import note
 from search.cli.grow import add, remove, undo
 from search.cli.look import audit, draw_map, export, report
@@ -43,7 +44,7 @@ COMMANDS = (
     *(search, classify, compare),
     *(add, remove, undo),
     *(evaluate, report, draw_map, audit),
-    *(info, verify, export),
+    *(info, verify, export, completion),
 )
 for command in COMMANDS:
     cli.add_command(command)

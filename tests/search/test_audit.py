@@ -1,0 +1,142 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.datasets import Dataset
+from data.errors import UsageError
+from indexer.build import build_index
+from search import DigitIndex
+from search.audit import (
+    NEIGHBOURS,
+    audit,
+    near_pairs,
+    neighbour_table,
+    occurrences,
+    skewness,
+    suspect_labels,
+)
+from tests.conftest import Run
+from tests.embedders import linear_embedder
+
+
+@pytest.fixture(scope="module")
+def spoilt(train_set: Dataset, tmp_path_factory: pytest.TempPathFactory) -> DigitIndex:
+    """300 digits, of which 5 has a wrong label and 299 is the same picture as 17."""
+    images, labels = train_set.images[:300].copy(), train_set.labels[:300].copy()
+    rows = np.flatnonzero(labels == labels[5])
+    images[rows] = images[5]  # so that the neighbours of 5 are surely of its class
+    images[rows[1:], 0, 0] = np.arange(1, len(rows))
+    labels[5] = (labels[5] + 1) % 10
+    images[299], labels[299] = images[17], labels[17]
+    folder = tmp_path_factory.mktemp("spoilt")
+    build_index(Dataset("spoilt", "train", images, labels), linear_embedder(), folder, 0)
+    return DigitIndex.open(folder)
+
+
+def test_the_table_of_neighbours_is_that_of_brute_force(spoilt: DigitIndex) -> None:
+    asked = np.array([5, 17, 200])
+    ids, distances = neighbour_table(spoilt, asked, 4)
+    vectors = spoilt.vectors.vectors(np.arange(300))
+    for row, position in enumerate(asked):
+        apart = np.linalg.norm(vectors - vectors[position], axis=1)
+        apart[position] = np.inf
+        nearest = np.argsort(apart, kind="stable")[:4]
+        assert np.allclose(distances[row], apart[nearest], atol=1e-5)
+        assert position not in ids[row]
+
+
+def test_suspects_are_those_whom_most_neighbours_contradict(rng: np.random.Generator) -> None:
+    own, neighbours = rng.integers(0, 4, 200), rng.integers(0, 4, (200, 5))
+    nearest = rng.random(200)
+    expected = []
+    for row in range(200):
+        for label in range(4):
+            share = sum(int(other) == label for other in neighbours[row]) / 5
+            if share > 0.5 and label != own[row]:
+                expected.append((-share, nearest[row], row, label))
+    rows, winners, shares = suspect_labels(own, neighbours, nearest)
+    assert len(rows) > 10
+    found = zip(-shares, nearest[rows], rows, winners, strict=True)
+    assert [tuple(one) for one in found] == sorted(expected)
+
+
+def test_near_pairs_are_found_once_each(rng: np.random.Generator) -> None:
+    asked = np.array([3, 8, 11, 20])
+    ids = np.array([[8, 11], [3, 20], [20, 3], [11, 8]])
+    distances = np.array([[0.1, 0.9], [0.1, 0.4], [0.3, 0.9], [0.3, 0.4]], np.float32)
+    pairs, apart = near_pairs(asked, ids, distances, 0.4)
+    assert pairs.tolist() == [[3, 8], [11, 20], [8, 20]]
+    assert apart.tolist() == pytest.approx([0.1, 0.3, 0.4])
+    assert near_pairs(asked, ids, distances, 0.05)[0].shape == (0, 2)
+
+
+def test_occurrences_and_their_skewness(rng: np.random.Generator) -> None:
+    ids = rng.integers(0, 30, (50, 4))
+    counts = occurrences(ids, 40)
+    assert counts.tolist() == [sum(int(x) == one for x in ids.ravel()) for one in range(40)]
+    mean = sum(counts) / 40
+    second = sum((x - mean) ** 2 for x in counts) / 40
+    third = sum((x - mean) ** 3 for x in counts) / 40
+    assert skewness(counts) == pytest.approx(third / second**1.5)
+    assert skewness(np.full(5, 3)) == 0
+
+
+def test_what_is_wrong_is_found(spoilt: DigitIndex, train_set: Dataset) -> None:
+    test = Dataset("new", "test", spoilt.images[40:42], train_set.labels[40:42])
+    found = audit(spoilt, test, most=400)
+    assert found.asked == found.digits == 300
+    worst = next(one for one in found.suspects if one.id == "spoilt/train/5")
+    assert (worst.label, worst.suggested) == (int(spoilt.labels[5]), int(train_set.labels[5]))
+    twins = {(one.a, one.b): one for one in found.duplicates}
+    assert twins["spoilt/train/17", "spoilt/train/299"].distance == 0
+    assert len(found.duplicates) == found.near_duplicates
+    assert [one.occurrences for one in found.hubs] == sorted(
+        (one.occurrences for one in found.hubs), reverse=True
+    )
+    assert sum(one.occurrences for one in found.hubs) == 300 * NEIGHBOURS
+    assert found.leaked == 2
+    assert {(one.test, one.identical) for one in found.leaks} == {
+        ("new/test/0", True), ("new/test/1", True),
+    }  # fmt: skip
+
+
+def test_a_sample_is_asked_of_all(spoilt: DigitIndex) -> None:
+    found = audit(spoilt, sample=50, most=3)
+    assert (found.asked, found.digits, found.leaked, found.leaks) == (50, 300, None, ())
+    assert len(found.hubs) == 3
+    with pytest.raises(UsageError):
+        audit(spoilt, k=300)
+
+
+def test_from_the_command_line(digits: Run, plain_folder: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "doubtful.png"
+    chosen = ("--index", plain_folder, "--dataset", "optdigits", "--most", 4, "--sheet", sheet)
+    done = digits("audit", *chosen, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["suspect_labels"] > 4
+    assert len(record["suspects"]) == 4
+    assert record["leaked"] == len(record["leaks"]) == 0 or record["leaked"] >= 4
+    from PIL import Image
+
+    with Image.open(sheet) as drawn:
+        assert drawn.height > 4 * 100
+    table = digits("audit", "--index", plain_folder, "--sample", 20, "--format", "table").stdout
+    assert "suspect labels" in table
+    assert "leaks            none" in table
+
+
+def test_a_removed_digit_is_not_asked_and_does_not_answer(spoilt: DigitIndex) -> None:
+    segment = spoilt.segments[0].without(np.array([299]))
+    from indexer.union import UnionVectors
+
+    manifest = replace(spoilt.manifest, segments=(replace(spoilt.manifest.segments[0], removed=1),))
+    fewer = replace(
+        spoilt, manifest=manifest, segments=(segment,), vectors=UnionVectors((segment,))
+    )
+    found = audit(fewer, most=400)
+    assert found.asked == 299
+    assert not [one for one in found.duplicates if "spoilt/train/299" in (one.a, one.b)]

@@ -1,0 +1,127 @@
+import base64
+import hashlib
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.datasets import Dataset
+from search import DigitIndex
+from search.evaluate import Evaluation, evaluate
+from search.report_page import report_page
+from tests.conftest import Run
+
+VOID = {"meta", "img", "source", "br"}
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, and all text; what was opened must be closed."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text, self.open = "", list[str]()
+        self.feed(page.decode())
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def few(test_set: Dataset) -> Dataset:
+    return Dataset("optdigits", "test", test_set.images[:150], test_set.labels[:150])
+
+
+@pytest.fixture(scope="module")
+def evaluation(plain_index: DigitIndex, few: Dataset) -> Evaluation:
+    return evaluate(plain_index, few, k=5, weights="uniform", threshold=1.0, seed=0)
+
+
+@pytest.fixture(scope="module")
+def page(plain_index: DigitIndex, evaluation: Evaluation, few: Dataset) -> bytes:
+    return report_page(plain_index, evaluation, few)
+
+
+def test_the_page_needs_nothing_but_itself(page: bytes) -> None:
+    read = Page(page)
+    policy = next(
+        str(one["content"])
+        for one in read.all("meta")
+        if one.get("http-equiv") == "Content-Security-Policy"
+    )
+    style = re.search(r"<style>(.*?)</style>", page.decode(), re.DOTALL)
+    assert style is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert policy == f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'"
+    for tag, attributes in read.elements:
+        assert tag not in ("script", "link", "iframe", "object")
+        assert not {"style", "href", "onclick", "onload"} & attributes.keys()
+        for name in ("src", "srcset"):
+            assert attributes.get(name, "data:image/png;").startswith("data:image/png;")
+    assert "http" not in page.decode().replace("http-equiv", "")
+
+
+def test_every_picture_is_one_and_says_what_it_shows(page: bytes) -> None:
+    pictures = Page(page).all("img")
+    assert len(pictures) > 60
+    for one in pictures:
+        assert one["alt"]
+        content = base64.b64decode(str(one["src"]).partition(",")[2])
+        with Image.open(io.BytesIO(content)) as picture:
+            picture.load()
+    assert len(Page(page).all("source")) >= 2  # for dark screens
+
+
+def test_the_page_says_what_was_measured(
+    page: bytes, evaluation: Evaluation, few: Dataset, plain_index: DigitIndex
+) -> None:
+    read = Page(page)
+    assert f"{evaluation.knn_accuracy:.2%}" in read.text
+    wrong = int((evaluation.classification.labels != few.labels).sum())
+    assert f"{wrong:,} of 150 were named wrongly" in read.text
+    cells = re.findall(r'<td class="number (?:diagonal|s\d)">(\d*)</td>', page.decode())
+    assert [int(cell or 0) for cell in cells] == evaluation.confusion.ravel().tolist()
+    assert f"holds {len(plain_index):,} digits" in read.text
+
+
+def test_names_are_text_and_nothing_else(
+    plain_index: DigitIndex, evaluation: Evaluation, few: Dataset
+) -> None:
+    evil = ["<script>alert(1)</script>", '"><img src=x>', *map(str, range(2, 10))]
+    named = replace(plain_index, manifest=replace(plain_index.manifest, names=evil))
+    page = report_page(named, evaluation, replace(few, names=tuple(evil)))
+    read = Page(page)
+    assert not read.all("script")
+    assert all(str(one["src"]).startswith("data:") for one in read.all("img"))
+    assert "<script>alert(1)</script>" in read.text
+
+
+def test_without_a_mistake(plain_index: DigitIndex, evaluation: Evaluation, few: Dataset) -> None:
+    right = replace(evaluation.classification, labels=few.labels)
+    perfect = replace(evaluation, classification=right, confusion=np.eye(10, dtype=np.int64))
+    assert "every test digit was named rightly" in Page(report_page(plain_index, perfect, few)).text
+
+
+def test_from_the_command_line(digits: Run, plain_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    done = digits("report", "--index", plain_folder, "--dataset", "optdigits", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert Page(out.read_bytes()).all("table")
+    assert digits("report", "--out", tmp_path / "none" / "x.html").returncode == 2
