@@ -168,7 +168,7 @@ def _mistakes(evaluation: Evaluation, test: Dataset) -> str:
         truth, label = test.names[test.labels[item]], test.names[named.labels[item]]
         said = f"{truth} named {label}"
         chance = f"{named.confidences[item]:.0%} sure"
-        items.append((test.images[item], f"A {said}, {chance}", f"{said}<br>{chance}"))
+        items.append((test.images[item], f"A {said}, {chance}", f"{escape(said)}<br>{chance}"))
     wrong = int((named.labels != test.labels).sum())
     note = f"{wrong:,} of {evaluation.n:,} were named wrongly; the surest {len(worst)} of these:"
     return _note(note) + _digits(items)

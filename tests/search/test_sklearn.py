@@ -104,7 +104,7 @@ def test_digits_flat_or_square_whole_or_in_floats(
     apart = KNNDigitClassifier().fit(expected, labels)
     assert np.array_equal(direct.predict(flat), apart.predict(expected))
     for bad in (flat[:, :-1], flat * 2.0, -flat.astype(int), images[0]):
-        with pytest.raises(ValueError, match=r"expected|Negative|Expected"):
+        with pytest.raises(ValueError, match=r"expect|Negative|Expected"):
             transformer.transform(bad)
 
 
@@ -129,4 +129,4 @@ def test_what_cannot_be_meant(tmp_path: Path, train_set: Dataset) -> None:
         with pytest.raises(ValueError, match="expected k >= 1 and weights"):
             KNNDigitClassifier(**bad).fit(images.reshape(20, -1), labels)
     with pytest.raises(ValueError, match="256 classes"):
-        KNNDigitClassifier().fit(np.arange(300)[:, None], np.arange(300))
+        KNNDigitClassifier().fit(np.arange(600)[:, None], np.arange(600) // 2)
