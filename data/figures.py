@@ -100,7 +100,8 @@ def draw_curves(history: Sequence[Mapping[str, float]]) -> Figure:
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         axes.plot(epochs, [record[name] for record in history], marker="o", color=NEUTRAL)
         axes.set_xlabel("epoch")
-        axes.set_ylabel(name.replace("_", " "))
+        unit = "share" if "accuracy" in name else "no unit"
+        axes.set_ylabel(f"{name.replace('_', ' ')} ({unit})")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
     return figure
