@@ -77,7 +77,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 SHELLS = {
-    "bash": 'source "$1"; COMP_WORDS=(digits cl); COMP_CWORD=1; _digits_completion;'
+    "bash": 'source "$1"; COMP_WORDS=(digits cl); COMP_CWORD=1; _digits_completion digits;'
     ' echo "${COMPREPLY[@]}"',
     "zsh": 'source "$1"; echo $_comps[digits]; COMP_WORDS="digits cl" COMP_CWORD=1'
     " _DIGITS_COMPLETE=zsh_complete digits",
