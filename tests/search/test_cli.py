@@ -245,8 +245,10 @@ def test_train_index_and_build_from_the_command_line(digits: Run, tmp_path: Path
     }  # fmt: skip
     indexing = ["--dataset", "optdigits", "--embedder", embedder, "--index", index]
     assert json.loads(digits("index", *indexing).stdout)["generation"] == 1
-    done = digits("build", *where, "--index", index, "--epochs", 2)
+    page = tmp_path / "report.html"
+    done = digits("build", *where, "--index", index, "--epochs", 2, "--report", page)
     assert done.returncode == 0, done.stderr
+    assert "2 epochs of recipe" in page.read_text()
     built = json.loads(done.stdout)
     assert built["generation"] == 2
     assert built["knn_accuracy"] > 0.8
