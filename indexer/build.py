@@ -18,6 +18,8 @@ from indexer.choose import ASKED, Wish, build_vectors, sample_of
 from indexer.embedder import Embedder
 from indexer.manifest import Manifest, Part
 from indexer.packing import write
+from indexer.projection import SAMPLE as PROJECTED
+from indexer.projection import Projection
 from indexer.segment import Redrawn, Segment
 from indexer.sources import Run, Sources
 from indexer.store import write_generation
@@ -54,7 +56,8 @@ def build_index(
     left_out = ask_without_copies(
         vectors, embeddings[sample], dataset.labels, sample, embedder.card, len(dataset)
     )
-    return _write(folder, dataset, embedder, segment, _calibrated(left_out, source))
+    plane = project(embeddings, seed)
+    return _write(folder, dataset, embedder, segment, plane, _calibrated(left_out, source))
 
 
 def build_streamed(
@@ -85,7 +88,8 @@ def build_streamed(
         segment = Segment(
             vectors, staged.labels, Redrawn(0), _sources(digits), nobody, options, written
         )
-        return _write(folder, digits, embedder, segment, _calibrated(left_out, source))
+        plane = project(staged.vectors, seed)
+        return _write(folder, digits, embedder, segment, plane, _calibrated(left_out, source))
 
 
 def _sources(digits: Digits) -> Sources:
@@ -102,8 +106,19 @@ def _calibrated(left_out: LeftOut, source: str) -> dict[str, Any]:
     }
 
 
+def project(embeddings: np.ndarray, seed: int) -> Projection:
+    """The map of embeddings (n, d), float16 or float32, from a sample of at most 20,000."""
+    chosen = np.random.default_rng(seed).permutation(len(embeddings))[:PROJECTED]
+    return Projection.of(embeddings[np.sort(chosen)])
+
+
 def _write(
-    folder: Path, digits: Digits, embedder: Embedder, segment: Segment, calibrated: dict[str, Any]
+    folder: Path,
+    digits: Digits,
+    embedder: Embedder,
+    segment: Segment,
+    plane: Projection,
+    calibrated: dict[str, Any],
 ) -> Manifest:
     facts = {
         "dimension": embedder.card.dimension,
@@ -113,7 +128,11 @@ def _write(
         "dataset": digits.facts(),
         "names": list(digits.names),
     }
-    files = {"embedder": embedder.onnx, "card": embedder.card.to_bytes()}
+    files = {
+        "embedder": embedder.onnx,
+        "card": embedder.card.to_bytes(),
+        "projection": plane.to_bytes(),
+    }
     return write_generation(folder, facts | calibrated, files, [segment.record()])
 
 

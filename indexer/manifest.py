@@ -73,7 +73,8 @@ class Manifest:
         created: UTC, ISO 8601.
         program: version of digit-search that wrote it.
         next_number: of the next digit that is added; none is ever given twice.
-        files: by role: `embedder`, `card`; `previous`, the manifest that undo goes back to.
+        files: by role: `embedder`, `card`; `projection`, which an index that was built before there
+            was one has not; `previous`, the manifest that undo goes back to.
         segments: in the order of their positions.
     """
 

@@ -43,6 +43,7 @@ SUFFIXES = {
     "embedder": ".onnx",
     "card": ".json",
     PREVIOUS: ".json",
+    "projection": ".npy",
     "vectors": ".faiss",
     "blocks": ".hashes",
     "labels": ".npy",
@@ -119,7 +120,7 @@ class Writer:
 
         Args:
             facts: the fields of :class:`Manifest` that are not set here.
-            files: `embedder` and `card`.
+            files: `embedder`, `card` and `projection`.
             segments: at least one.
             numbered: how many digits among them were given numbers from `next_number` on.
 

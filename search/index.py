@@ -15,6 +15,7 @@ from data.errors import EmbedderMismatch, IndexCorrupt, UsageError
 from indexer.calibration import Calibration
 from indexer.embedder import CANARY_TOLERANCE, Embedder
 from indexer.manifest import Manifest
+from indexer.projection import SAMPLE, Projection
 from indexer.segment import Segment
 from indexer.sources import Sources
 from indexer.store import Content, read_generation
@@ -27,6 +28,7 @@ __all__ = ["Classification", "DigitIndex", "Neighbours"]
 
 DEFAULT_K = 10
 VERIFIED = 1000
+MAPPED = 65_536  # stored vectors at a time
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class DigitIndex:
         labels: (positions,) uint8.
         images: (positions, 28, 28) uint8, memory-mapped.
         sources: what each digit is called.
+        plane: content of the file that :attr:`projection` is read from, where there is one.
     """
 
     manifest: Manifest
@@ -53,6 +56,7 @@ class DigitIndex:
     labels: np.ndarray
     images: UnionImages
     sources: Sources
+    plane: bytes | None = None
 
     @classmethod
     def open(cls, folder: str | Path, threads: int | None = None) -> DigitIndex:
@@ -90,6 +94,7 @@ class DigitIndex:
             union_labels(segments),
             UnionImages(segments),
             sum((one.sources for one in segments), Sources(())),
+            _plane(manifest, contents),
         )
 
     def __len__(self) -> int:
@@ -100,6 +105,30 @@ class DigitIndex:
     def live(self) -> np.ndarray:
         """The positions (n,) int64 of the digits that can answer."""
         return np.flatnonzero(~self.vectors.removed)
+
+    @cached_property
+    def projection(self) -> Projection:
+        """From embeddings to places on the map of this index.
+
+        It stays as it was built while digits are added and removed. An index that was built before
+        there was one gets that of the digits it holds now.
+
+        Raises:
+            IndexCorrupt: its file is whole, but holds no projection.
+        """
+        if self.plane is None:
+            chosen = np.linspace(0, len(self) - 1, min(SAMPLE, len(self))).astype(np.int64)
+            return Projection.of(self.vectors.vectors(self.live[chosen]))
+        name = self.manifest.files["projection"].name
+        return Projection.from_bytes(self.plane, self.manifest.dimension, name)
+
+    def map_points(self, positions: np.ndarray) -> np.ndarray:
+        """Where the stored digits at positions (m,) lie on the map: (m, 2) float32."""
+        points = np.empty((len(positions), 2), np.float32)
+        for start in range(0, len(positions), MAPPED):
+            part = np.s_[start : start + MAPPED]
+            points[part] = self.projection.place(self.vectors.vectors(positions[part]))
+        return points
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Embeddings (n, d) float32 of digits (n, 28, 28), uint8 or float32 in [0, 1]."""
@@ -282,6 +311,11 @@ class DigitIndex:
                 f"stored vectors differ by {moved:.2g} from what the embedder gives for their"
                 f" images (allowed: {allowed:g}); build the index again"
             )
+
+
+def _plane(manifest: Manifest, contents: Mapping[str, Content]) -> bytes | None:
+    entry = manifest.files.get("projection")
+    return bytes(contents[entry.name]) if entry else None
 
 
 def _open_embedder(
