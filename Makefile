@@ -31,7 +31,7 @@ bench: $(READY)
 
 # Needs uv (pip install uv); run it after a dependency in pyproject.toml changed.
 lock:
-	uv pip compile pyproject.toml --universal --extra train --extra tensorboard --extra plot --extra dev --generate-hashes \
+	uv pip compile pyproject.toml --universal --extra train --extra tensorboard --extra plot --extra web --extra browser --extra dev --generate-hashes \
 	  --no-emit-index-url --no-annotate --quiet --output-file requirements.lock
 
 clean:
