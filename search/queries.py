@@ -121,7 +121,7 @@ class Reader:
         yield from self.array(name, array)
 
     def array(self, name: str, array: np.ndarray) -> Iterator[AnyQuery]:
-        """Turn an array called `name` into digits: one picture, or a stack (n, 28, 28) of digits."""
+        """Turn an array called `name` into digits: a picture, or a stack (n, 28, 28) of digits."""
         if array.ndim != 3 or array.shape[1:] != (SIDE, SIDE):
             yield from self._digits(name, lambda: picture_from_array(array))
             return

@@ -22,6 +22,7 @@ from search.cli.check import evaluate, info, verify
 from search.cli.console import note
 from search.cli.grow import add, remove, undo
 from search.cli.make import build, index, train
+from search.cli.serve import serve
 
 FAILED, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
@@ -42,6 +43,7 @@ COMMANDS = (
     *(search, classify, compare),
     *(add, remove, undo),
     *(evaluate, info, verify),
+    serve,
 )
 for command in COMMANDS:
     cli.add_command(command)

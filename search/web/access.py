@@ -15,6 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
+from urllib.parse import quote
+
+from data.errors import UsageError
 
 COOKIE = "digits-token"
 LEAST_TOKEN = 16  # characters
@@ -44,6 +47,19 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def check_token(token: str) -> None:
+    """Refuse a token that can be guessed, or not be written into an address.
+
+    Raises:
+        UsageError: too short, or of other characters than letters, digits and -._~.
+    """
+    if len(token) < LEAST_TOKEN or quote(token, safe="") != token:
+        raise UsageError(
+            f"expected a token of at least {LEAST_TOKEN} letters, digits or -._~, say of:"
+            " openssl rand -hex 16"
+        )
+
+
 @dataclass(frozen=True)
 class Access:
     """Who is let in.
@@ -55,6 +71,11 @@ class Access:
 
     host: str = "127.0.0.1"
     token: str | None = None
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return is_loopback(self.host)
 
     def check_names(self, method: str, headers: Mapping[str, str]) -> None:
         """Refuse a request that names another host, or comes from another page than ours.
@@ -114,7 +135,7 @@ class Access:
         return hashlib.sha256(f"{COOKIE} {self.token}".encode()).hexdigest()
 
     def _is_ours(self, name: str) -> bool:
-        if is_loopback(self.host):
+        if self.is_private:
             return name in LOOPBACK_NAMES or name == self.host
         # An address cannot be rebound; of names, only those of this machine are ours.
         return _is_address(name) or name in {self.host, "localhost", _machine()}

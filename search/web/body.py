@@ -63,9 +63,7 @@ class Sent:
         return reader.content(self.name, self.content)
 
 
-def read_all(
-    reader: Reader, bodies: Sequence[Sent], ids: Sequence[str]
-) -> list[AnyQuery]:
+def read_all(reader: Reader, bodies: Sequence[Sent], ids: Sequence[str]) -> list[AnyQuery]:
     """The digits of bodies, then the stored ones called `ids`.
 
     Raises:

@@ -116,7 +116,7 @@ class Guard:
     def _too_large(self) -> Refusal:
         return Refusal(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"expected at most {self._limits.body:,} bytes, received more; make the picture smaller",
+            f"expected at most {self._limits.body:,} bytes, received more; make it smaller",
             connection="close",
         )
 

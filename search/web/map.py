@@ -37,9 +37,7 @@ def map_points(index: DigitIndex) -> MapPoints:
     labels = index.labels[live]
     classes = np.unique(labels)
     each = max(1, MOST_POINTS // len(classes))
-    chosen = np.sort(
-        np.concatenate([_spread(live[labels == label], each) for label in classes])
-    )
+    chosen = np.sort(np.concatenate([_spread(live[labels == label], each) for label in classes]))
     places = np.round(index.map_points(chosen).astype(float), DECIMALS)  # (m, 2)
     return MapPoints(
         index.manifest.generation,
