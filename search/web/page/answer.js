@@ -78,15 +78,15 @@ function showNeighbours(neighbours, asked) {
 
 function emptySlot() {
   const image = make("img", { alt: "", width: 28, height: 28, decoding: "sync" });
-  const button = make("button", { type: "button" }, image, make("span", { class: "class" }), make("span", { class: "distance" }), make("span", { class: "id" }));
+  const button = make("button", { type: "button" }, make("span", { class: "thumbnail" }, image), make("span", { class: "class" }), make("span", { class: "distance" }), make("span", { class: "id" }));
   return make("li", {}, button);
 }
 
 function fillSlot(item, neighbour, asked) {
   const button = item.firstChild;
-  const [image, label, distance, id] = button.children;
+  const [{ firstChild: image }, label, distance, id] = button.children;
   button.disabled = !neighbour;
-  item.classList.toggle("empty", !neighbour);
+  image.hidden = !neighbour;
   button.onclick = neighbour ? () => asked(neighbour.id) : null;
   const source = neighbour ? thumbnail(neighbour.id) : null;
   if (!source) image.removeAttribute("src");

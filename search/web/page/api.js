@@ -2,13 +2,12 @@
 
 const JSON_TYPE = "application/json";
 
-async function ask(method, path, body, signal) {
+async function ask(method, path, body) {
   const headers = typeof body === "string" ? { "Content-Type": JSON_TYPE } : {};
   let response;
   try {
-    response = await fetch(path, { method, body, headers, signal });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
+    response = await fetch(path, { method, body, headers });
+  } catch {
     throw new Error("The server does not answer. Is it still running?");
   }
   const answer = await response.json();
@@ -25,17 +24,13 @@ export const undo = () => ask("POST", "api/undo");
 export const thumbnail = (id) => `api/items/${encoded(id)}.png`;
 
 // Always an array, also of one answer.
-export async function classify(body, options = {}, signal) {
+export async function classify(body, options = {}) {
   const search = query({ input: true, place: true, ...options });
-  return [await ask("POST", `api/classify?${search}`, body, signal)].flat();
+  return [await ask("POST", `api/classify?${search}`, body)].flat();
 }
 
-export function compare(a, b, signal) {
-  const form = new FormData();
-  form.append("a", a, "a");
-  form.append("b", b, "b");
-  return ask("POST", "api/compare?single=true", form, signal);
-}
+// Of two digits, as the model sees them.
+export const compare = (pair) => ask("POST", "api/compare", JSON.stringify(pair));
 
 // Store a digit that the model sees as `rows`.
 export async function add(rows, label) {

@@ -10,19 +10,26 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-// Draw rows of 0 to 255 on a canvas of 28 x 28, ink bright on black; nothing empties it.
+// Draw rows of 0 to 255 on a canvas of 28 x 28, ink bright on black; null empties it.
 export function drawPixels(canvas, rows) {
   const context = canvas.getContext("2d");
+  context.clearRect(0, 0, 28, 28);
+  if (!rows) return;
   const image = context.createImageData(28, 28);
   for (let place = 0; place < 28 * 28; place += 1) {
-    const grey = rows ? rows[Math.floor(place / 28)][place % 28] : 0;
+    const grey = rows[Math.floor(place / 28)][place % 28];
     image.data.set([grey, grey, grey, 255], 4 * place);
   }
   context.putImageData(image, 0, 0);
 }
 
-// What a variable of the stylesheet is at this moment.
-export const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+// What a colour of the stylesheet is at this moment, light or dark.
+const probe = make("span", { hidden: "" });
+document.body.append(probe);
+export function colour(name) {
+  probe.style.color = `var(${name})`;
+  return getComputedStyle(probe).color;
+}
 
 export const percent = (share, decimals = 0) => `${(100 * share).toFixed(decimals)} %`;
 

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { layOut, showAnswer, showError } from "./answer.js";
 import { byId, drawPixels, make, percent, tell } from "./dom.js";
-import { Pad } from "./pad.js";
+import { Pad, SENT } from "./pad.js";
 import { watchPictures, withinLimits } from "./pictures.js";
 
 const HOW = "With mouse, finger, pen or keyboard. Or drop or paste a picture.";
@@ -88,8 +88,12 @@ function showQuestion({ kind, id, blob, name }) {
   byId("pad-hint").hidden = kind !== "drawing" || !pad.isEmpty;
   if (kind === "drawing") { place.replaceChildren(); return; }
   const image = make("img", { alt: kind === "stored" ? `The stored digit ${id}` : "The picture asked about" });
-  const layer = make("div", { class: "layer" }, image);
-  image.addEventListener("load", () => { layer.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`; layer.classList.toggle("tall", image.naturalHeight > image.naturalWidth); showRows(); });
+  const layer = make("div", { class: "layer" }, image, make("div", { class: "boxes", "aria-hidden": "true" }));
+  image.addEventListener("load", () => {
+    layer.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`;
+    layer.classList.toggle("tall", image.naturalHeight > image.naturalWidth);
+    showRows();
+  });
   image.addEventListener("error", () => image.replaceWith(make("p", { class: "hint" }, "Your browser cannot show this picture; the server can read it.")));
   image.src = kind === "stored" ? api.thumbnail(id) : URL.createObjectURL(blob);
   const back = make("button", { type: "button", class: "back", "aria-label": "Back to drawing" }, "Draw instead");
@@ -106,12 +110,12 @@ function showRows() {
   const rows = byId("rows");
   rows.hidden = answers.length < 2;
   rows.replaceChildren(...(answers.length < 2 ? [] : answers.map(makeRow)));
-  const layer = byId("picture").querySelector(".layer");
-  const image = layer?.querySelector("img");
-  if (!image) return;
-  for (const old of layer.querySelectorAll(".box")) old.remove();
-  if (!image.naturalWidth || asked.kind !== "picture") return;
-  layer.append(...answers.flatMap((one, place) => (one.box ? [makeBox(one, place, image)] : [])));
+  const layer = byId("picture").querySelector(".boxes");
+  const image = byId("picture").querySelector("img");
+  const boxes = (width, height) => answers.flatMap((one, place) => (one.box ? [makeBox(one, place, width, height)] : []));
+  const isOnPad = asked.kind === "drawing" && answers.length > 1;
+  byId("pad-boxes").replaceChildren(...(isOnPad ? boxes(SENT, SENT) : []));
+  if (asked.kind === "picture" && image?.naturalWidth) layer.replaceChildren(...boxes(image.naturalWidth, image.naturalHeight));
 }
 
 function makeRow(one, place) {
@@ -131,13 +135,10 @@ function makeRow(one, place) {
   return make("li", {}, button);
 }
 
-function makeBox(one, place, image) {
-  const [x, y, width, height] = one.box;
-  const box = make("div", { class: place === chosen ? "box chosen" : "box", "aria-hidden": "true" });
-  const [across, down] = [100 / image.naturalWidth, 100 / image.naturalHeight];
-  Object.assign(box.style, {
-    left: `${x * across}%`, top: `${y * down}%`, width: `${width * across}%`, height: `${height * down}%`,
-  });
+function makeBox(one, place, width, height) {
+  const box = make("div", { class: place === chosen ? "box chosen" : "box" });
+  const sides = one.box.map((side, which) => `${(100 * side) / (which % 2 ? height : width)}%`);
+  [box.style.left, box.style.top, box.style.width, box.style.height] = sides;
   box.append(make("span", {}, String(one.label ?? "–")));
   box.addEventListener("click", () => choose(place));
   return box;

@@ -1,7 +1,7 @@
 // The second view: stored digits as points of a plane, and the one asked about among them.
 
 import * as api from "./api.js";
-import { byId, drawPixels, make, say, style } from "./dom.js";
+import { byId, colour, drawPixels, make, say } from "./dom.js";
 
 const NEAR = 18; // pixels from which a point is pointed at
 const MARGIN = 28;
@@ -78,7 +78,7 @@ function paint() {
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
   for (const [name, variable] of colours) {
-    context.fillStyle = style(variable);
+    context.fillStyle = colour(variable);
     context.globalAlpha = 0.55;
     map.label.forEach((label, place) => {
       if (String(label) !== name) return;
@@ -90,7 +90,7 @@ function paint() {
   }
   context.globalAlpha = 1;
   paintNames(context, at);
-  if (pointed >= 0) ring(context, at(map.x[pointed], map.y[pointed]), 7, style("--text"), 2);
+  if (pointed >= 0) ring(context, at(map.x[pointed], map.y[pointed]), 7, colour("--text"), 2);
   if (query) paintQuery(context, at(...query.place[0]));
 }
 
@@ -104,33 +104,33 @@ function paintNames(context, at) {
     if (!places.length) continue;
     const [x, y] = at(median(places.map((place) => map.x[place])), median(places.map((place) => map.y[place])));
     context.lineWidth = 5;
-    context.strokeStyle = style("--surface");
+    context.strokeStyle = colour("--surface");
     context.strokeText(name, x, y);
-    context.fillStyle = style("--text");
+    context.fillStyle = colour("--text");
     context.fillText(name, x, y);
   }
 }
 
 function paintQuery(context, [x, y]) {
-  ring(context, [x, y], 11, style("--surface"), 6);
-  ring(context, [x, y], 11, style("--accent"), 3);
+  ring(context, [x, y], 11, colour("--surface"), 6);
+  ring(context, [x, y], 11, colour("--accent"), 3);
   context.beginPath();
   context.arc(x, y, 3.5, 0, 2 * Math.PI);
-  context.fillStyle = style("--accent");
+  context.fillStyle = colour("--accent");
   context.fill();
   context.font = "600 13px system-ui, sans-serif";
   context.textAlign = "left";
   context.lineWidth = 5;
-  context.strokeStyle = style("--surface");
+  context.strokeStyle = colour("--surface");
   context.strokeText("yours", x + 17, y);
   context.fillText("yours", x + 17, y);
 }
 
-function ring(context, [x, y], radius, colour, width) {
+function ring(context, [x, y], radius, ink, width) {
   context.beginPath();
   context.arc(x, y, radius, 0, 2 * Math.PI);
   context.lineWidth = width;
-  context.strokeStyle = colour;
+  context.strokeStyle = ink;
   context.stroke();
 }
 

@@ -3,7 +3,7 @@
 
 const PEN = 0.065; // width of a stroke
 const STEP = 0.04; // of the keyboard's pen
-const SENT = 224; // pixels of the picture that is asked about
+export const SENT = 224; // pixels of the side of the picture that is asked about
 
 export class Pad {
   // `changed` is called whenever the drawing is another one.
