@@ -52,7 +52,7 @@ THUMBNAILS_SECONDS = 300
 PIXELS = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
 BODY = {
     "requestBody": {
-        "description": "A picture, or rows of numbers: one picture, or several digits of 28 x 28",
+        "description": "A picture; or numbers: one digit of 28 x 28 or several, or a picture",
         "content": {
             "image/*": {"schema": {"type": "string", "format": "binary"}},
             JSON: {"schema": PIXELS},

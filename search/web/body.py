@@ -1,7 +1,7 @@
 """What a client sends becomes digits to ask about, the way files do on the command line.
 
-A body is a picture, an `.npy` file or JSON: rows of numbers, as one picture or as several digits of
-28 x 28. Whole numbers are 0 to 255; fractions are 0 to 1.
+A body is a picture, an `.npy` file or JSON: one digit of 28 x 28 or several, as the Python API
+takes them, or one picture of any other size. Whole numbers are 0 to 255; fractions are 0 to 1.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from data.convention import SIDE
 from search.queries import STDIN, AnyQuery, Reader
 from search.web.access import Refusal
 from search.web.limits import MOST_DIGITS
@@ -59,7 +60,8 @@ class Sent:
         """
         is_json = self.kind == JSON or self.content.lstrip()[:1] == b"["
         if is_json:
-            return reader.array(self.name, parse_pixels(self.content))
+            pixels = parse_pixels(self.content)
+            return reader.array(self.name, pixels[None] if pixels.shape == (SIDE, SIDE) else pixels)
         return reader.content(self.name, self.content)
 
 
