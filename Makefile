@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PART ?= all
 
-.PHONY: setup demo test lint bench lock clean
+.PHONY: setup demo test lint bench screenshots lock clean
 
 setup: $(READY)
 
@@ -28,6 +28,9 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.main_job $(PART)
+
+screenshots: $(READY)
+	DIGITS_SCREENSHOT=docs/page.png $(BIN)/python -m pytest tests/search/web/test_page.py -k picture_of_the_page
 
 # Needs uv (pip install uv); run it after a dependency in pyproject.toml changed.
 lock:

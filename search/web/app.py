@@ -22,7 +22,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from data.errors import (
     DigitsError,
@@ -42,6 +42,7 @@ from search.web.live import LiveIndex
 
 PAGE = Path(__file__).parent / "page"
 FORM = "multipart/form-data"
+FRESH = {"cache-control": "no-cache"}
 STATUS = {
     UsageError: HTTPStatus.UNPROCESSABLE_ENTITY,
     PictureError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -228,19 +229,21 @@ def add_changes(app: FastAPI, live: LiveIndex, run: Run, *, writable: bool) -> N
 def add_pages(app: FastAPI) -> None:
     """The page and the documentation of the API."""
 
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> FileResponse:
-        return FileResponse(PAGE / "docs.html")
-
-    app.mount("/", _Page(directory=PAGE, html=True))
+    for path, name in (("/", "index.html"), ("/docs", "docs.html")):
+        app.add_api_route(path, partial(_html, name), include_in_schema=False)
+    app.mount("/page", _Fresh(directory=PAGE))
 
 
-class _Page(StaticFiles):
-    """Static files that a browser asks about again, so that it never mixes two versions."""
+async def _html(name: str) -> FileResponse:
+    return FileResponse(PAGE / name, headers=FRESH)
 
-    async def get_response(self, path: str, scope: Any) -> Response:
+
+class _Fresh(StaticFiles):
+    """Files that a browser asks about again, so that it never mixes two versions."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
-        response.headers["cache-control"] = "no-cache"
+        response.headers.update(FRESH)
         return response
 
 
