@@ -196,7 +196,7 @@ def test_the_map_shows_the_query_and_what_is_pointed_at(site: Client, visit: Ope
     says(page, "#pointed-text", "Yours, a 3")
     page.focus("#plane")
     page.keyboard.press("ArrowLeft")
-    says(page, "#pointed-text", "optdigits/train/")
+    says(page, "#pointed-text", "/train/")
     said = page.locator("#pointed-text").inner_text()
     page.keyboard.press("Enter")
     says(page, "#asked", said.partition(" · ")[2])
