@@ -79,7 +79,7 @@ def draw(page: Page, label: int, pad: str = "#pad") -> None:
     for stroke in STROKES[label]:
         points = [
             (box["x"] + box["width"] * (0.2 + 0.6 * x), box["y"] + box["height"] * (0.2 + 0.6 * y))
-            for x, y in smooth(stroke)[::8]
+            for x, y in smooth(stroke)[::20]
         ]
         page.mouse.move(*points[0])
         page.mouse.down()
