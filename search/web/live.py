@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from data.errors import IndexNotFound
-from indexer.store import MANIFEST, Manifest
+from indexer.manifest import Manifest
+from indexer.store import MANIFEST
 from search import grow
 from search.answers import Addition, FailedAnswer
 from search.index import DigitIndex
