@@ -287,7 +287,7 @@ def test_names_are_only_ever_text(train_set: Dataset, tmp_path: Path, visit: Ope
 def test_a_picture_of_the_page(site: Client, visit: Open, tmp_path: Path) -> None:
     """`make screenshots` keeps it, as `docs/page.png`."""
     path = Path(os.environ.get("DIGITS_SCREENSHOT", tmp_path / "page.png"))
-    page = visit(site.url, viewport={"width": 1180, "height": 850})
+    page = visit(site.url, viewport={"width": 1180, "height": 690})
     draw(page, 3)
     says(page, "#name", "3")
     page.mouse.move(0, 0)
