@@ -148,7 +148,7 @@ def _rows(index: DigitIndex, question: Question, answers: Iterable[Answered]) ->
     """Answers as JSON takes them, with what else was asked for."""
     rows = []
     for query, answer in answers:
-        row = asdict(answer)
+        row = dict(vars(answer))
         if question.shows_input:
             row["input"] = as_rows(query.image) if query else None
         if question.shows_place:
