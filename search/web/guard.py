@@ -71,8 +71,7 @@ class Guard:
     def _admit(self, scope: Scope, answer: _Answer) -> None:
         headers = Headers(scope=scope)
         self._access.check_names(scope["method"], headers)
-        declared = headers.get("content-length", "0")
-        if declared.isdecimal() and int(declared) > self._limits.body:
+        if int(headers.get("content-length", "0")) > self._limits.body:
             raise self._too_large()
         if scope["path"] == PAGE and scope["method"] == "GET" and self._access.token:
             given = parse_qs(scope["query_string"].decode("ascii", "replace")).get("token", [""])

@@ -33,7 +33,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         sock = socket.create_server((host, port), family=family, backlog=128)
     except (OSError, OverflowError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else exc
+        reason = str(getattr(exc, "strerror", exc)).partition(" (while")[0]
         raise UsageError(
             f"cannot listen on {host} port {port} ({reason}); choose others with --host and --port"
         ) from exc

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from search.web.access import Access
 from search.web.guard import Guard
 from search.web.limits import Limits
+from search.web.server import GRACE_SECONDS
 from tests.search.web.serving import Client, running, served
 
 TOKEN = "a-token-of-the-tests"  # noqa: S105
@@ -217,7 +218,7 @@ def test_a_client_that_does_not_read_is_left() -> None:
         running(generous, QUICK) as client,
         conversation(client, b"GET / HTTP/1.1\r\n\r\n") as link,
     ):
-        time.sleep(QUICK.request_seconds + 2.5)
+        time.sleep(QUICK.request_seconds + GRACE_SECONDS + 0.5)
         assert len(everything(link)) < 99999 * 1000
 
 
