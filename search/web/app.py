@@ -9,84 +9,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from fastapi import FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Scope
 
-from data.errors import (
-    DigitsError,
-    IndexLocked,
-    PictureError,
-    StorageError,
-    UsageError,
-)
 from indexer.vectors import set_threads
 from search.report import strict_json
 from search.web import ask
 from search.web.access import Access, Refusal
 from search.web.body import JSON, Sent, media_type
+from search.web.describe import BODY, FORM, PAIR, Ids, Input, Neighbours, Place, Single
+from search.web.failures import add_errors
 from search.web.guard import Guard
-from search.web.limits import MOST_NEIGHBOURS, Limits
+from search.web.limits import Limits
 from search.web.live import LiveIndex
 
 PAGE = Path(__file__).parent / "page"
-FORM = "multipart/form-data"
 FRESH = {"cache-control": "no-cache"}
-STATUS = {
-    UsageError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    PictureError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    IndexLocked: HTTPStatus.CONFLICT,
-    StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
-}
 THUMBNAILS_SECONDS = 300
-PIXELS = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
-BODY = {
-    "requestBody": {
-        "description": "A picture; or numbers: one digit of 28 x 28 or several, or a picture",
-        "content": {
-            "image/*": {"schema": {"type": "string", "format": "binary"}},
-            JSON: {"schema": PIXELS},
-        },
-    }
-}
-PAIR = {
-    "requestBody": {
-        "description": "Two pictures as a form, or one body with two digits",
-        "content": {
-            FORM: {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        name: {"type": "string", "format": "binary"} for name in ("a", "b")
-                    },
-                }
-            },
-            **BODY["requestBody"]["content"],  # type: ignore[dict-item]
-        },
-    }
-}
 T = TypeVar("T")
-
-Neighbours = Annotated[
-    int | None, Query(ge=1, le=MOST_NEIGHBOURS, description="How many neighbours")
-]
-Ids = Annotated[list[str], Query(alias="id", description="Stored digits to ask about")]
-Single = Annotated[bool, Query(description="Take all ink on a picture as one digit")]
-Input = Annotated[
-    bool, Query(alias="input", description="Add each digit as the model sees it, 28 rows of 28")
-]
-Place = Annotated[bool, Query(description="Add the place of each digit on the map")]
+Run = Callable[..., Any]
 
 
 def create_app(
@@ -136,9 +87,6 @@ def create_app(
     add_pages(app)
     add_errors(app)
     return Guard(app, access, limits or Limits())
-
-
-Run = Callable[..., Any]
 
 
 def add_questions(app: FastAPI, live: LiveIndex, run: Run) -> None:
@@ -245,41 +193,6 @@ class _Fresh(StaticFiles):
         response = await super().get_response(path, scope)
         response.headers.update(FRESH)
         return response
-
-
-def add_errors(app: FastAPI) -> None:
-    """Every error is one line of JSON."""
-
-    @app.exception_handler(Refusal)
-    async def refused(_request: Request, exc: Exception) -> Response:
-        assert isinstance(exc, Refusal)  # noqa: S101
-        return _error(exc.status, str(exc), exc.headers)
-
-    @app.exception_handler(DigitsError)
-    async def failed(_request: Request, exc: Exception) -> Response:
-        statuses = (status for kind, status in STATUS.items() if isinstance(exc, kind))
-        return _error(next(statuses, HTTPStatus.INTERNAL_SERVER_ERROR), str(exc))
-
-    @app.exception_handler(HTTPException)
-    async def http(request: Request, exc: Exception) -> Response:
-        assert isinstance(exc, HTTPException)  # noqa: S101
-        detail = f"{request.method} {request.url.path}: {exc.detail}"
-        return _error(exc.status_code, detail, exc.headers)
-
-    @app.exception_handler(RequestValidationError)
-    async def misused(_request: Request, exc: Exception) -> Response:
-        assert isinstance(exc, RequestValidationError)  # noqa: S101
-        first = exc.errors()[0]
-        text = f"{first['loc'][-1]}: {first['msg']}, received {first.get('input')!r}"
-        return _error(HTTPStatus.UNPROCESSABLE_ENTITY, text)
-
-    @app.exception_handler(Exception)
-    async def broken(_request: Request, _exc: Exception) -> Response:
-        return _error(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; its log says why")
-
-
-def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse({"error": text}, status, headers)
 
 
 def _json(facts: dict[str, Any]) -> Response:

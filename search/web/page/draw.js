@@ -69,7 +69,8 @@ async function answer() {
 }
 
 function show() {
-  const answer = answers[chosen];
+  const isEmpty = asked.kind === "drawing" && pad.isEmpty;
+  const answer = isEmpty ? { ...answers[chosen], detail: "the pad is empty" } : answers[chosen];
   showRows();
   showAnswer(answer, (id) => { location.hash = `#draw/${id}`; });
   byId("correct").querySelector("button").disabled = !answer.input;
