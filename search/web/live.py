@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from data.errors import IndexNotFound
 from indexer.manifest import Manifest
 from indexer.store import MANIFEST
 from search import grow
@@ -81,15 +80,13 @@ class LiveIndex:
         with self._opening:
             self._held = self._open()
 
-    def _open(self) -> tuple[Signature, DigitIndex]:
+    def _open(self) -> tuple[Signature | None, DigitIndex]:
         # What is in place may be newer than its signature, which then is looked at once more.
         return self._signature(), DigitIndex.open(self.folder, threads=1)
 
-    def _signature(self) -> Signature:
+    def _signature(self) -> Signature | None:
         try:
             status = (self.folder / MANIFEST).stat()
-        except OSError as exc:
-            raise IndexNotFound(
-                f"no index in {self.folder} any more ({exc.strerror}); make one with: digits build"
-            ) from exc
+        except OSError:
+            return None  # opening it says why
         return status.st_ino, status.st_mtime_ns, status.st_size

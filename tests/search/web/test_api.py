@@ -289,6 +289,17 @@ def test_changes_of_another_process_are_seen(plain_folder: Path, tmp_path: Path)
         assert nearest["index"]["generation"] == index.manifest.generation + 1
 
 
+def test_an_index_that_is_gone_is_missed_until_it_is_back(
+    plain_folder: Path, tmp_path: Path
+) -> None:
+    folder = copytree(plain_folder, tmp_path / "index")
+    with served(folder) as client:
+        folder.rename(tmp_path / "elsewhere")
+        assert "no index in" in client.post("/api/search?id=few/train/1").error(500)
+        (tmp_path / "elsewhere").rename(folder)
+        assert client.post("/api/search?id=few/train/1").status == 200
+
+
 def test_many_clients_at_once(client: Client, plain_index: DigitIndex) -> None:
     def ask(number: int) -> tuple[int, Any]:
         reply = client.post("/api/search?k=1", [plain_index.images[number].tolist()])

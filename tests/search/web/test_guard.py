@@ -287,6 +287,20 @@ def test_a_server_that_cannot_be_meant(
     assert said in line
 
 
+def test_without_the_extra_the_command_names_it(plain_folder: Path) -> None:
+    code = (
+        "import sys; sys.modules['fastapi'] = None\n"
+        f"sys.argv = ['digits', 'serve', '--index', {str(plain_folder)!r}]\n"
+        "from search.cli import main\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "pip install 'digit-search[web]'" in line
+
+
 def test_the_command_serves_until_it_is_stopped(plain_folder: Path) -> None:
     command = [sys.executable, "-m", "search.cli", "serve", "--index", plain_folder, "--port", "0"]
     process = subprocess.Popen(
