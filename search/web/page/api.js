@@ -1,6 +1,7 @@
 // The HTTP API of this server: what it answers, or an Error with its one line.
 
 const JSON_TYPE = "application/json";
+const WAIT = 80; // ms
 
 async function ask(method, path, body) {
   const headers = typeof body === "string" ? { "Content-Type": JSON_TYPE } : {};
@@ -38,8 +39,9 @@ export async function add(rows, label) {
   return [await ask("POST", `api/items?${search}`, JSON.stringify([rows]))].flat()[0];
 }
 
-// Run `work(signal)` at most once at a time and every `wait` ms; of calls meanwhile, the last counts.
-export function latest(work, wait = 80) {
+// Run `work` at most once at a time and every 80 ms; of calls meanwhile, the last counts. Until all
+// is done, `place` is marked as busy.
+export function latest(work, place) {
   let timer = 0;
   let running = false;
   let again = false;
@@ -48,11 +50,12 @@ export function latest(work, wait = 80) {
     running = true;
     await work();
     running = false;
-    if (again) { again = false; call(); }
+    if (again) { again = false; call(); } else place.setAttribute("aria-busy", "false");
   }
   function call() {
+    place.setAttribute("aria-busy", "true");
     if (running) again = true;
-    else if (!timer) timer = setTimeout(run, wait);
+    else if (!timer) timer = setTimeout(run, WAIT);
   }
   return call;
 }

@@ -6,7 +6,7 @@ import { Pad } from "./pad.js";
 
 const IDLE = "Draw a digit on each pad.";
 const sides = []; // {pad, seen, text, answer}
-const ask = api.latest(judge);
+const ask = api.latest(judge, byId("judged"));
 
 // Start the view.
 export function startCompare(info) {

@@ -14,7 +14,7 @@ let answers = [];
 let chosen = 0;
 let pad;
 let moved = () => {};
-const ask = api.latest(answer);
+const ask = api.latest(answer, byId("answer"));
 
 // Start the view; `onAnswer` is called with every answer that is shown.
 export function startDraw(info, onAnswer) {

@@ -72,8 +72,8 @@ def visit(browser: Browser) -> Iterator[Open]:
     assert not wrong
 
 
-def draw(page: Page, label: int, pad: str = "#pad") -> None:
-    """Draw a digit with the mouse, as a hand would."""
+def draw(page: Page, label: int, pad: str = "#pad", answer: str = "#answer") -> None:
+    """Draw a digit with the mouse, as a hand would, and wait for the answer."""
     box = page.locator(pad).bounding_box()
     assert box
     for stroke in STROKES[label]:
@@ -86,6 +86,7 @@ def draw(page: Page, label: int, pad: str = "#pad") -> None:
         for point in points[1:]:
             page.mouse.move(*point)
         page.mouse.up()
+    expect(page.locator(answer)).to_have_attribute("aria-busy", "false", timeout=PATIENCE)
 
 
 def says(page: Page, place: str, text: str) -> None:
@@ -205,13 +206,13 @@ def test_the_map_shows_the_query_and_what_is_pointed_at(site: Client, visit: Ope
 def test_two_drawings_are_compared(site: Client, visit: Open) -> None:
     page = visit(f"{site.url}#compare")
     threshold = site.get("/api/info").json["pair_threshold"]
-    draw(page, 3, "#side-a .pad")
-    draw(page, 3, "#side-b .pad")
+    draw(page, 3, "#side-a .pad", "#judged")
+    draw(page, 3, "#side-b .pad", "#judged")
     says(page, "#same", "Same")
     says(page, "#same-detail", f"up to {threshold:.2f} they are the same")
     page.locator("#side-b button").click()
     says(page, "#side-b .seen", "No digit")
-    draw(page, 0, "#side-b .pad")
+    draw(page, 0, "#side-b .pad", "#judged")
     says(page, "#same", "Different")
 
 
