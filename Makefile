@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PART ?= all
 
-.PHONY: setup demo test lint docs bench lock clean
+.PHONY: setup demo test lint docs bench screenshots lock clean
 
 setup: $(READY)
 
@@ -32,9 +32,12 @@ docs: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks.main_job $(PART)
 
+screenshots: $(READY)
+	DIGITS_SCREENSHOT=docs/page.png $(BIN)/python -m pytest tests/search/web/test_page.py -k picture_of_the_page
+
 # Needs uv (pip install uv); run it after a dependency in pyproject.toml changed.
 lock:
-	uv pip compile pyproject.toml --universal --extra train --extra tensorboard --extra plot --extra parquet --extra dev --generate-hashes \
+	uv pip compile pyproject.toml --universal --extra train --extra tensorboard --extra plot --extra parquet --extra web --extra browser --extra dev --generate-hashes \
 	  --no-emit-index-url --no-annotate --quiet --output-file requirements.lock
 
 clean:

@@ -1,7 +1,7 @@
 """The main job against the notebook and against what a person would use instead, in one run.
 
-`make bench`, or one part: `make bench PART=embedder|encode|cold|index|bulk|pictures|growth`. Prints
-Markdown tables. Growth takes about half an hour, so it must be asked for.
+`make bench`, or one part: `make bench PART=embedder|encode|cold|index|bulk|pictures|web|growth`.
+Prints Markdown tables. Growth takes about half an hour, so it must be asked for.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from benchmarks.encode import bench_encode
 from benchmarks.growth import SIZES, bench_growth
 from benchmarks.measure import DIGITS, machine, medians, run, table
 from benchmarks.pictures import bench_pictures
+from benchmarks.web import bench_web
 from search.places import default_embedder, default_index
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,6 +38,7 @@ def main(part: str, *sizes: str) -> None:
         "growth": lambda scratch: bench_growth(
             ensure_index(scratch)[0], SAMPLE, scratch, [int(size) for size in sizes] or SIZES
         ),
+        "web": lambda scratch: bench_web(ensure_index(scratch)[1]),
     }
     if part not in {"all", *parts}:
         sys.exit(f"unknown part {part!r}: expected all, {', '.join(parts)}")

@@ -50,14 +50,14 @@ def open_to_change(folder: Path, threads: int | None = None) -> Iterator[tuple[W
         yield writer, DigitIndex.open(folder, threads)
 
 
-def with_label(reader: Reader, images: Iterable[str], name: str) -> Iterator[Labelled]:
-    """Every digit on pictures, in folders and arrays, all of the class called `name`.
+def with_label(index: DigitIndex, queries: Iterable[AnyQuery], name: str) -> Iterator[Labelled]:
+    """Digits that are all of the class called `name`.
 
     Raises:
         UsageError: the index knows no such class.
     """
-    (label,) = _labels(reader.index, [name])
-    return ((query, label) for query in reader.read(images, ()))
+    (label,) = _labels(index, [name])
+    return ((query, label) for query in queries)
 
 
 def from_folders(reader: Reader, folders: Sequence[str]) -> Iterator[Labelled]:

@@ -103,10 +103,37 @@ class Reader:
         for name in ids:
             yield self._stored(name)
 
+    def content(self, name: str, content: bytes) -> Iterator[AnyQuery]:
+        """Turn the bytes of a picture or of an `.npy` file, called `name`, into digits."""
+        if not content:
+            yield FailedQuery(
+                name, f"{name}: expected a picture or an array, received an empty file"
+            )
+            return
+        if not content.startswith(NPY_MAGIC):
+            yield from self._digits(name, lambda: read_picture(content, max_pixels=self.max_pixels))
+            return
+        try:
+            array = read_npy(content)
+        except BadArray as exc:
+            yield FailedQuery(name, f"{name}: expected an array of pixels, but {exc}")
+            return
+        yield from self.array(name, array)
+
+    def array(self, name: str, array: np.ndarray) -> Iterator[AnyQuery]:
+        """Turn an array called `name` into digits: a picture, or a stack (n, 28, 28) of digits."""
+        if array.ndim != 3 or array.shape[1:] != (SIDE, SIDE):
+            yield from self._digits(name, lambda: picture_from_array(array))
+            return
+        if not len(array):
+            yield FailedQuery(name, f"{name}: expected a stack of digits, received an empty one")
+        for number, image in enumerate(array):
+            yield _stacked(f"{name}[{number}]", image)
+
     def _named(self, image: str) -> Iterator[AnyQuery]:
         if image == STDIN:
             content = sys.stdin.buffer.read() if sys.stdin else b""
-            yield from self._content(STDIN, content)
+            yield from self.content(STDIN, content)
         elif os.path.isdir(image):  # noqa: PTH112, Path's own raises for names that are too long
             yield from self._folder(image)
         else:
@@ -142,29 +169,7 @@ class Reader:
         except OSError as exc:
             yield FailedQuery(name, f"{name}: cannot be read ({exc.strerror})")
             return
-        yield from self._content(name, content)
-
-    def _content(self, name: str, content: bytes) -> Iterator[AnyQuery]:
-        if not content:
-            yield FailedQuery(
-                name, f"{name}: expected a picture or an array, received an empty file"
-            )
-            return
-        if not content.startswith(NPY_MAGIC):
-            yield from self._digits(name, lambda: read_picture(content, max_pixels=self.max_pixels))
-            return
-        try:
-            array = read_npy(content)
-        except BadArray as exc:
-            yield FailedQuery(name, f"{name}: expected an array of pixels, but {exc}")
-            return
-        if array.ndim != 3 or array.shape[1:] != (SIDE, SIDE):
-            yield from self._digits(name, lambda: picture_from_array(array))
-            return
-        if not len(array):
-            yield FailedQuery(name, f"{name}: expected a stack of digits, received an empty one")
-        for number, image in enumerate(array):
-            yield _stacked(f"{name}[{number}]", image)
+        yield from self.content(name, content)
 
     def _digits(self, name: str, read: Callable[[], Picture]) -> Iterator[AnyQuery]:
         try:

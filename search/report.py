@@ -22,8 +22,8 @@ from search.text import printable
 
 
 def strict_json(value: Any, indent: int | None = None) -> str:
-    """JSON in ASCII, without NaN."""
-    return json.dumps(value, allow_nan=False, indent=indent)
+    """JSON in ASCII, without NaN; a dataclass becomes an object of its fields."""
+    return json.dumps(value, allow_nan=False, indent=indent, default=vars)
 
 
 JUDGED_FIELDS = ("query", "box", "verdict", "reason", "detail")

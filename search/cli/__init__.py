@@ -24,6 +24,7 @@ from search.cli.console import note
 from search.cli.grow import add, remove, undo
 from search.cli.look import audit, draw_map, export, report
 from search.cli.make import build, index, train
+from search.cli.serve import serve
 
 FAILED, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
@@ -45,6 +46,7 @@ COMMANDS = (
     *(add, remove, undo),
     *(evaluate, report, draw_map, audit),
     *(info, verify, export, completion),
+    serve,
 )
 for command in COMMANDS:
     cli.add_command(command)

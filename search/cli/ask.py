@@ -135,39 +135,16 @@ def compare(
     threads: int | None,
 ) -> None:
     """Tell how far apart the digits on pictures A and B are, and whether they are the same."""
-    import numpy as np
+    reader = _open(index_folder, (a, b), (), max_pixels, single, threads)
+    from dataclasses import asdict
 
-    from data.errors import PictureUnreadable
-    from search.queries import FailedQuery, RefusedQuery
+    from search.compare import compare as judge
+    from search.compare import the_digit
     from search.report import format_facts
     from search.text import named
 
-    reader = _open(index_folder, (a, b), (), max_pixels, single, threads)
-    index, pair = reader.index, []
-    for image in (a, b):
-        queries = list(reader.read((image,), ()))
-        for query in queries:
-            if isinstance(query, FailedQuery):
-                raise PictureUnreadable(query.error)
-            if isinstance(query, RefusedQuery):
-                raise PictureUnreadable(f"{query.name}: {query.detail}")
-            pair.append(query)
-        if len(queries) != 1:
-            raise PictureUnreadable(
-                f"expected one digit on {named(image)}, received {len(queries)}; crop to one, or"
-                " take all ink as one with --single"
-            )
-    left, right = index.embed(np.stack([query.image for query in pair]))
-    distance = float(np.linalg.norm(left - right))
-    threshold = index.embedder.card.same_different.threshold
-    facts = {
-        "a": a,
-        "b": b,
-        "distance": distance,
-        "threshold": threshold,
-        "verdict": "same" if distance <= threshold else "different",
-    }
-    say(format_facts(facts, style))
+    left, right = (the_digit(named(image), list(reader.read((image,), ()))) for image in (a, b))
+    say(format_facts(asdict(judge(reader.index, (a, b), (left, right))), style))
 
 
 def _open(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -24,7 +24,6 @@ from search.cli.options import (
 
 if TYPE_CHECKING:
     from data.datasets import Dataset
-    from indexer.manifest import FileEntry, SegmentRecord
     from search.evaluate import Evaluation
     from search.index import DigitIndex
 
@@ -124,54 +123,11 @@ def tell_plots(evaluation: Evaluation, test: Dataset, folder: Path) -> None:
 @with_options(index_option, format_option)
 def info(index_folder: Path, style: str) -> None:
     """Tell what the index holds, how it was made, and what was chosen when it was built."""
+    from search.facts import index_facts
     from search.index import DigitIndex
     from search.report import format_facts
 
-    index = DigitIndex.open(index_folder)
-    manifest, card, calibration = index.manifest, index.embedder.card, index.calibration
-    facts = {
-        "index": str(index_folder),
-        "generation": manifest.generation,
-        "count": manifest.count,
-        "removed": sum(one.removed for one in manifest.segments),
-        "segments": [_segment_facts(one) for one in manifest.segments],
-        "dimension": manifest.dimension,
-        "metric": manifest.metric,
-        "dataset": manifest.dataset,
-        "names": ", ".join(manifest.names),
-        "k": manifest.k,
-        "leave_one_out": manifest.leave_one_out,
-        "verdicts": {
-            "too_far": calibration.too_far,
-            "least_confidence": calibration.least_confidence,
-            "witnesses": calibration.witnesses,
-            "refused": calibration.refused,
-            "sample": calibration.sample,
-            "source": calibration.source,
-        },
-        "normaliser": manifest.normaliser,
-        "embedder": manifest.embedder,
-        "recipe": card.recipe["name"],
-        "trained_on": card.dataset,
-        "training_seconds": card.seconds,
-        "pair_threshold": card.same_different.threshold,
-        "pair_threshold_accuracy": card.same_different.accuracy,
-        "bytes": sum(entry.size for entry in manifest.entries.values()),
-        "created": manifest.created,
-        "program": manifest.program,
-    }
-    say(format_facts(facts, style))
-
-
-def _segment_facts(segment: SegmentRecord[FileEntry]) -> dict[str, Any]:
-    return {
-        "digits": segment.count - segment.removed,
-        "removed": segment.removed,
-        "kind": segment.kind,
-        "recall": segment.kind_options["recall"],
-        "chosen": segment.kind_options["chosen"],
-        "bytes": sum(entry.size for entry in segment.files.values()),
-    }
+    say(format_facts(index_facts(DigitIndex.open(index_folder), index_folder), style))
 
 
 @click.command(

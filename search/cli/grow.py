@@ -55,7 +55,9 @@ def add(
     with open_to_change(index_folder, threads) as (writer, index):
         reader = Reader(index, max_pixels, single)
         pictures = (
-            from_folders(reader, images) if label is None else with_label(reader, images, label)
+            from_folders(reader, images)
+            if label is None
+            else with_label(index, reader.read(images, ()), label)
         )
         added = store(writer, index, pictures)
     say(format_additions(added.rows, style))

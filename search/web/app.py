@@ -1,0 +1,234 @@
+"""The routes: parse what was asked, let the library answer in a thread, send what it says.
+
+Answers are those of the command line, field for field: one query gives one object, several give an
+array, and what could not be answered is an `error` in its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import UploadFile
+from starlette.types import ASGIApp, Scope
+
+from indexer.vectors import set_threads
+from search.report import strict_json
+from search.web import ask
+from search.web.access import Access, Refusal
+from search.web.body import JSON, Sent, media_type
+from search.web.describe import BODY, FORM, PAIR, Ids, Input, Neighbours, Place, Single
+from search.web.failures import add_errors
+from search.web.guard import Guard
+from search.web.limits import Limits
+from search.web.live import LiveIndex
+
+PAGE = Path(__file__).parent / "page"
+FRESH = {"cache-control": "no-cache"}
+THUMBNAILS_SECONDS = 300
+T = TypeVar("T")
+Run = Callable[..., Any]
+
+
+def create_app(
+    folder: Path,
+    access: Access,
+    *,
+    writable: bool = False,
+    threads: int | None = None,
+    limits: Limits | None = None,
+) -> ASGIApp:
+    """The server of the index in `folder`.
+
+    Args:
+        folder: of the index.
+        access: who may ask.
+        writable: whether digits may be added.
+        threads: how many queries are answered side by side, each in one thread.
+        limits: of size, time and number.
+
+    Raises:
+        IndexNotFound and others: as for :meth:`DigitIndex.open`.
+    """
+    live = LiveIndex(folder)
+    pool = ThreadPoolExecutor(
+        threads or os.cpu_count() or 1, "query", initializer=partial(set_threads, 1)
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        pool.shutdown(wait=False, cancel_futures=True)
+
+    app = FastAPI(
+        title="digit-search",
+        description="Find the handwritten digits most like yours, and name yours by their vote.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+
+    async def run(call: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        work = partial(call, *arguments, **options)
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+    add_questions(app, live, run)
+    add_changes(app, live, run, writable=writable)
+    add_pages(app)
+    add_errors(app)
+    return Guard(app, access, limits or Limits())
+
+
+def add_questions(app: FastAPI, live: LiveIndex, run: Run) -> None:
+    """Routes that only read."""
+
+    @app.post("/api/search", openapi_extra=BODY)
+    async def search(
+        request: Request,
+        k: Neighbours = None,
+        ids: Ids = [],  # noqa: B006, FastAPI copies it
+        single: Single = False,
+        show_input: Input = False,
+        place: Place = False,
+    ) -> Response:
+        """The stored digits most like each digit, nearest first."""
+        question = ask.Question(await _sent(request), tuple(ids), k, single, show_input, place)
+        return _answer(await run(ask.search, live, question))
+
+    @app.post("/api/classify", openapi_extra=BODY)
+    async def classify(
+        request: Request,
+        k: Neighbours = None,
+        ids: Ids = [],  # noqa: B006
+        single: Single = False,
+        weights: Literal["uniform", "distance"] = "uniform",
+        explain: bool = False,
+        show_input: Input = False,
+        place: Place = False,
+    ) -> Response:
+        """The name of each digit, by the vote of its nearest stored ones."""
+        question = ask.Question(await _sent(request), tuple(ids), k, single, show_input, place)
+        return _answer(await run(ask.classify, live, question, weights, explain=explain))
+
+    @app.post("/api/compare", openapi_extra=PAIR)
+    async def compare(
+        request: Request, single: Single = False, show_input: Input = False
+    ) -> Response:
+        """How far apart two digits are, and whether they are the same."""
+        sent = await _pair(request)
+        return _json(await run(ask.compare, live, sent, single=single, show_input=show_input))
+
+    @app.get("/api/items/{name:path}.png", response_class=Response)
+    async def item(name: str) -> Response:
+        """A stored digit as a picture of 28 x 28."""
+        content = await run(ask.item_png, live, name)
+        kept = {"cache-control": f"private, max-age={THUMBNAILS_SECONDS}"}
+        return Response(content, media_type="image/png", headers=kept)
+
+    @app.get("/api/map")
+    async def points() -> Response:
+        """Stored digits in two dimensions, in columns."""
+        return _json(await run(ask.points, live))
+
+
+def add_changes(app: FastAPI, live: LiveIndex, run: Run, *, writable: bool) -> None:
+    """Routes that change the index, and the one that says whether they may."""
+
+    def require_writable() -> None:
+        if not writable:
+            raise Refusal(
+                HTTPStatus.FORBIDDEN,
+                "expected a server that may change the index: start it with --writable",
+            )
+
+    @app.get("/api/info")
+    async def info() -> Response:
+        """What the index is; `server` says what this server allows."""
+        return _json(await run(ask.info, live, writable=writable))
+
+    @app.post("/api/items", openapi_extra=BODY)
+    async def add(request: Request, label: str, single: Single = False) -> Response:
+        """Store each digit as one called `label`; only with --writable."""
+        require_writable()
+        return _answer(await run(ask.add, live, await _sent(request), label, single=single))
+
+    @app.post("/api/undo")
+    async def undo() -> Response:
+        """Take the last change back; only with --writable."""
+        require_writable()
+        return _json(await run(ask.undo, live))
+
+    @app.get("/healthz")
+    async def health() -> dict[str, str]:
+        """Whether the server is up."""
+        return {"status": "ok"}
+
+
+def add_pages(app: FastAPI) -> None:
+    """The page and the documentation of the API."""
+
+    for path, name in (("/", "index.html"), ("/docs", "docs.html")):
+        app.add_api_route(path, partial(_html, name), include_in_schema=False)
+    app.mount("/page", _Fresh(directory=PAGE))
+
+
+async def _html(name: str) -> FileResponse:
+    return FileResponse(PAGE / name, headers=FRESH)
+
+
+class _Fresh(StaticFiles):
+    """Files that a browser asks about again, so that it never mixes two versions."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers.update(FRESH)
+        return response
+
+
+def _json(facts: dict[str, Any]) -> Response:
+    return Response(strict_json(facts), media_type=JSON)
+
+
+def _answer(rows: Sequence[dict[str, Any]]) -> Response:
+    """Rows as the command line's JSON; a status of failure where the only one failed."""
+    if len(rows) != 1:
+        return Response(strict_json(rows), media_type=JSON)
+    failed = HTTPStatus.UNPROCESSABLE_ENTITY if "error" in rows[0] else HTTPStatus.OK
+    return Response(strict_json(rows[0]), failed, media_type=JSON)
+
+
+async def _sent(request: Request) -> Sent:
+    sent = Sent(await request.body(), media_type(request.headers.get("content-type", "")))
+    sent.check_kind()
+    return sent
+
+
+async def _pair(request: Request) -> tuple[Sent, ...]:
+    """The two pictures of a form, or the body that shows both."""
+    if media_type(request.headers.get("content-type", "")) != FORM:
+        return (await _sent(request),)
+    async with request.form(max_files=2, max_fields=0) as form:
+        pair = [form.get(name) for name in ("a", "b")]
+        files = [file for file in pair if isinstance(file, UploadFile)]
+        if len(files) != len(pair):
+            raise Refusal(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "expected a form with the pictures a and b, received"
+                f" {', '.join(form) or 'an empty one'}",
+            )
+        return tuple(
+            [
+                Sent(await file.read(), media_type(file.content_type or ""), name)
+                for name, file in zip("ab", files, strict=True)
+            ]
+        )

@@ -1,0 +1,164 @@
+"""What a worker thread does for a request: read, ask the index, make JSON rows of the answers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from data.errors import UsageError
+from search.answers import Answered, classify_answers, search_answers
+from search.compare import compare as judge
+from search.compare import the_digit
+from search.facts import index_facts
+from search.index import DEFAULT_K, DigitIndex
+from search.queries import AnyQuery, Reader
+from search.web.access import Refusal
+from search.web.body import Sent, as_rows, read_all
+from search.web.limits import MOST_DIGITS
+from search.web.live import LiveIndex
+from search.web.map import map_points, place
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a request asks about, and how.
+
+    Attributes:
+        sent: its body.
+        ids: stored digits to ask about.
+        k: how many neighbours; None is the command line's default.
+        single: take all ink on a picture as one digit.
+        shows_input: add to each answer the digit as the model sees it.
+        shows_place: add to each answer its place on the map.
+    """
+
+    sent: Sent
+    ids: tuple[str, ...] = ()
+    k: int | None = None
+    single: bool = False
+    shows_input: bool = False
+    shows_place: bool = False
+
+    def queries(self, index: DigitIndex) -> list[AnyQuery]:
+        """The digits it asks about.
+
+        Raises:
+            Refusal: none or too many, or the only one is not there.
+        """
+        if len(self.ids) == 1 and not self.sent.content:
+            _position(index, self.ids[0])
+        return read_all(Reader(index, single=self.single), [self.sent], self.ids)
+
+
+def search(live: LiveIndex, question: Question) -> list[Row]:
+    """As `digits search`."""
+    index = live.current()
+    queries = question.queries(index)
+    most = len(index) - bool(question.ids)
+    k = min(DEFAULT_K, most) if question.k is None else question.k
+    return _rows(index, question, search_answers(index, queries, k))
+
+
+def classify(
+    live: LiveIndex,
+    question: Question,
+    weights: Literal["uniform", "distance"],
+    *,
+    explain: bool,
+) -> list[Row]:
+    """As `digits classify`."""
+    index = live.current()
+    queries = question.queries(index)
+    answers = classify_answers(index, queries, question.k, weights, explain=explain)
+    return _rows(index, question, answers)
+
+
+def compare(live: LiveIndex, sent: Sequence[Sent], *, single: bool, show_input: bool) -> Row:
+    """As `digits compare`, of two pictures, or of one that shows both digits."""
+    index = live.current()
+    reader = Reader(index, single=single)
+    read = [read_all(reader, [one], ()) for one in sent]
+    if len(sent) == 1:
+        if len(read[0]) != 2:
+            raise Refusal(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "expected two digits, or a form with the pictures a and b,"
+                f" received {len(read[0])}",
+            )
+        read = [[query] for query in read[0]]
+    left, right = (the_digit(queries[0].name, queries) for queries in read)
+    row = asdict(judge(index, (left.name, right.name), (left, right)))
+    return row | {"input": [as_rows(one.image) for one in (left, right)]} if show_input else row
+
+
+def item_png(live: LiveIndex, name: str) -> bytes:
+    """A stored digit as a PNG file.
+
+    Raises:
+        Refusal: there is none of this name.
+    """
+    index = live.current()
+    file = io.BytesIO()
+    Image.fromarray(index.images[_position(index, name)]).save(file, "PNG")
+    return file.getvalue()
+
+
+def points(live: LiveIndex) -> Row:
+    """The map."""
+    return asdict(map_points(live.current()))
+
+
+def info(live: LiveIndex, *, writable: bool) -> Row:
+    """As `digits info`, and what this server allows."""
+    index = live.current()
+    server = {
+        "writable": writable,
+        "names": [index.called(label) for label in range(len(index.manifest.names))],
+        "most_digits": MOST_DIGITS,
+    }
+    return index_facts(index, live.folder) | {"server": server}
+
+
+def add(live: LiveIndex, sent: Sent, label: str, *, single: bool) -> list[Row]:
+    """As `digits add`."""
+    queries = read_all(Reader(live.current(), single=single), [sent], ())
+    rows, _ = live.add(queries, label)
+    return [asdict(row) for row in rows]
+
+
+def undo(live: LiveIndex) -> Row:
+    """As `digits undo`."""
+    manifest = live.undo()
+    return {
+        "index": str(live.folder),
+        "generation": manifest.generation,
+        "count": manifest.count,
+    }
+
+
+def _rows(index: DigitIndex, question: Question, answers: Iterable[Answered]) -> list[Row]:
+    """Answers as JSON takes them, with what else was asked for."""
+    rows = []
+    for query, answer in answers:
+        row = dict(vars(answer))
+        if question.shows_input:
+            row["input"] = as_rows(query.image) if query else None
+        if question.shows_place:
+            row["place"] = place(index, query.image[None].astype(np.float32)) if query else None
+        rows.append(row)
+    return rows
+
+
+def _position(index: DigitIndex, name: str) -> int:
+    try:
+        return index.position(name)
+    except UsageError as exc:
+        raise Refusal(HTTPStatus.NOT_FOUND, str(exc)) from exc

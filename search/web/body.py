@@ -1,0 +1,155 @@
+"""What a client sends becomes digits to ask about, the way files do on the command line.
+
+A body is a picture, an `.npy` file or JSON: one digit of 28 x 28 or several, as the Python API
+takes them, or one picture of any other size. Whole numbers are 0 to 255; fractions are 0 to 1.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from itertools import islice
+from typing import Any, NoReturn
+
+import numpy as np
+
+from data.convention import SIDE
+from search.queries import STDIN, AnyQuery, Reader
+from search.web.access import Refusal
+from search.web.limits import MOST_DIGITS
+
+JSON = "application/json"
+# What curl says of --data-binary unless told otherwise, or of any bytes, or says nothing.
+UNNAMED = {"", "application/x-www-form-urlencoded", "application/octet-stream"}
+BYTES = 255
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A body, not yet read.
+
+    Attributes:
+        content: its bytes.
+        kind: what its Content-Type says it is, without parameters.
+        name: what to call it in answers.
+    """
+
+    content: bytes
+    kind: str
+    name: str = STDIN
+
+    def check_kind(self) -> None:
+        """Refuse what says of itself that it is neither a picture nor an array.
+
+        Raises:
+            Refusal: it does.
+        """
+        if self.kind not in UNNAMED | {JSON} and not self.kind.startswith("image/"):
+            raise Refusal(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                f"expected a picture (image/...) or {JSON}, received {self.kind!r}",
+            )
+
+    def queries(self, reader: Reader) -> Iterator[AnyQuery]:
+        """The digits in it.
+
+        Raises:
+            Refusal: JSON that is no array of pixels.
+        """
+        is_json = self.kind == JSON or self.content.lstrip()[:1] == b"["
+        if is_json:
+            pixels = parse_pixels(self.content)
+            return reader.array(self.name, pixels[None] if pixels.shape == (SIDE, SIDE) else pixels)
+        return reader.content(self.name, self.content)
+
+
+def read_all(reader: Reader, bodies: Sequence[Sent], ids: Sequence[str]) -> list[AnyQuery]:
+    """The digits of bodies, then the stored ones called `ids`.
+
+    Raises:
+        Refusal: there is nothing to ask about, or too much.
+    """
+    if not ids and not any(body.content for body in bodies):
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST,
+            "expected a picture or a JSON array as the body, or ?id=, received neither",
+        )
+
+    def read() -> Iterator[AnyQuery]:
+        for body in bodies:
+            if body.content:
+                yield from body.queries(reader)
+        yield from reader.read((), ids)
+
+    queries = list(islice(read(), MOST_DIGITS + 1))
+    if len(queries) > MOST_DIGITS:
+        raise Refusal(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"expected at most {MOST_DIGITS} digits in one request, received more; send several",
+        )
+    return queries
+
+
+def parse_pixels(content: bytes) -> np.ndarray:
+    """The array that a JSON text is.
+
+    Returns:
+        uint8, or float64 where there are fractions; of any shape.
+
+    Raises:
+        Refusal: no JSON, no array, or whole numbers that are no bytes.
+    """
+    try:
+        values = json.loads(content, parse_constant=_refuse_constant)
+        array = np.array(values)
+    except (ValueError, RecursionError, OverflowError) as exc:
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST, f"expected a JSON array of pixels, but {_reason(exc)}"
+        ) from exc
+    if array.dtype.kind == "f":
+        return array
+    if array.dtype.kind not in "iu" or array.ndim == 0:
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST,
+            f"expected a JSON array of numbers, received {type(values).__name__} of"
+            f" {array.dtype.name}",
+        )
+    if array.size and not 0 <= array.min() <= array.max() <= BYTES:
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST,
+            f"expected whole numbers from 0 to {BYTES}, received {array.min()} to {array.max()}",
+        )
+    if array.size and array.max() == 1:
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST,
+            f"expected whole numbers from 0 to {BYTES} or fractions from 0 to 1, received only 0"
+            f" and 1, which may mean either; write ink as {BYTES}",
+        )
+    return array.astype(np.uint8)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"it holds {name}")
+
+
+def _reason(exc: Exception) -> str:
+    if isinstance(exc, json.JSONDecodeError):
+        return f"it is no JSON ({exc.msg} at character {exc.pos:,})"
+    if isinstance(exc, UnicodeDecodeError):
+        return "it is not UTF-8"
+    if isinstance(exc, RecursionError):
+        return "it is nested too deeply"
+    return "its rows differ in length" if "inhomogeneous" in str(exc) else str(exc)
+
+
+def media_type(header: str) -> str:
+    """What a Content-Type says, without parameters."""
+    return header.partition(";")[0].strip().lower()
+
+
+def as_rows(image: np.ndarray) -> list[list[int]]:
+    """A digit (28, 28) float32 in [0, 1] as JSON takes it: rows of whole numbers."""
+    rows: Any = np.round(image * BYTES).astype(int).tolist()
+    return list(rows)

@@ -1,0 +1,92 @@
+"""The index that is in place: always one whole generation, and the newest.
+
+Whoever asks holds the generation it began with. The manifest is looked at before every query, so a
+change of any process, ours or another's, is seen by the next one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from indexer.manifest import Manifest
+from indexer.store import MANIFEST
+from search import grow
+from search.answers import Addition, FailedAnswer
+from search.index import DigitIndex
+from search.queries import AnyQuery
+
+Signature = tuple[int, int, int]
+
+
+class LiveIndex:
+    """An index that others may change while it answers."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the index in `folder`.
+
+        Raises:
+            IndexNotFound and others: as for :meth:`DigitIndex.open`.
+        """
+        self.folder = folder
+        self._opening = threading.Lock()
+        self._held = self._open()
+
+    def current(self) -> DigitIndex:
+        """The newest generation; while one thread opens it, others are given the one before.
+
+        Raises:
+            IndexNotFound and others: as for :meth:`DigitIndex.open`.
+        """
+        held, index = self._held
+        if held != self._signature() and self._opening.acquire(blocking=False):
+            try:
+                self._held = self._open()
+            finally:
+                self._opening.release()
+            index = self._held[1]
+        return index
+
+    def add(
+        self, queries: Iterable[AnyQuery], label: str
+    ) -> tuple[tuple[Addition | FailedAnswer, ...], Manifest]:
+        """Store digits that are all of the class called `label`.
+
+        Returns:
+            What became of each, and the generation that holds them, which answers from now on.
+
+        Raises:
+            UsageError: the index knows no such class.
+            IndexLocked, StorageError: the index is as it was.
+        """
+        with grow.open_to_change(self.folder, threads=1) as (writer, index):
+            added = grow.add(writer, index, grow.with_label(index, queries, label))
+        self._reopen()
+        return added.rows, added.manifest
+
+    def undo(self) -> Manifest:
+        """Go back to the generation before; a second time, forth again.
+
+        Raises:
+            UsageError: there is none before.
+            IndexLocked, StorageError: the index is as it was.
+        """
+        manifest = grow.undo(self.folder)
+        self._reopen()
+        return manifest
+
+    def _reopen(self) -> None:
+        with self._opening:
+            self._held = self._open()
+
+    def _open(self) -> tuple[Signature | None, DigitIndex]:
+        # What is in place may be newer than its signature, which then is looked at once more.
+        return self._signature(), DigitIndex.open(self.folder, threads=1)
+
+    def _signature(self) -> Signature | None:
+        try:
+            status = (self.folder / MANIFEST).stat()
+        except OSError:
+            return None  # opening it says why
+        return status.st_ino, status.st_mtime_ns, status.st_size

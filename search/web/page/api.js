@@ -1,0 +1,61 @@
+// The HTTP API of this server: what it answers, or an Error with its one line.
+
+const JSON_TYPE = "application/json";
+const WAIT = 80; // ms
+
+async function ask(method, path, body) {
+  const headers = typeof body === "string" ? { "Content-Type": JSON_TYPE } : {};
+  let response;
+  try {
+    response = await fetch(path, { method, body, headers });
+  } catch {
+    throw new Error("The server does not answer. Is it still running?");
+  }
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.error);
+  return answer;
+}
+
+const query = (options) => new URLSearchParams(options).toString();
+const encoded = (id) => id.split("/").map(encodeURIComponent).join("/");
+
+export const info = () => ask("GET", "api/info");
+export const points = () => ask("GET", "api/map");
+export const undo = () => ask("POST", "api/undo");
+export const thumbnail = (id) => `api/items/${encoded(id)}.png`;
+
+// Always an array, also of one answer.
+export async function classify(body, options = {}) {
+  const search = query({ input: true, place: true, ...options });
+  return [await ask("POST", `api/classify?${search}`, body)].flat();
+}
+
+// Of two digits, as the model sees them.
+export const compare = (pair) => ask("POST", "api/compare", JSON.stringify(pair));
+
+// Store a digit that the model sees as `rows`.
+export async function add(rows, label) {
+  const search = query({ label });
+  return [await ask("POST", `api/items?${search}`, JSON.stringify([rows]))].flat()[0];
+}
+
+// Run `work` at most once at a time and every 80 ms; of calls meanwhile, the last counts. Until all
+// is done, `place` is marked as busy.
+export function latest(work, place) {
+  let timer = 0;
+  let running = false;
+  let again = false;
+  async function run() {
+    timer = 0;
+    running = true;
+    await work();
+    running = false;
+    if (again) { again = false; call(); } else place.setAttribute("aria-busy", "false");
+  }
+  function call() {
+    place.setAttribute("aria-busy", "true");
+    if (running) again = true;
+    else if (!timer) timer = setTimeout(run, WAIT);
+  }
+  return call;
+}

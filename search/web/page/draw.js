@@ -1,0 +1,181 @@
+// The first view: a drawing, a picture or a stored digit is the question; its answer is beside it.
+
+import * as api from "./api.js";
+import { layOut, showAnswer, showError } from "./answer.js";
+import { byId, drawPixels, make, percent, tell } from "./dom.js";
+import { Pad, SENT } from "./pad.js";
+import { watchPictures, withinLimits } from "./pictures.js";
+
+const HOW = "With mouse, finger, pen or keyboard. Or drop or paste a picture.";
+
+// What is asked about: {kind: "drawing"}, {kind: "picture", blob} or {kind: "stored", id}.
+let asked = { kind: "drawing" };
+let answers = [];
+let chosen = 0;
+let pad;
+let moved = () => {};
+const ask = api.latest(answer, byId("answer"));
+
+// Start the view; `onAnswer` is called with every answer that is shown.
+export function startDraw(info, onAnswer) {
+  moved = onAnswer;
+  layOut(info.server.names, info.k.uniform);
+  pad = new Pad(byId("pad"), "Pad to draw a digit on", () => {
+    byId("pad-hint").hidden = !pad.isEmpty;
+    if (location.hash.startsWith("#draw/")) location.hash = "#draw";
+    question({ kind: "drawing" });
+  });
+  byId("clear").addEventListener("click", () => pad.clear());
+  byId("undo-stroke").addEventListener("click", () => pad.undo());
+  watchPictures(() => !byId("draw").hidden, async (file) => {
+    try {
+      question({ kind: "picture", blob: await withinLimits(file), name: file.name });
+    } catch {
+      tell("This picture is larger than 10 MB, and the browser cannot make it smaller.");
+    }
+  });
+  offerCorrection(info.server);
+  question(asked);
+}
+
+// Ask about the stored digit called `id`, or, without one, about what was drawn.
+export function askStored(id) {
+  if (id) question({ kind: "stored", id });
+  else if (asked.kind === "stored") question({ kind: "drawing" });
+}
+
+function question(next) {
+  if (next.kind !== "drawing" || asked.kind !== "drawing") showQuestion(next);
+  asked = next;
+  ask();
+}
+
+async function answer() {
+  const now = asked;
+  try {
+    const given = now.kind === "stored"
+      ? await api.classify(null, { id: now.id })
+      : await api.classify(now.blob ?? await pad.picture());
+    if (now.kind !== asked.kind || now.id !== asked.id || now.blob !== asked.blob) return;
+    answers = given;
+    chosen = Math.min(chosen, answers.length - 1);
+    if (now.kind !== "picture" && answers.length === 1) chosen = 0;
+    show();
+  } catch (error) {
+    answers = [];
+    showRows();
+    showError(error);
+  }
+}
+
+function show() {
+  const isEmpty = asked.kind === "drawing" && pad.isEmpty;
+  const answer = isEmpty ? { ...answers[chosen], detail: "the pad is empty" } : answers[chosen];
+  showRows();
+  showAnswer(answer, (id) => { location.hash = `#draw/${id}`; });
+  byId("correct").querySelector("button").disabled = !answer.input;
+  if (answer.label !== null) byId("label").value = String(answer.label);
+  moved(answer);
+}
+
+// The question in place of the pad, or the pad again.
+function showQuestion({ kind, id, blob, name }) {
+  const place = byId("picture");
+  for (const image of place.querySelectorAll("img")) URL.revokeObjectURL(image.src);
+  place.hidden = kind === "drawing";
+  place.classList.toggle("stored", kind === "stored");
+  chosen = 0;
+  byId("asked").textContent = { drawing: HOW, stored: id, picture: name || "A picture" }[kind];
+  byId("pad-hint").hidden = kind !== "drawing" || !pad.isEmpty;
+  if (kind === "drawing") { place.replaceChildren(); return; }
+  const image = make("img", { alt: kind === "stored" ? `The stored digit ${id}` : "The picture asked about" });
+  const layer = make("div", { class: "layer" }, image, make("div", { class: "boxes", "aria-hidden": "true" }));
+  image.addEventListener("load", () => {
+    layer.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`;
+    layer.classList.toggle("tall", image.naturalHeight > image.naturalWidth);
+    showRows();
+  });
+  image.addEventListener("error", () => image.replaceWith(make("p", { class: "hint" }, "Your browser cannot show this picture; the server can read it.")));
+  image.src = kind === "stored" ? api.thumbnail(id) : URL.createObjectURL(blob);
+  const back = make("button", { type: "button", class: "back", "aria-label": "Back to drawing" }, "Draw instead");
+  back.addEventListener("click", () => {
+    if (location.hash.startsWith("#draw/")) location.hash = "#draw";
+    else question({ kind: "drawing" });
+    pad.canvas.focus();
+  });
+  place.replaceChildren(layer, back);
+}
+
+// A row for each digit, where there are several, and a box around each on the picture.
+function showRows() {
+  const rows = byId("rows");
+  rows.hidden = answers.length < 2;
+  rows.replaceChildren(...(answers.length < 2 ? [] : answers.map(makeRow)));
+  const layer = byId("picture").querySelector(".boxes");
+  const image = byId("picture").querySelector("img");
+  const boxes = (width, height) => answers.flatMap((one, place) => (one.box ? [makeBox(one, place, width, height)] : []));
+  const isOnPad = asked.kind === "drawing" && answers.length > 1;
+  byId("pad-boxes").replaceChildren(...(isOnPad ? boxes(SENT, SENT) : []));
+  if (asked.kind === "picture" && image?.naturalWidth) layer.replaceChildren(...boxes(image.naturalWidth, image.naturalHeight));
+}
+
+function makeRow(one, place) {
+  const saw = make("canvas", { width: 28, height: 28, "aria-hidden": "true" });
+  drawPixels(saw, one.input);
+  const isSure = one.verdict === "match";
+  const near = one.neighbours.slice(0, 5).map((neighbour) => make("img", { src: api.thumbnail(neighbour.id), alt: "", width: 28, height: 28 }));
+  const button = make(
+    "button",
+    { type: "button", "aria-pressed": String(place === chosen) },
+    saw,
+    make("span", { class: isSure ? "name" : "name guess" }, String(one.label ?? "–")),
+    make("span", { class: "share" }, isSure ? percent(one.confidence, 1) : one.reason),
+    make("span", { class: "near", "aria-hidden": "true" }, ...near),
+  );
+  button.addEventListener("click", () => choose(place));
+  return make("li", {}, button);
+}
+
+function makeBox(one, place, width, height) {
+  const box = make("div", { class: place === chosen ? "box chosen" : "box" });
+  const sides = one.box.map((side, which) => `${(100 * side) / (which % 2 ? height : width)}%`);
+  [box.style.left, box.style.top, box.style.width, box.style.height] = sides;
+  box.append(make("span", {}, String(one.label ?? "–")));
+  box.addEventListener("click", () => choose(place));
+  return box;
+}
+
+function choose(place) {
+  chosen = place;
+  show();
+  byId("rows").children[place]?.firstChild.focus();
+}
+
+function offerCorrection({ writable, names }) {
+  const form = byId("correct");
+  form.hidden = !writable;
+  byId("label").replaceChildren(...names.map((name) => make("option", { value: name }, String(name))));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const rows = answers[chosen]?.input;
+    if (!rows) return;
+    try {
+      const stored = await api.add(rows, byId("label").value);
+      const text = stored.new ? `Stored as ${stored.id}, a ${stored.label}.` : `Stored before, as ${stored.id}.`;
+      tell(text, stored.new ? { label: "Undo", run: takeBack } : undefined);
+      ask();
+    } catch (error) {
+      tell(error.message);
+    }
+  });
+}
+
+async function takeBack() {
+  try {
+    const { count } = await api.undo();
+    tell(`Taken back: ${count.toLocaleString("en")} digits.`);
+    ask();
+  } catch (error) {
+    tell(error.message);
+  }
+}

@@ -1,0 +1,37 @@
+// Start the views, and show the one that the address names: #draw, #draw/ID, #map or #compare.
+
+import * as api from "./api.js";
+import { startCompare } from "./compare.js";
+import { byId } from "./dom.js";
+import { askStored, startDraw } from "./draw.js";
+import { placeQuery, showMap, startMap } from "./map.js";
+
+const VIEWS = ["draw", "map", "compare"];
+
+// The token has become a cookie; it need not stay in the address.
+if (location.search) history.replaceState(null, "", location.pathname + location.hash);
+
+try {
+  const info = await api.info();
+  byId("facts").textContent = `${info.count.toLocaleString("en")} digits of ${info.dataset.name ?? info.dataset}`;
+  startDraw(info, placeQuery);
+  startMap(info, (id) => { location.hash = `#draw/${id}`; });
+  startCompare(info);
+  addEventListener("hashchange", route);
+  route();
+} catch (error) {
+  byId("facts").textContent = error.message;
+}
+
+function route() {
+  const [, name, id] = /^#([a-z]*)(?:\/(.*))?$/.exec(location.hash) ?? [];
+  const view = VIEWS.includes(name) ? name : "draw";
+  for (const one of VIEWS) byId(one).hidden = one !== view;
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === `#${view}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = `${{ draw: "Draw", map: "Map", compare: "Compare" }[view]} · digit-search`;
+  if (view === "draw") askStored(id ? decodeURIComponent(id) : null);
+  if (view === "map") showMap();
+}

@@ -1,0 +1,321 @@
+"""The API answers what the command line answers, and says what is wrong with what it is sent."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from search import DigitIndex
+from search.grow import add, open_to_change, with_label
+from search.queries import Reader
+from tests.drawings import draw_digit
+from tests.samples import samples
+from tests.search.web.serving import Client, served
+
+Run = Callable[..., list[Any]]
+
+
+def png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def command(plain_folder: Path) -> Run:
+    """What the command line prints, as JSON lines."""
+
+    def run(*arguments: object) -> list[Any]:
+        done = subprocess.run(
+            [sys.executable, "-m", "search.cli", *map(str, arguments), "--format", "jsonl"],
+            env={**os.environ, "DIGITS_INDEX": str(plain_folder)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, plain_index: DigitIndex) -> list[Path]:
+    """All kinds of bodies: pictures of one, of several and of no digits, arrays, and rubbish."""
+    folder = tmp_path_factory.mktemp("bodies")
+    chosen = ("3-pen.png", "7-photo.jpg", "2026-string.jpg", "tick.png")
+    for name in chosen:
+        samples()[name].save(folder / name)
+    Image.new("L", (60, 60), 255).save(folder / "blank.png")
+    Image.fromarray(plain_index.images[4]).save(folder / "stored.png")
+    np.save(folder / "stack.npy", plain_index.images[:3])
+    np.save(folder / "one.npy", plain_index.images[7] / np.float32(255))
+    (folder / "rubbish.png").write_bytes(b"\x89PNG\r\n\x1a\n rubbish")
+    return sorted(folder.iterdir())
+
+
+def as_a_body(rows: list[Any], file: Path) -> list[Any]:
+    """Rows of the command line's about a file, as they would be had it come by stdin."""
+    of_file = [row for row in rows if row["query"].startswith(str(file))]
+    assert of_file
+    return json.loads(json.dumps(of_file).replace(str(file), "-"))
+
+
+def answered(reply: Any) -> list[Any]:
+    return reply if isinstance(reply, list) else [reply]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        (("search", "-k", 4), "search?k=4"),
+        (("search", "--single"), "search?single=true"),
+        (("classify",), "classify"),
+        (
+            ("classify", "-k", 3, "--weights", "distance", "--explain"),
+            "classify?k=3&weights=distance&explain=true",
+        ),
+    ],
+)
+def test_answers_are_the_command_lines(
+    arguments: tuple[object, ...], path: str, command: Run, client: Client, files: list[Path]
+) -> None:
+    rows = command(*arguments, *files)
+    for file in files:
+        reply = client.post(f"/api/{path}", file.read_bytes())
+        assert answered(reply.json) == as_a_body(rows, file)
+        assert (reply.status == 200) == (file.name != "rubbish.png")
+
+
+def test_stored_digits_answer_as_on_the_command_line(command: Run, client: Client) -> None:
+    ids = ["few/train/5", "few/train/123"]
+    for name in ("search", "classify"):
+        rows = command(name, *(f"--id={one}" for one in ids))
+        query = "&".join(f"id={one}" for one in ids)
+        assert client.post(f"/api/{name}?{query}").json == rows
+        assert client.post(f"/api/{name}?id={ids[0]}").json == rows[0]
+
+
+def test_json_is_as_good_as_a_file(client: Client, plain_index: DigitIndex) -> None:
+    images = plain_index.images[10:12]
+    by_file = io.BytesIO()
+    np.save(by_file, images)
+    expected = client.post("/api/classify", by_file.getvalue()).json
+    assert client.post("/api/classify", images.tolist()).json == expected
+    fractions = (images / 255).tolist()
+    assert client.post("/api/classify", fractions).json == expected
+    unnamed = json.dumps(images.tolist()).encode()
+    assert client.post("/api/classify", unnamed).json == expected
+    one = client.post("/api/classify", images[0].tolist()).json
+    assert one["neighbours"] == expected[0]["neighbours"]
+    direct = plain_index.classify(images)
+    assert [row["label"] for row in expected] == direct.labels.tolist()
+
+
+def test_two_pictures_are_compared_as_on_the_command_line(
+    command: Run, client: Client, files: list[Path]
+) -> None:
+    left, right = (next(one for one in files if one.name == n) for n in ("3-pen.png", "stored.png"))
+    (row,) = command("compare", left, right)
+    form, kind = multipart({"a": left.read_bytes(), "b": right.read_bytes()})
+    reply = client.ask("POST", "/api/compare", form, {"Content-Type": kind})
+    assert reply.json == row | {"a": "a", "b": "b"}
+    stack = client.post("/api/search?input=true", left.read_bytes()).json["input"]
+    pair = client.post("/api/compare", [stack, stack]).json
+    assert pair == {**row, "a": "-[0]", "b": "-[1]", "distance": 0.0, "verdict": "same"}
+
+
+def test_what_cannot_be_compared(client: Client, files: list[Path]) -> None:
+    by_name = {file.name: file.read_bytes() for file in files}
+    three, string, blank = (by_name[n] for n in ("3-pen.png", "2026-string.jpg", "blank.png"))
+    assert "two digits" in client.post("/api/compare", three).error(422)
+    for pair, said in (
+        ({"a": three, "b": string}, "expected one digit on b, received "),
+        ({"a": three, "b": blank}, "b: expected a drawing"),
+        ({"a": three}, "expected a form with the pictures a and b"),
+        ({"a": three, "b": by_name["rubbish.png"]}, "b: "),
+    ):
+        form, kind = multipart(pair)
+        reply = client.ask("POST", "/api/compare", form, {"Content-Type": kind})
+        assert said in reply.error(422)
+
+
+def multipart(files: dict[str, bytes]) -> tuple[bytes, str]:
+    parts = [
+        f'--edge\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n'
+        "Content-Type: image/png\r\n\r\n".encode()
+        + content
+        + b"\r\n"
+        for name, content in files.items()
+    ]
+    return b"".join(parts) + b"--edge--\r\n", "multipart/form-data; boundary=edge"
+
+
+def test_info_is_the_command_lines(command: Run, client: Client, plain_index: DigitIndex) -> None:
+    facts = client.get("/api/info").json
+    server = facts.pop("server")
+    assert [facts] == command("info")
+    assert server["writable"] is False
+    assert server["names"] == list(range(10))
+
+
+def test_a_stored_digit_is_a_picture(client: Client, plain_index: DigitIndex) -> None:
+    reply = client.get("/api/items/few/train/17.png")
+    assert reply.headers["content-type"] == "image/png"
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(reply.content))), plain_index.images[17])
+    for name in ("few/train/300", "few/train/-1", "..%2f..%2fetc/passwd", "few/train/%00"):
+        assert "no item" in client.get(f"/api/items/{name}.png").error(404)
+    assert "no item" in client.post("/api/search?id=nobody/1").error(404)
+
+
+def test_what_the_model_saw_can_be_asked_about(client: Client) -> None:
+    page = samples()["2026-string.jpg"]
+    rows = client.post("/api/classify?input=true&place=true", png(page)).json
+    again = client.post("/api/classify", [row["input"] for row in rows]).json
+    assert [row["label"] for row in again] == [row["label"] for row in rows]
+    assert [row["neighbours"][0]["id"] for row in again] == [
+        row["neighbours"][0]["id"] for row in rows
+    ]
+    blank = client.post("/api/classify?input=true&place=true", png(Image.new("L", (50, 50)))).json
+    assert (blank["reason"], blank["input"], blank["place"]) == ("blank", None, None)
+
+
+def test_the_map_shows_as_many_of_each_class(client: Client, plain_index: DigitIndex) -> None:
+    columns = client.get("/api/map").json
+    assert len({len(columns[name]) for name in ("x", "y", "label", "id")}) == 1
+    positions = plain_index.positions(columns["id"])
+    assert columns["label"] == plain_index.labels[positions].tolist()
+    places = np.column_stack([columns["x"], columns["y"]])
+    assert np.allclose(places, plain_index.map_points(np.array(positions)), atol=1e-3)
+    assert len(set(positions)) == len(positions) == len(plain_index)
+    digit = plain_index.images[9]
+    row = client.post("/api/search?place=true", [digit.tolist()]).json
+    assert np.allclose(row["place"], plain_index.map_points(np.array([9])), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"", 400, "received neither"),
+        (b"no picture at all", 422, "expected one of PNG"),
+        (png(draw_digit(3))[:400], 422, "damaged or cut short"),
+        (b"[[0, 255], [1", 400, "it is no JSON"),
+        (b"[[0, 255], [1]]", 400, "its rows differ in length"),
+        (b"[" * 100_000, 400, "nested too deeply"),
+        (b"[[0.5, NaN], [0, 0]]", 400, "it holds NaN"),
+        (b'[["a", "b"]]', 400, "array of numbers"),
+        (b"[[0, 256]]", 400, "from 0 to 255, received 0 to 256"),
+        (b"[[-1, 9]]", 400, "from 0 to 255"),
+        (b"[[0, 1], [1, 0]]", 400, "may mean either"),
+        (b"[[0.0, 1.5]]", 422, ""),
+        (b"[" + b"9" * 400 + b"]", 400, ""),
+        (b"[]", 422, ""),
+        (json.dumps([[[9] * 28] * 28] * 300).encode(), 413, "at most 256 digits"),
+    ],
+)
+def test_bad_bodies(body: bytes, status: int, said: str, client: Client) -> None:
+    for name in ("search", "classify"):
+        assert said in client.post(f"/api/{name}", body).error(status)
+
+
+def test_other_misuse(client: Client) -> None:
+    three = png(draw_digit(3))
+    for query, said in (
+        ("k=0", "k: "),
+        ("k=many", "k: "),
+        ("k=5000", "k: "),
+        ("k=999", "expected k from 1 to 300"),
+        ("single=perhaps", "single: "),
+        ("weights=none", "weights: "),
+    ):
+        assert said in client.post(f"/api/classify?{query}", three).error(422)
+    reply = client.ask("POST", "/api/search", three, {"Content-Type": "text/html"})
+    assert "received 'text/html'" in reply.error(415)
+    client.get("/api/search").error(405)
+    client.get("/nowhere").error(404)
+    client.get("/../app.py").error(404)
+    client.ask("DELETE", "/").error(405)
+
+
+def test_the_index_changes_only_where_it_may(client: Client) -> None:
+    for path in ("items?label=3", "undo"):
+        text = client.post(f"/api/{path}", png(draw_digit(3))).error(403)
+        assert "--writable" in text
+
+
+def test_what_is_added_answers_and_can_be_taken_back(plain_folder: Path, tmp_path: Path) -> None:
+    folder = copytree(plain_folder, tmp_path / "index")
+    three = png(draw_digit(3, 240, 9))
+    with served(folder, writable=True) as client:
+        assert client.get("/api/info").json["server"]["writable"] is True
+        assert client.post("/api/undo").error(422).startswith("nothing to undo")
+        assert "expected labels among" in client.post("/api/items?label=x", three).error(422)
+        row = client.post("/api/items?label=7", three).json
+        assert (row["id"], row["label"], row["new"]) == ("added/0", 7, True)
+        first = client.post("/api/search", three).json["neighbours"][0]
+        assert (first["id"], first["label"]) == ("added/0", 7)
+        assert first["distance"] < 0.01  # its pixels are stored as bytes
+        assert client.get("/api/items/added/0.png").status == 200
+        assert client.post("/api/items?label=7", three).json["new"] is False
+        assert "take that out first" in client.post("/api/items?label=3", three).error(422)
+        assert "blank" not in client.post("/api/items?label=3", png(Image.new("L", (9, 9)))).error(
+            422
+        )
+        assert client.post("/api/undo").json["count"] == 300
+        assert client.post("/api/search", three).json["neighbours"][0]["id"] != "added/0"
+
+
+def test_changes_of_another_process_are_seen(plain_folder: Path, tmp_path: Path) -> None:
+    folder = copytree(plain_folder, tmp_path / "index")
+    three = png(draw_digit(3, 240, 9))
+    with served(folder, writable=True) as client:
+        with open_to_change(folder) as (writer, index):
+            client.post("/api/items?label=7", three).error(409)
+            queries = Reader(index).content("three", three)
+            add(writer, index, with_label(index, queries, "3"))
+        nearest = client.post("/api/search", three).json
+        assert nearest["neighbours"][0]["id"] == "added/0"
+        assert nearest["index"]["generation"] == index.manifest.generation + 1
+
+
+def test_an_index_that_is_gone_is_missed_until_it_is_back(
+    plain_folder: Path, tmp_path: Path
+) -> None:
+    folder = copytree(plain_folder, tmp_path / "index")
+    with served(folder) as client:
+        folder.rename(tmp_path / "elsewhere")
+        assert "no index in" in client.post("/api/search?id=few/train/1").error(500)
+        (tmp_path / "elsewhere").rename(folder)
+        assert client.post("/api/search?id=few/train/1").status == 200
+
+
+def test_many_clients_at_once(client: Client, plain_index: DigitIndex) -> None:
+    def ask(number: int) -> tuple[int, Any]:
+        reply = client.post("/api/search?k=1", [plain_index.images[number].tolist()])
+        return reply.status, reply.json["neighbours"][0]["distance"]
+
+    with ThreadPoolExecutor(16) as pool:
+        replies = list(pool.map(ask, range(160)))
+    assert replies == [(200, 0.0)] * 160
+
+
+def test_every_route_is_described(client: Client) -> None:
+    description = client.get("/openapi.json").json
+    assert {"/api/search", "/api/classify", "/api/compare", "/api/items/{name}.png", "/api/info",
+            "/healthz"} <= set(description["paths"])  # fmt: skip
+    for methods in description["paths"].values():
+        for operation in methods.values():
+            assert operation["description"]
+    page = client.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")

@@ -1,0 +1,297 @@
+"""The page in a real browser: drawn on with the mouse, looked at, read as a screen reader would."""
+
+import base64
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from data.datasets import Dataset
+from indexer.build import build_index
+from search.web.access import Access
+from tests.drawings import STROKES, smooth
+from tests.embedders import linear_embedder
+from tests.search.web.serving import Client, served
+
+SAMPLES = Path(__file__).parents[3] / "docs" / "samples"
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+PHONE = {"width": 360, "height": 740}
+VIEWS = ("#draw", "#map", "#compare", "docs")
+PATIENCE = 30_000  # ms; a loaded machine is slow, but nothing here waits in vain
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    named = os.environ.get("DIGITS_BROWSER")
+    found = named or shutil.which("chromium") or shutil.which("google-chrome")
+    if not found:
+        pytest.skip("no browser: install chromium, or name one in $DIGITS_BROWSER")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def site(index_folder: Path) -> Iterator[Client]:
+    """The server of an index whose embedder was trained."""
+    with served(index_folder) as client:
+        yield client
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Open]:
+    """Open a page; nothing may be wrong in its console when the test ends."""
+    wrong: list[str] = []
+    contexts = []
+
+    def open_page(url: str, **options: object) -> Page:
+        context = browser.new_context(**options)  # type: ignore[arg-type]
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda one: wrong.append(one.text) if one.type != "log" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(url)
+        if not url.endswith("docs"):
+            expect(page.locator("#facts")).to_contain_text("digits of", timeout=PATIENCE)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+def draw(page: Page, label: int, pad: str = "#pad", answer: str = "#answer") -> None:
+    """Draw a digit with the mouse, as a hand would, and wait for the answer."""
+    box = page.locator(pad).bounding_box()
+    assert box
+    for stroke in STROKES[label]:
+        points = [
+            (box["x"] + box["width"] * (0.2 + 0.6 * x), box["y"] + box["height"] * (0.2 + 0.6 * y))
+            for x, y in smooth(stroke)[::20]
+        ]
+        page.mouse.move(*points[0])
+        page.mouse.down()
+        for point in points[1:]:
+            page.mouse.move(*point)
+        page.mouse.up()
+    expect(page.locator(answer)).to_have_attribute("aria-busy", "false", timeout=PATIENCE)
+
+
+def says(page: Page, place: str, text: str) -> None:
+    expect(page.locator(place)).to_contain_text(text, timeout=PATIENCE)
+
+
+def drop(page: Page, file: Path) -> None:
+    content = base64.b64encode(file.read_bytes()).decode()
+    page.evaluate(
+        """([content, name]) => {
+          const bytes = Uint8Array.from(atob(content), (one) => one.charCodeAt(0));
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([bytes], name));
+          document.body.dispatchEvent(
+            new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+        }""",
+        [content, file.name],
+    )
+
+
+def test_a_3_that_is_drawn_is_named(site: Client, visit: Open) -> None:
+    page = visit(site.url)
+    says(page, "#headline", "Nothing to name")
+    draw(page, 3)
+    says(page, "#name", "3")
+    says(page, "#headline", "% sure")
+    says(page, "#live", "3, ")
+    assert page.locator("#votes .winner .class").inner_text() == "3"
+    near = page.locator("#neighbours button:enabled")
+    assert near.count() > 0
+    distances = [float(one) for one in near.locator(".distance").all_inner_texts()]
+    assert distances == sorted(distances)
+    first = near.first.locator("img")
+    page.wait_for_function("(image) => image.naturalWidth === 28", arg=first.element_handle())
+    assert page.evaluate("document.querySelector('#saw').getContext('2d').getImageData(0, 0, 28, 28).data.some((one, at) => at % 4 === 0 && one > 200)")  # fmt: skip # noqa: E501
+    page.click("#undo-stroke")
+    says(page, "#headline", "Nothing to name")
+    assert page.locator("#name").inner_text() == "–"
+    draw(page, 3)
+    says(page, "#name", "3")
+    page.click("#clear")
+    says(page, "#headline", "Nothing to name")
+
+
+def test_the_keyboard_draws_too(site: Client, visit: Open) -> None:
+    page = visit(site.url)
+    page.focus("#pad")
+    page.keyboard.press("Space")
+    for _ in range(14):
+        page.keyboard.press("ArrowDown")
+    says(page, "#headline", "")
+    expect(page.locator("#headline")).not_to_have_text("Nothing to name", timeout=PATIENCE)
+    page.keyboard.press("Delete")
+    says(page, "#headline", "Nothing to name")
+
+
+def test_a_photo_that_is_dropped_is_named(site: Client, visit: Open) -> None:
+    page = visit(site.url)
+    photo = SAMPLES / "7-photo.jpg"
+    answer = site.post("/api/classify", photo.read_bytes()).json
+    drop(page, photo)
+    says(page, "#asked", photo.name)
+    says(page, "#name", str(answer["label"]))
+    expect(page.locator("#picture .box")).to_have_count(1, timeout=PATIENCE)
+    page.get_by_role("button", name="Back to drawing").click()
+    says(page, "#headline", "Nothing to name")
+
+
+def test_several_digits_are_several_rows_and_boxes(site: Client, visit: Open) -> None:
+    page = visit(site.url)
+    string = SAMPLES / "2026-string.jpg"
+    answers = site.post("/api/classify", string.read_bytes()).json
+    page.set_input_files("#file", string)
+    expect(page.locator("#rows li")).to_have_count(4, timeout=PATIENCE)
+    expect(page.locator("#picture .box")).to_have_count(4, timeout=PATIENCE)
+    assert page.locator("#rows .name").all_inner_texts() == [str(one["label"]) for one in answers]
+    picture = page.locator("#picture img").bounding_box()
+    box = page.locator("#picture .box").nth(1).bounding_box()
+    assert picture
+    assert box
+    scale = picture["width"] / 440
+    assert abs(box["x"] - picture["x"] - answers[1]["box"][0] * scale) < 2
+    assert abs(box["width"] - answers[1]["box"][2] * scale) < 2
+    page.locator("#rows button").nth(3).click()
+    says(page, "#name", str(answers[3]["label"]))
+
+
+def test_a_neighbour_that_is_clicked_is_the_next_query(site: Client, visit: Open) -> None:
+    page = visit(site.url)
+    draw(page, 0)
+    says(page, "#name", "0")
+    button = page.locator("#neighbours button").first
+    name = button.locator(".id").inner_text()
+    button.click()
+    says(page, "#asked", name)
+    answer = site.post(f"/api/classify?id={name}").json
+    says(page, "#neighbours li:first-child .id", answer["neighbours"][0]["id"])
+    page.go_back()
+    says(page, "#asked", "With mouse")
+    says(page, "#neighbours li:first-child .id", name)
+
+
+def test_the_map_shows_the_query_and_what_is_pointed_at(site: Client, visit: Open) -> None:
+    page = visit(site.url)
+    draw(page, 3)
+    says(page, "#name", "3")
+    page.click("nav a[href='#map']")
+    says(page, "#pointed-text", "Yours, a 3")
+    page.focus("#plane")
+    page.keyboard.press("ArrowLeft")
+    says(page, "#pointed-text", "/train/")
+    said = page.locator("#pointed-text").inner_text()
+    page.keyboard.press("Enter")
+    says(page, "#asked", said.partition(" · ")[2])
+
+
+def test_two_drawings_are_compared(site: Client, visit: Open) -> None:
+    page = visit(f"{site.url}#compare")
+    threshold = site.get("/api/info").json["pair_threshold"]
+    draw(page, 3, "#side-a .pad", "#judged")
+    draw(page, 3, "#side-b .pad", "#judged")
+    says(page, "#same", "Same")
+    says(page, "#same-detail", f"up to {threshold:.2f} they are the same")
+    page.locator("#side-b button").click()
+    says(page, "#side-b .seen", "No digit")
+    draw(page, 0, "#side-b .pad", "#judged")
+    says(page, "#same", "Different")
+
+
+def test_a_phone_scrolls_only_down_and_nothing_moves(site: Client, visit: Open) -> None:
+    page = visit(site.url, viewport=PHONE, has_touch=True, is_mobile=True)
+    page.wait_for_timeout(300)
+    page.evaluate("""() => {
+      window.moved = 0;
+      new PerformanceObserver((list) => list.getEntries().forEach((one) => { moved += one.value; }))
+        .observe({ type: "layout-shift" });
+    }""")
+    draw(page, 3)
+    says(page, "#name", "3")
+    page.wait_for_timeout(300)
+    assert page.evaluate("moved") < 0.01
+    for view in VIEWS:
+        page.goto(site.url + view)
+        page.wait_for_timeout(200)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_seriously_inaccessible(scheme: str, site: Client, visit: Open) -> None:
+    page = visit(site.url, color_scheme=scheme)
+    page.set_input_files("#file", SAMPLES / "2026-string.jpg")
+    expect(page.locator("#rows li")).to_have_count(4, timeout=PATIENCE)
+    for view in VIEWS:
+        if view != "#draw":
+            page.goto(site.url + view)
+            page.wait_for_timeout(200)
+        found = Axe().run(page).response["violations"]
+        serious = [one for one in found if one["impact"] in ("serious", "critical")]
+        assert not [(view, one["id"], one["nodes"][0]["html"]) for one in serious]
+
+
+def test_what_is_added_can_be_taken_back(index_folder: Path, tmp_path: Path, visit: Open) -> None:
+    folder = Path(shutil.copytree(index_folder, tmp_path / "index"))
+    with served(folder, writable=True) as site:
+        page = visit(site.url)
+        draw(page, 3)
+        says(page, "#name", "3")
+        page.select_option("#label", "7")
+        page.click("#correct button")
+        says(page, "#toast", "Stored as added/0, a 7.")
+        says(page, "#neighbours li:first-child .id", "added/0")
+        page.locator("#toast button").click()
+        says(page, "#toast", "Taken back")
+        expect(page.locator("#neighbours li:first-child .id")).not_to_have_text(
+            "added/0", timeout=PATIENCE
+        )
+
+
+def test_names_are_only_ever_text(train_set: Dataset, tmp_path: Path, visit: Open) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    few = replace(
+        train_set,
+        images=train_set.images[:200],
+        labels=(train_set.labels[:200] > 4).astype("uint8"),
+        names=(evil, "other"),
+    )
+    build_index(few, linear_embedder(), tmp_path, 0)
+    with served(tmp_path, Access(token="a-token-of-the-tests"), writable=True) as site:  # noqa: S106
+        page = visit(f"{site.url}?token=a-token-of-the-tests")
+        assert page.url == site.url
+        draw(page, 0)
+        expect(page.locator("#neighbours button:enabled").first).to_be_visible(timeout=PATIENCE)
+        assert evil in page.locator("#votes").inner_text()
+        page.click("nav a[href='#map']")
+        says(page, "#classes", evil)
+        assert page.locator("img[src=x]").count() == 0
+
+
+def test_a_picture_of_the_page(site: Client, visit: Open, tmp_path: Path) -> None:
+    """`make screenshots` keeps it, as `docs/page.png`."""
+    path = Path(os.environ.get("DIGITS_SCREENSHOT", tmp_path / "page.png"))
+    page = visit(site.url, viewport={"width": 1180, "height": 690})
+    draw(page, 3)
+    says(page, "#name", "3")
+    page.mouse.move(0, 0)
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=path)
+    assert path.stat().st_size < 300_000
