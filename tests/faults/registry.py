@@ -1,0 +1,32 @@
+"""The rows of the programme, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.faults.corruption import damaged
+from tests.faults.ground import Ground
+from tests.faults.tally import Tally
+
+
+@dataclass(frozen=True)
+class Row:
+    """A kind of fault.
+
+    Attributes:
+        number: in the programme.
+        case: what is done.
+        attempt: does it on a ground, so many times, drawn from a seed.
+        tried: how many times in full.
+        sample: how many times in `make test`.
+    """
+
+    number: int
+    case: str
+    attempt: Callable[[Ground, int, int], Tally]
+    tried: int
+    sample: int
+
+
+ROWS = (Row(9, "truncate, append, delete, empty, swap, link", damaged, 600, 12),)
