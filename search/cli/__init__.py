@@ -6,7 +6,6 @@ needs it, so that `--help` and shell completion stay instant.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import signal
@@ -22,8 +21,9 @@ from search.cli.check import evaluate, info, verify
 from search.cli.console import note
 from search.cli.grow import add, remove, undo
 from search.cli.make import build, index, train
+from search.start import INTERRUPTED, TERMINATED, end_at_once_when_told
 
-FAILED, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+FAILED, MISUSED = 1, 2
 
 
 @click.group(
@@ -49,11 +49,12 @@ for command in COMMANDS:
 
 def main() -> NoReturn:
     """Run the command line; exit 0, 1 (something failed), 2 (misused), 130 or 143 (stopped)."""
-    signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
+        signal.signal(signal.SIGTERM, _terminate)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         status = cli.main(prog_name="digits", standalone_mode=False) or 0
         if sys.stdout:
             sys.stdout.flush()
@@ -73,22 +74,9 @@ def main() -> NoReturn:
         note(f"Error: cannot write the output: {exc.strerror}")
         _abandon_output()
         status = FAILED
+    finally:
+        end_at_once_when_told()
     sys.exit(status)
-
-
-def run() -> NoReturn:
-    """:func:`main` as a process of its own, which ends without taking its libraries down.
-
-    All files are closed and all output is flushed by then; what is skipped takes a tenth of a
-    cold query.
-    """
-    try:
-        main()
-    except SystemExit as exc:
-        for stream in filter(None, (sys.stdout, sys.stderr)):
-            with contextlib.suppress(OSError):
-                stream.flush()
-        os._exit(exc.code if isinstance(exc.code, int) else 0)
 
 
 def _abandon_output() -> None:

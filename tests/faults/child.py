@@ -97,7 +97,7 @@ def digits(*arguments: object, seconds: float = SECONDS) -> Outcome:
 
 def command(*arguments: str) -> None:
     """The command line, as the process it is called in; does not return."""
-    from search.cli import run as enter
+    from search.start import run as enter
 
     sys.argv = ["digits", *arguments]
     enter()

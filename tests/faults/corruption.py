@@ -2,72 +2,224 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 
-from tests.faults.child import complaint, digits
+from tests.faults.child import Outcome, complaint, digits, run
 from tests.faults.ground import Ground
 from tests.faults.tally import Tally, try_all
 
+HEAD, ELSEWHERE = 64, 300  # bytes of which every bit is flipped; bits beyond
+BATCH = 100  # flips a child tries one after another
+MANIFEST = "manifest.json"
+CUTS = 20  # lengths a file is cut to, and tails it is given
+
+
+@dataclass(frozen=True)
+class Flips:
+    """Bits of one file that a child flips one at a time."""
+
+    file: Path
+    bits: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.file.parent.name}/{self.file.name}"
+
+
+def flipped(ground: Ground, tries: int, seed: int) -> Tally:
+    """Flip single bits: opening and searching refuse, or `verify` does where the rest is promised.
+
+    What a search does not touch (lists of vectors it does not come to, files of the generation
+    before) may go unnoticed by it: its answer is right then, and `verify` refuses.
+    """
+    rng = random.Random(seed)
+    flips = [
+        (file, bit)
+        for folder in (ground.index, ground.lists, ground.embedder)
+        for file in _files(folder)
+        for bit in _bits(file, rng)
+    ]
+    chosen = sorted(rng.sample(flips, min(tries, len(flips))))
+    tried = try_all(list(_batches(chosen)), partial(_flip, ground))
+    return Tally(len(chosen), tried.failures)
+
+
+def _bits(file: Path, rng: random.Random) -> Iterator[int]:
+    size = 8 * file.stat().st_size
+    head = min(size, 8 * HEAD)
+    yield from range(head)
+    yield from rng.sample(range(head, size), min(ELSEWHERE, size - head))
+
+
+def _batches(flips: Iterable[tuple[Path, int]]) -> Iterator[Flips]:
+    by_file: dict[Path, list[int]] = {}
+    for file, bit in flips:
+        by_file.setdefault(file, []).append(bit)
+    for file, bits in by_file.items():
+        for start in range(0, len(bits), BATCH):
+            yield Flips(file, tuple(bits[start : start + BATCH]))
+
+
+def _flip(ground: Ground, flips: Flips) -> str | None:
+    with ground.copy(flips.file.parent) as folder:
+        outcome = run(_flip_in_turn, folder / flips.file.name, flips.bits, ground.queries)
+    lines = outcome.out.splitlines()
+    if outcome.status != 0 or len(lines) != len(flips.bits):
+        at = flips.bits[min(len(lines), len(flips.bits) - 1)]
+        return f"bit {at}: {complaint(outcome) or 'ended early'}"
+    wrong = [f"bit {bit}: {line}" for bit, line in zip(flips.bits, lines, strict=True) if line]
+    return "; ".join(wrong) or None
+
+
+def _flip_in_turn(file: Path, bits: tuple[int, ...], queries: Path) -> None:
+    """Print a line for each bit: nothing, or why its flip was not met as it must be."""
+    import numpy as np
+
+    images = np.load(queries)
+    expected = None if (file.parent / "embedder.json").exists() else _answers(file.parent, images)
+    for bit in bits:
+        with file.open("r+b") as opened:
+            opened.seek(bit // 8)
+            byte = opened.read(1)[0]
+            opened.seek(bit // 8)
+            opened.write(bytes([byte ^ 1 << bit % 8]))
+            opened.flush()
+            print(_reception(file, images, expected) or "", flush=True)
+            opened.seek(bit // 8)
+            opened.write(bytes([byte]))
+
+
+def _reception(file: Path, images: object, expected: object) -> str | None:
+    from data.errors import DigitsError
+    from indexer.embedder import Embedder
+
+    try:
+        if expected is None:
+            Embedder.open(file.parent)
+            return "opened"
+        if _answers(file.parent, images) != expected:
+            return "another answer"
+        _verify(file.parent)
+    except DigitsError as exc:
+        return None if file.name in str(exc) else f"not named: {exc}"
+    return "not noticed"
+
+
+def _answers(folder: Path, images: object) -> object:
+    from search import DigitIndex
+
+    found = DigitIndex.open(folder, 1).search(images, 5)  # type: ignore[arg-type]
+    return found.ids.tolist(), found.labels.tolist(), found.distances.tolist()
+
+
+def _verify(folder: Path) -> None:
+    from indexer.store import verified_entries
+    from search import DigitIndex
+
+    index = DigitIndex.open(folder, 1)
+    index.check_vectors()
+    verified_entries(folder, index.manifest)
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One way to damage a file, with a number that decides how."""
+
+    name: str
+    kind: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.kind} {self.number}"
+
 
 def damaged(ground: Ground, tries: int, seed: int) -> Tally:
-    """Truncate, append to, delete, empty, swap and link files: every one is refused by name."""
+    """Truncate, append to, delete, empty, replace and link files: refused, and named."""
     rng = random.Random(seed)
-    names = sorted(path.name for path in _files(ground.index))
-    kinds = list(_DAMAGE)
-    cases = [(name, kind, rng.random()) for name in names for kind in kinds]
+    others = len(_files(ground.other))
+    cases = []
+    for name in (file.name for file in _files(ground.index)):
+        cases += [Damage(name, kind, 0) for kind in ("delete", "empty", "link")]
+        cases += [Damage(name, kind, rng.randrange(1 << 30)) for kind in ("cut", "tail") * CUTS]
+        cases += [Damage(name, kind, n) for kind, n in product(("swap", "place"), range(others))]
     return try_all(rng.sample(cases, min(tries, len(cases))), partial(_damage, ground))
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.name != "lock"]
+    return sorted(path for path in folder.iterdir() if path.name != "lock")
 
 
-def _truncate(path: Path, other: Path, share: float) -> None:
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+def _cut(path: Path, other: Path, number: int) -> None:
+    path.write_bytes(path.read_bytes()[: number % path.stat().st_size])
 
 
-def _append(path: Path, other: Path, share: float) -> None:
-    path.write_bytes(path.read_bytes() + bytes([int(share * 256)]) * (1 + int(share * 100)))
+def _tail(path: Path, other: Path, number: int) -> None:
+    path.write_bytes(path.read_bytes() + random.Random(number).randbytes(1 + number % 100))
 
 
-def _delete(path: Path, other: Path, share: float) -> None:
+def _delete(path: Path, other: Path, number: int) -> None:
     path.unlink()
 
 
-def _empty(path: Path, other: Path, share: float) -> None:
+def _empty(path: Path, other: Path, number: int) -> None:
     path.write_bytes(b"")
 
 
-def _swap(path: Path, other: Path, share: float) -> None:
-    role = path.name.split("-")[0]
-    (found,) = [one for one in other.iterdir() if one.name.split("-")[0] == role][:1]
-    shutil.copy(found, path)
+def _swap(path: Path, other: Path, number: int) -> None:
+    """Another file of another index instead."""
+    files = _files(other)
+    shutil.copy(files[number % len(files)], path)
 
 
-def _link(path: Path, other: Path, share: float) -> None:
-    target = path.with_name("elsewhere")
-    path.rename(target)
-    path.symlink_to(target)
+def _place(path: Path, other: Path, number: int) -> None:
+    """Another file of the same index instead; an older whole manifest is no damage."""
+    kept = "previous-" if path.name == MANIFEST else path.name
+    files = [file for file in _files(path.parent) if not file.name.startswith(kept)]
+    shutil.copy(files[number % len(files)], path)
 
 
-_DAMAGE: dict[str, Callable[[Path, Path, float], None]] = {
-    "truncate": _truncate,
-    "append": _append,
+def _link(path: Path, other: Path, number: int) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+_DAMAGE: dict[str, Callable[[Path, Path, int], None]] = {
+    "cut": _cut,
+    "tail": _tail,
     "delete": _delete,
     "empty": _empty,
     "swap": _swap,
+    "place": _place,
     "link": _link,
 }
 
 
-def _damage(ground: Ground, case: tuple[str, str, float]) -> str | None:
-    name, kind, share = case
+def _damage(ground: Ground, case: Damage) -> str | None:
     with ground.copy(ground.index) as index:
-        _DAMAGE[kind](index / name, ground.other, share)
-        return complaint(ground.ask(index), (), [index / name]) or complaint(
-            digits("verify", "--index", index), (), [index / name]
+        before = (index / case.name).read_bytes()
+        _DAMAGE[case.kind](index / case.name, ground.other, case.number)
+        if case.kind == "swap" and (index / case.name).read_bytes() == before:
+            return None
+        if case.name in _read_by_a_search(ground.index):
+            blamed = index if case.name == MANIFEST else index / case.name
+            return complaint(ground.ask(index), (), [blamed])
+        return complaint(ground.ask(index), [ground.answer]) or complaint(
+            _verified(index), (), [index / case.name]
         )
+
+
+def _verified(index: Path) -> Outcome:
+    return digits("verify", "--index", index)
+
+
+def _read_by_a_search(index: Path) -> set[str]:
+    manifest = json.loads((index / "manifest.json").read_text())
+    parts = [manifest["files"], *(one["files"] for one in manifest["segments"])]
+    named = {entry["name"] for part in parts for entry in part.values()}
+    return {MANIFEST} | named - {manifest["files"]["previous"]["name"]}

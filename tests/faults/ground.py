@@ -148,7 +148,8 @@ def _build(folder: Path, index: Path, part: int, *options: str) -> None:
 def _grow(folder: Path, index: Path, part: int) -> None:
     _build(folder, index, part)
     _expect(digits("add", "--label", "7", folder / "grown.npy", "--index", index))
-    _expect(digits("remove", "added/1", "--index", index))
+    stored = f"{Path(DATASETS[part]).stem}/train/5"
+    _expect(digits("remove", "added/1", stored, "--index", index))
 
 
 def _expect(outcome: Outcome) -> str:

@@ -1,3 +1,4 @@
+# ruff: noqa: F401
 """What the server that children are forked from has imported, so that a try costs milliseconds."""
 
 import os
@@ -11,4 +12,4 @@ import search.cli
 import search.grow
 import search.index
 import search.queries
-import search.report  # noqa: F401
+import search.report

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.faults.corruption import damaged
+from tests.faults.corruption import damaged, flipped
 from tests.faults.ground import Ground
 from tests.faults.tally import Tally
 
@@ -29,4 +29,7 @@ class Row:
     sample: int
 
 
-ROWS = (Row(9, "truncate, append, delete, empty, swap, link", damaged, 600, 12),)
+ROWS = (
+    Row(8, "bit flips in files of indexes and embedders", flipped, 20_000, 400),
+    Row(9, "truncate, append, delete, empty, swap, link", damaged, 5_000, 24),
+)
