@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.faults.corruption import damaged, flipped
+from tests.faults.crashes import killed, ordered, replayed
 from tests.faults.ground import Ground
 from tests.faults.tally import Tally
 
@@ -30,6 +31,9 @@ class Row:
 
 
 ROWS = (
+    Row(1, "kill -9 at every file-system call and at random moments", killed, 300, 8),
+    Row(2, "order of write, fsync, rename, fsync of the folder", ordered, 1, 1),
+    Row(3, "power lost: replay with unsynced writes dropped", replayed, 200, 8),
     Row(8, "bit flips in files of indexes and embedders", flipped, 20_000, 400),
     Row(9, "truncate, append, delete, empty, swap, link", damaged, 5_000, 24),
 )
