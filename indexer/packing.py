@@ -15,9 +15,12 @@ import faiss
 import numpy as np
 
 from data.errors import IndexCorrupt, StorageError
+from data.files import storage_errors
 from indexer.blocks import Blocks, Content, block_table
 from indexer.kinds import FAISS, FLAT, find_kind
 from indexer.vectors import NO_OPTIONS, VectorIndex
+
+WRITTEN = 1 << 20  # bytes at a time
 
 
 def pack(index: VectorIndex) -> dict[str, bytes]:
@@ -33,13 +36,12 @@ def write(index: VectorIndex, path: Path) -> dict[str, bytes]:
         StorageError: the disk is full or the folder cannot be written.
     """
     try:
-        faiss.write_index(index.engine, str(path))
-    except RuntimeError as exc:
+        with storage_errors(path), path.open("wb") as file:
+            # FAISS's own writer does not notice a disk that is full when the file is closed.
+            faiss.write_index(index.engine, FAISS.PyCallbackIOWriter(file.write, WRITTEN))
+    except StorageError:
         path.unlink(missing_ok=True)
-        raise StorageError(
-            f"cannot write {path}: the disk is full or the folder is not writable; free some"
-            " space or choose another folder"
-        ) from exc
+        raise
     with path.open("rb") as file:
         return _table(index, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 

@@ -35,6 +35,8 @@ def main() -> int:
                 f" {seconds:.0f} |",
                 flush=True,
             )
+            if tally.note:
+                print(f"{row.number}: {tally.note}", file=sys.stderr)
             failures += [f"{row.number}: {line}" for line in tally.failures[:SHOWN]]
     for line in failures:
         print(line, file=sys.stderr)

@@ -10,6 +10,8 @@ from tests.faults.child import command, complaint, digits, run
 from tests.faults.ground import Ground
 
 CHANGES = ("build", "add", "remove", "undo")
+STREAM = "mnist8m"
+STREAMED, PART = 6000, 1000  # digits, in all and in a part
 
 
 def change(ground: Ground, kind: str, index: Path) -> tuple[str, ...]:
@@ -20,17 +22,22 @@ def change(ground: Ground, kind: str, index: Path) -> tuple[str, ...]:
         "add": ("add", "--label", "7", ground.more),
         "remove": ("remove", "added/0", "digits/train/7"),
         "undo": ("undo",),
+        STREAM: (*build[:2], STREAM, "--count", STREAMED, *build[3:]),
     }[kind]
     return (*map(str, arguments), "--index", str(index))
 
 
-def changed_answer(ground: Ground, kind: str) -> str:
-    """What a copy of the ground's index answers after a change."""
-    with ground.copy(ground.index) as index:
-        outcome = run(command, *change(ground, kind, index))
-        if outcome.status:
-            raise RuntimeError(f"{kind}: {outcome.err}")
-        return ground.ask(index).out
+def streamed(dataset: Path, arguments: tuple[str, ...]) -> None:
+    """The command line, where mnist8m is made of a small set and encoded in small parts."""
+    import numpy as np
+
+    from data import mnist8m
+    from indexer import stream
+
+    arrays = np.load(dataset)
+    mnist8m.load_mnist = lambda split: (arrays[f"x_{split}"], arrays[f"y_{split}"])
+    stream.PART = PART
+    command(*arguments)
 
 
 def rebuilt(ground: Ground, index: Path) -> str | None:

@@ -92,7 +92,12 @@ class Ground:
 
 def ask(index: Path, queries: Path) -> Outcome:
     """Search for the neighbours of queries in a child."""
-    return digits("search", queries, "--index", index, "-k", 5, "--format", "json")
+    return digits(*asking(index, queries))
+
+
+def asking(index: Path, queries: Path) -> tuple[str, ...]:
+    """The command line of a search."""
+    return ("search", str(queries), "--index", str(index), "-k", "5", "--format", "json")
 
 
 @contextlib.contextmanager

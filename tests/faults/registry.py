@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tests.faults.corruption import damaged, flipped
 from tests.faults.crashes import killed, ordered, replayed
 from tests.faults.ground import Ground
+from tests.faults.limits import full, short
 from tests.faults.tally import Tally
 
 
@@ -34,6 +35,8 @@ ROWS = (
     Row(1, "kill -9 at every file-system call and at random moments", killed, 300, 8),
     Row(2, "order of write, fsync, rename, fsync of the folder", ordered, 1, 1),
     Row(3, "power lost: replay with unsynced writes dropped", replayed, 200, 8),
+    Row(4, "disk full at 5 to 105 % of what is needed", full, 200, 8),
+    Row(5, "read-only folder, few file descriptors, little memory", short, 120, 12),
     Row(8, "bit flips in files of indexes and embedders", flipped, 20_000, 400),
     Row(9, "truncate, append, delete, empty, swap, link", damaged, 5_000, 24),
 )

@@ -13,14 +13,16 @@ SIDE_BY_SIDE = 2  # tries at a time: each waits for children of its own
 
 @dataclass(frozen=True)
 class Tally:
-    """What came of a row: how many tries, and a line for each that failed."""
+    """What came of a row: how many tries, a line for each that failed, and what to know of it."""
 
     tried: int
     failures: tuple[str, ...] = ()
+    note: str = ""
 
     def __add__(self, other: Tally) -> Tally:
         """Both together."""
-        return Tally(self.tried + other.tried, self.failures + other.failures)
+        failures = self.failures + other.failures
+        return Tally(self.tried + other.tried, failures, self.note or other.note)
 
     @property
     def passed(self) -> int:
