@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.embedders import DIMENSION
 from tests.faults.changes import CHANGES, STREAM, STREAMED, change, streamed
-from tests.faults.child import Outcome, complaint, run
+from tests.faults.child import Outcome, command, complaint, run
 from tests.faults.ground import Ground, asking
 from tests.faults.tally import Tally, try_all
 
