@@ -22,7 +22,7 @@ statuses. A message is one line: what was expected, what came, what to do.
     │   ├── IndexCorrupt        a file is missing, damaged or not what the manifest says
     │   ├── IndexVersion        written in a format this program does not read
     │   └── IndexLocked         another process is writing this index, or training here
-    ├── StorageError            the disk is full or the folder cannot be written
+    ├── StorageError            the disk is full, or a folder or file cannot be read or written
     ├── TrainingError           training or export did not give a usable embedder
     └── MissingExtra            the command needs an optional dependency
 """
@@ -107,7 +107,7 @@ class IndexLocked(StoreError):
 
 
 class StorageError(DigitsError):
-    """Writing failed: disk full, read-only folder, quota."""
+    """Reading or writing failed: disk full, read-only folder, quota, no permission."""
 
 
 class TrainingError(DigitsError):

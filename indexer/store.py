@@ -8,6 +8,7 @@ new. Nothing is handed to a parser before its length and SHA-256 are those the m
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import mmap
 import os
@@ -23,6 +24,7 @@ from data.errors import (
     IndexCorrupt,
     IndexLocked,
     IndexNotFound,
+    StorageError,
     UsageError,
 )
 from data.files import (
@@ -54,6 +56,7 @@ SUFFIXES = {
 OURS = re.compile(rf"({'|'.join(SUFFIXES)})-[0-9a-f]{{16}}\.\w+|{re.escape(TEMPORARY_PREFIX)}.*")
 MAPPED = ("images", "vectors")
 ATTEMPTS = 10
+DAMAGE = {errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.ENXIO}  # no plain file is there
 REBUILD = "build the index again"
 
 Content = bytes | mmap.mmap
@@ -71,9 +74,9 @@ def read_manifest(folder: Path) -> Manifest:
             content = file.read()
     except (FileNotFoundError, NotADirectoryError) as exc:
         raise IndexNotFound(f"no index in {folder}; make one with: digits build") from exc
-    except PermissionError as exc:
-        raise IndexNotFound(f"{path}: cannot be read ({exc.strerror})") from exc
     except OSError as exc:
+        if exc.errno not in DAMAGE:
+            raise StorageError(f"{path}: cannot be read ({exc.strerror})") from exc
         raise IndexCorrupt(f"{path}: cannot be read ({exc.strerror}); {REBUILD}") from exc
     return Manifest.from_bytes(content, path)
 
@@ -320,6 +323,8 @@ def _read_verified(
     try:
         file = open_plain(path)
     except OSError as exc:
+        if exc.errno not in DAMAGE:
+            raise StorageError(f"{path}: cannot be opened ({exc.strerror})") from exc
         raise IndexCorrupt(f"{path}: cannot be opened ({exc.strerror}); {advice}") from exc
     with file:
         size = os.fstat(file.fileno()).st_size

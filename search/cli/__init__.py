@@ -6,6 +6,7 @@ needs it, so that `--help` and shell completion stay instant.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -24,6 +25,7 @@ from search.cli.make import build, index, train
 from search.start import INTERRUPTED, TERMINATED, end_at_once_when_told
 
 FAILED, MISUSED = 1, 2
+LACKS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}  # of descriptors, memory, threads
 
 
 @click.group(
@@ -70,13 +72,26 @@ def main() -> NoReturn:
     except BrokenPipeError:
         _abandon_output()  # the reader of our output has gone; there is nobody to tell
         status = FAILED
-    except OSError as exc:
-        note(f"Error: cannot write the output: {exc.strerror}")
-        _abandon_output()
+    except (OSError, MemoryError, ImportError, RuntimeError) as exc:
+        note(f"Error: {_of_the_system(exc)}")
         status = FAILED
     finally:
         end_at_once_when_told()
     sys.exit(status)
+
+
+def _of_the_system(exc: Exception) -> str:
+    """What the system did not do for us; any other error goes on, for it is a mistake of ours."""
+    if isinstance(exc, OSError):
+        if exc.errno in LACKS:
+            return f"the system gives no more: {exc.strerror}; close other programs"
+        _abandon_output()
+        return f"cannot write the output: {exc.strerror}"
+    if isinstance(exc, ImportError):
+        return f"a library cannot be loaded ({exc}); install again, or free some memory"
+    if isinstance(exc, MemoryError) or "start new thread" in str(exc):
+        return "there is not enough memory; close other programs, or raise the limit (ulimit -v)"
+    raise exc
 
 
 def _abandon_output() -> None:

@@ -203,7 +203,7 @@ def short(ground: Ground, tries: int, seed: int) -> Tally:
     rng = random.Random(seed)
     kinds = ("search", "verify", *CHANGES)
     descriptors = [Short(kind, "descriptors", most) for kind in kinds for most in range(5, 25)]
-    memory = [Short(kind, "MB more", most) for kind in kinds for most in range(0, 60, 3)]
+    memory = [Short(kind, "MB more", most) for kind in kinds for most in range(4, 44, 2)]
     chosen = [Short(kind, "read-only") for kind in kinds]
     left = max(0, tries - len(chosen))
     chosen += rng.sample(descriptors + memory, min(left, len(descriptors + memory)))
