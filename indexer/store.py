@@ -30,7 +30,6 @@ from data.errors import (
 from data.files import (
     TEMPORARY_PREFIX,
     locked,
-    make_folder,
     open_plain,
     storage_errors,
     sync_file,
@@ -242,22 +241,6 @@ def open_writer(folder: Path) -> Iterator[Writer]:
     busy = f"{folder}: another process is writing this index; try again when it is done"
     with locked(folder / LOCK, busy):
         yield Writer(folder)
-
-
-def write_generation(
-    folder: Path,
-    facts: dict[str, Any],
-    files: Mapping[str, Part],
-    segments: Sequence[SegmentRecord[Part]],
-) -> Manifest:
-    """Replace what `folder` holds, which is made if need be; see :meth:`Writer.commit`.
-
-    Raises:
-        IndexLocked, StorageError: what was in `folder` still answers.
-    """
-    make_folder(folder)
-    with open_writer(folder) as writer:
-        return writer.commit(facts, files, segments)
 
 
 def _entry(role: str, part: Part) -> FileEntry:

@@ -49,6 +49,11 @@ class Ground:
         return self.folder / DATASETS[0]
 
     @property
+    def other_dataset(self) -> Path:
+        """400 other digits as an `.npz`."""
+        return self.folder / DATASETS[1]
+
+    @property
     def queries(self) -> Path:
         """A few other digits as an `.npy`."""
         return self.folder / "queries.npy"

@@ -10,6 +10,7 @@ from tests.faults.crashes import killed, ordered, replayed
 from tests.faults.ground import Ground
 from tests.faults.limits import full, short
 from tests.faults.tally import Tally
+from tests.faults.together import read_meanwhile, write_together
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ ROWS = (
     Row(3, "power lost: replay with unsynced writes dropped", replayed, 200, 8),
     Row(4, "disk full at 5 to 105 % of what is needed", full, 200, 8),
     Row(5, "read-only folder, few file descriptors, little memory", short, 120, 12),
+    Row(6, "4 readers during 20 rebuilds, by query", read_meanwhile, 2_000, 120),
+    Row(7, "two writers at once, a killed holder, a lock left behind", write_together, 60, 6),
     Row(8, "bit flips in files of indexes and embedders", flipped, 20_000, 400),
     Row(9, "truncate, append, delete, empty, swap, link", damaged, 5_000, 24),
 )

@@ -21,6 +21,7 @@ from data.errors import (
     StorageError,
     UsageError,
 )
+from data.files import make_folder
 from data.sealed import seal, unseal
 from indexer import store
 from indexer.calibration import Calibration
@@ -43,7 +44,9 @@ def write(folder: Path, tail: bytes = b"", **parts: Part) -> Manifest:
     files = {role: content + tail for role, content in FILES.items()}
     contents: dict[str, Part] = {role: part + tail for role, part in PARTS.items()}
     segment = SegmentRecord(1, 0, "flat", {}, contents | parts)
-    return store.write_generation(folder, FACTS, files, [segment])
+    make_folder(folder)
+    with store.open_writer(folder) as writer:
+        return writer.commit(FACTS, files, [segment])
 
 
 @pytest.fixture
@@ -232,7 +235,8 @@ def test_an_index_of_other_parts_is_refused(copied: Path, index: DigitIndex) -> 
     """Every file whole, but the vectors are fewer than the manifest says."""
     manifest = store.read_manifest(copied)
     fewer = replace(manifest.segments[0], count=len(index) - 1)
-    store.write_generation(copied, manifest.facts(), manifest.files, [fewer])
+    with store.open_writer(copied) as writer:
+        writer.commit(manifest.facts(), manifest.files, [fewer])
     with pytest.raises(IndexCorrupt, match="vectors-"):
         DigitIndex.open(copied)
 
