@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.faults.arguments import meaningless
 from tests.faults.corruption import damaged, flipped
 from tests.faults.crashes import killed, ordered, replayed
 from tests.faults.ground import Ground
@@ -42,4 +43,5 @@ ROWS = (
     Row(7, "two writers at once, a killed holder, a lock left behind", write_together, 60, 6),
     Row(8, "bit flips in files of indexes and embedders", flipped, 20_000, 400),
     Row(9, "truncate, append, delete, empty, swap, link", damaged, 5_000, 24),
+    Row(12, "NaN, Inf, wrong dtype, shape, byte order, k and ids", meaningless, 1_000, 100),
 )
