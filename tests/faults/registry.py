@@ -10,6 +10,7 @@ from tests.faults.corruption import damaged, flipped
 from tests.faults.crashes import killed, ordered, replayed
 from tests.faults.ground import Ground
 from tests.faults.limits import full, short
+from tests.faults.signals import stopped
 from tests.faults.tally import Tally
 from tests.faults.together import read_meanwhile, write_together
 
@@ -44,4 +45,5 @@ ROWS = (
     Row(8, "bit flips in files of indexes and embedders", flipped, 20_000, 400),
     Row(9, "truncate, append, delete, empty, swap, link", damaged, 5_000, 24),
     Row(12, "NaN, Inf, wrong dtype, shape, byte order, k and ids", meaningless, 1_000, 100),
+    Row(15, "Ctrl-C and SIGTERM in train, index, search", stopped, 60, 6),
 )
