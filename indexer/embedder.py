@@ -124,7 +124,19 @@ class Embedder:
         return np.asarray(embeddings)
 
     def _check_canaries(self, name: str) -> None:
-        moved = np.abs(self.embed(self.card.canary_images) - self.card.canary_embeddings).max()
+        expected = self.card.canary_embeddings
+        try:
+            received = self._run(scale_to_unit(self.card.canary_images))
+        except Exception as exc:  # as of `_session`
+            raise EmbedderCorrupt(
+                f"{name}: a network that cannot encode (n, 28, 28) float32; train again"
+            ) from exc
+        if received.shape != expected.shape:
+            raise EmbedderCorrupt(
+                f"{name}: expected embeddings of shape {expected.shape}, received"
+                f" {received.shape}; train again"
+            )
+        moved = np.abs(received - expected).max()
         if not moved <= CANARY_TOLERANCE:
             raise EmbedderCorrupt(
                 f"{name}: its test digits moved by {moved:.2g} (allowed: {CANARY_TOLERANCE:g}), so"
@@ -175,4 +187,6 @@ def _session(onnx: bytes, name: str) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
     except Exception as exc:  # ONNX Runtime raises classes of its own, one for each status
-        raise EmbedderCorrupt(f"{name}: not a network that ONNX Runtime can run") from exc
+        raise EmbedderCorrupt(
+            f"{name}: not a network that ONNX Runtime can run; train again"
+        ) from exc

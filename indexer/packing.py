@@ -14,7 +14,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from data.errors import IndexCorrupt, StorageError
+from data.errors import IndexCorrupt, IndexVersion, StorageError, UsageError
 from data.files import storage_errors
 from indexer.blocks import Blocks, Content, block_table
 from indexer.kinds import FAISS, FLAT, find_kind
@@ -67,9 +67,13 @@ def unpack(
             must already be known to be intact.
 
     Raises:
+        IndexVersion: of a kind that is not known.
         IndexCorrupt: not an index of `count` vectors of length `dimension`, or damaged.
     """
-    found = find_kind(kind)
+    try:
+        found = find_kind(kind)
+    except UsageError as exc:
+        raise IndexVersion(f"{name}: {exc}; update the program, or build the index again") from exc
     blocks = None
     if found.way == "lists":
         if table is None:
@@ -79,7 +83,7 @@ def unpack(
     if (engine.ntotal, engine.d) != (count, dimension):
         raise IndexCorrupt(
             f"{name}: expected {count:,} vectors of length {dimension}, received"
-            f" {engine.ntotal:,} of length {engine.d}"
+            f" {engine.ntotal:,} of length {engine.d}; build the index again"
         )
     radii = blocks.radii(options["lists"]) if blocks else None
     return VectorIndex(engine, found, options, radii, blocks, content)

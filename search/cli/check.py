@@ -195,7 +195,7 @@ def verify(index_folder: Path, style: str) -> None:
 
     started = time.perf_counter()
     index = DigitIndex.open(index_folder)
-    index.check_vectors()
+    index.check_vectors(index_folder)
     entries = verified_entries(index_folder, index.manifest)
     facts = {
         "index": str(index_folder),

@@ -123,7 +123,7 @@ def _verify(folder: Path) -> None:
     from search import DigitIndex
 
     index = DigitIndex.open(folder, 1)
-    index.check_vectors()
+    index.check_vectors(folder)
     verified_entries(folder, index.manifest)
 
 

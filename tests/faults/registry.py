@@ -13,6 +13,7 @@ from tests.faults.limits import full, short
 from tests.faults.signals import stopped
 from tests.faults.tally import Tally
 from tests.faults.together import read_meanwhile, write_together
+from tests.faults.versions import skewed
 
 
 @dataclass(frozen=True)
@@ -46,4 +47,5 @@ ROWS = (
     Row(9, "truncate, append, delete, empty, swap, link", damaged, 5_000, 24),
     Row(12, "NaN, Inf, wrong dtype, shape, byte order, k and ids", meaningless, 1_000, 100),
     Row(15, "Ctrl-C and SIGTERM in train, index, search", stopped, 60, 6),
+    Row(16, "other versions, embedders, normalisers; canaries moved", skewed, 1_000, 8),
 )
