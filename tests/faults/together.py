@@ -103,17 +103,20 @@ class Pair:
 
 
 HOLDER, STALE = "a holder that is killed", "a lock left behind"
+TRAINING = "a training"
 
 
 def write_together(ground: Ground, tries: int, seed: int) -> Tally:
     """Two writers at once: one wins, the other says so at once; a killed holder frees the lock."""
     rng = random.Random(seed)
-    firsts = (*CHANGES, HOLDER, STALE)
+    firsts = (*CHANGES, HOLDER, STALE, TRAINING)
     pairs = [Pair(firsts[n % len(firsts)], rng.choice(CHANGES)) for n in range(tries)]
     return try_all(pairs, partial(_write_both, ground))
 
 
 def _write_both(ground: Ground, pair: Pair) -> str | None:
+    if pair.first == TRAINING:
+        return _train_beside(ground)
     with ground.copy(ground.index) as index:
         second = change(ground, pair.second, index)
         if pair.first == STALE:
@@ -136,6 +139,15 @@ def _write_both(ground: Ground, pair: Pair) -> str | None:
             return f"none won: {[end.err for end in ends]}"
         lost = [why for end in ends if end.status and (why := _refused(end, index))]
         return "; ".join(lost) or rebuilt(ground, index)
+
+
+def _train_beside(ground: Ground) -> str | None:
+    """Why a training was not refused beside another into the same folder."""
+    with ground.copy(ground.embedder) as embedder, _holding(embedder):
+        end = digits("train", "--dataset", ground.dataset, "--embedder", embedder)
+        if end.seconds > SOON:
+            return f"said so after {end.seconds:.1f} s"
+        return complaint(end, (), [f"{embedder}: another process is training"])
 
 
 @contextlib.contextmanager
