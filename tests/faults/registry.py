@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from tests.faults.limits import full, short
 from tests.faults.signals import stopped
 from tests.faults.tally import Tally
 from tests.faults.together import read_meanwhile, write_together
+from tests.faults.traced import PROGRAM as STRACE
 from tests.faults.versions import skewed
 
 
@@ -26,6 +28,7 @@ class Row:
         attempt: does it on a ground, so many times, drawn from a seed.
         tried: how many times in full.
         sample: how many times in `make test`.
+        program: that it needs.
     """
 
     number: int
@@ -33,12 +36,19 @@ class Row:
     attempt: Callable[[Ground, int, int], Tally]
     tried: int
     sample: int
+    program: str = ""
+
+    @property
+    def missing(self) -> str:
+        """What to do where the program is not installed; nothing where it is."""
+        there = not self.program or shutil.which(self.program)
+        return "" if there else f"install {self.program} for: {self.case}"
 
 
 ROWS = (
-    Row(1, "kill -9 at every file-system call and at random moments", killed, 300, 8),
-    Row(2, "order of write, fsync, rename, fsync of the folder", ordered, 1, 1),
-    Row(3, "power lost: replay with unsynced writes dropped", replayed, 200, 8),
+    Row(1, "kill -9 at every file-system call and at random moments", killed, 220, 8, STRACE),
+    Row(2, "order of write, fsync, rename, fsync of the folder", ordered, 1, 1, STRACE),
+    Row(3, "power lost: replay with unsynced writes dropped", replayed, 200, 8, STRACE),
     Row(4, "disk full at 5 to 105 % of what is needed", full, 200, 8),
     Row(5, "read-only folder, few file descriptors, little memory", short, 120, 12),
     Row(6, "4 readers during 20 rebuilds, by query", read_meanwhile, 2_000, 120),

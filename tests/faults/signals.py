@@ -67,7 +67,7 @@ def stopped(ground: Ground, tries: int, seed: int) -> Tally:
     trainings = tries // 10
     kinds = ["search", "build", STREAM] * tries
     chosen = [
-        Stop(kind, rng.choice(list(STATUS)), rng.random())
+        Stop(kind, rng.choice(list(STATUS)), max(0.0, rng.uniform(-0.2, 1)))
         for kind in kinds[: tries - trainings] + [TRAIN] * trainings
     ]
     alone = {kind: _uninterrupted(ground, kind) for kind in dict.fromkeys(s.kind for s in chosen)}
