@@ -41,7 +41,8 @@ def killed(ground: Ground, tries: int, seed: int) -> Tally:
     rng = random.Random(seed)
     expected = {kind: _Expected.of(ground, kind) for kind in CHANGES}
     at_calls = [Kill(kind, n) for kind in CHANGES for n in range(1, expected[kind].calls + 1)]
-    chosen = rng.sample(at_calls, min(len(at_calls), tries * 2 // 3))
+    every = tries > len(at_calls)
+    chosen = at_calls if every else rng.sample(at_calls, tries * 3 // 4)
     while len(chosen) < tries:
         chosen.append(Kill(rng.choice(CHANGES), share=rng.random()))
     return try_all(chosen, lambda kill: _kill(ground, kill, expected[kill.kind]))

@@ -46,7 +46,7 @@ class Row:
 
 
 ROWS = (
-    Row(1, "kill -9 at every file-system call and at random moments", killed, 220, 8, STRACE),
+    Row(1, "kill -9 at every file-system call and at random moments", killed, 240, 8, STRACE),
     Row(2, "order of write, fsync, rename, fsync of the folder", ordered, 1, 1, STRACE),
     Row(3, "power lost: replay with unsynced writes dropped", replayed, 200, 8, STRACE),
     Row(4, "disk full at 5 to 105 % of what is needed", full, 200, 8),
