@@ -63,24 +63,40 @@ def main() -> NoReturn:
     except click.ClickException as exc:
         exc.show()
         status = exc.exit_code
-    except DigitsError as exc:
-        note(f"Error: {exc}")
-        status = MISUSED if isinstance(exc, UsageError) else FAILED
-    except (click.Abort, KeyboardInterrupt):
-        note("Stopped.")
-        status = INTERRUPTED
-    except BrokenPipeError:
-        _abandon_output()  # the reader of our output has gone; there is nobody to tell
-        status = FAILED
-    except (OSError, MemoryError, ImportError, RuntimeError) as exc:
-        note(f"Error: {_of_the_system(exc)}")
-        status = FAILED
+    except (DigitsError, KeyboardInterrupt, OSError, MemoryError, ImportError, RuntimeError) as exc:
+        status = _tell(exc)
     finally:
         end_at_once_when_told()
     sys.exit(status)
 
 
-def _of_the_system(exc: Exception) -> str:
+def _tell(exc: BaseException) -> int:
+    """Say in one line why it ended; gives the exit status."""
+    end_at_once_when_told()  # an impatient second Ctrl-C
+    stop = _stop_within(exc)
+    if isinstance(stop, SystemExit):
+        return TERMINATED
+    if stop:
+        note("Stopped.")
+        return INTERRUPTED
+    if isinstance(exc, DigitsError):
+        note(f"Error: {exc}")
+        return MISUSED if isinstance(exc, UsageError) else FAILED
+    if isinstance(exc, BrokenPipeError):
+        _abandon_output()  # the reader of our output has gone; there is nobody to tell
+    else:
+        note(f"Error: {_of_the_system(exc)}")
+    return FAILED
+
+
+def _stop_within(exc: BaseException | None) -> BaseException | None:
+    """What a signal raised, which the import of a library turns into an error of its own."""
+    while exc and not isinstance(exc, (click.Abort, KeyboardInterrupt, SystemExit)):
+        exc = exc.__cause__
+    return exc
+
+
+def _of_the_system(exc: BaseException) -> str:
     """What the system did not do for us; any other error goes on, for it is a mistake of ours."""
     if isinstance(exc, OSError):
         if exc.errno in LACKS:

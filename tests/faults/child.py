@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import multiprocessing.connection
 import os
 import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.faults.preloaded"])
+POLLED = threading.Lock()  # to start a process polls all others, and a status is read but once
 SECONDS = 10  # longer is a hang
 FAILED, MISUSED = 1, 2
 
@@ -56,14 +59,28 @@ class Child:
 
     def wait(self, seconds: float = SECONDS) -> Outcome:
         """Wait for its end; if that does not come, end it."""
-        self.process.join(seconds)
-        hung = self.process.is_alive()
+        hung = not self.ended(seconds)
         if hung:
-            self.process.kill()
-            self.process.join()
+            self.send(signal.SIGKILL)
+            self.ended(SECONDS)
+        with POLLED:
+            exitcode = self.process.exitcode
         printed = [(self.scratch / name).read_text(errors="replace") for name in ("out", "err")]
-        status = None if hung else self.process.exitcode
-        return Outcome(status, *printed, time.monotonic() - self.started)
+        return Outcome(None if hung else exitcode, *printed, time.monotonic() - self.started)
+
+    def ended(self, seconds: float) -> bool:
+        """Whether it ends within some seconds."""
+        return bool(multiprocessing.connection.wait([self.process.sentinel], seconds))
+
+    def close(self) -> None:
+        """End it, if it still runs, and forget it."""
+        if not self.ended(0):
+            self.send(signal.SIGKILL)
+            self.ended(SECONDS)
+        with POLLED:
+            self.process.join()
+            self.process.close()
+        shutil.rmtree(self.scratch)
 
 
 @contextlib.contextmanager
@@ -73,15 +90,13 @@ def started(work: Callable[..., object], *arguments: object) -> Iterator[Child]:
     process = CONTEXT.Process(target=_redirected, args=(scratch, work, arguments))
     for name in ("out", "err"):
         (scratch / name).touch()
-    process.start()
+    with POLLED:
+        process.start()
+    child = Child(process, scratch)
     try:
-        yield Child(process, scratch)
+        yield child
     finally:
-        if process.is_alive():
-            process.kill()
-            process.join()
-        process.close()
-        shutil.rmtree(scratch)
+        child.close()
 
 
 def run(work: Callable[..., object], *arguments: object, seconds: float = SECONDS) -> Outcome:

@@ -16,7 +16,7 @@ from tests.faults.ground import Ground
 from tests.faults.tally import Tally, try_all
 
 HEAD, ELSEWHERE = 64, 300  # bytes of which every bit is flipped; bits beyond
-BATCH = 100  # flips a child tries one after another
+BATCH = 25  # flips a child tries one after another
 MANIFEST = "manifest.json"
 CUTS = 20  # lengths a file is cut to, and tails it is given
 
@@ -123,8 +123,8 @@ def _verify(folder: Path) -> None:
     from search import DigitIndex
 
     index = DigitIndex.open(folder, 1)
-    index.check_vectors(folder)
     verified_entries(folder, index.manifest)
+    index.check_vectors(folder)
 
 
 @dataclass(frozen=True)
@@ -179,8 +179,8 @@ def _swap(path: Path, other: Path, number: int) -> None:
 
 def _place(path: Path, other: Path, number: int) -> None:
     """Another file of the same index instead; an older whole manifest is no damage."""
-    kept = "previous-" if path.name == MANIFEST else path.name
-    files = [file for file in _files(path.parent) if not file.name.startswith(kept)]
+    itself = {path, *path.parent.glob("previous-*")} if path.name == MANIFEST else {path}
+    files = [file for file in _files(path.parent) if file not in itself]
     shutil.copy(files[number % len(files)], path)
 
 

@@ -136,8 +136,8 @@ def _running(ground: Ground, kind: str, scratch: Path) -> Iterator[Program | Chi
     if kind == STREAM:
         arguments = change(ground, STREAM, scratch / "index")
         with started(_ready, scratch / "ready", ground.dataset, arguments) as child:
-            while not (scratch / "ready").exists() and child.process.is_alive():
-                time.sleep(0.001)
+            while not (scratch / "ready").exists() and not child.ended(0.001):
+                pass
             yield child
             (scratch / "ready").unlink(missing_ok=True)
         return
