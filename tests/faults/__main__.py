@@ -14,16 +14,6 @@ SEED = 0
 SHOWN = 20  # failures of a row
 
 
-def _attempted(row: Row, ground: Ground, tries: int, seed: int) -> Tally:
-    """The tally of a row; what keeps it from being tried is its failure."""
-    if row.missing:
-        return Tally(1, (row.missing,))
-    try:
-        return row.attempt(ground, tries, seed)
-    except Exception as exc:
-        return Tally(1, (f"could not be tried: {type(exc).__name__}: {exc}",))
-
-
 def main() -> int:
     """Try what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults")
@@ -31,27 +21,32 @@ def main() -> int:
     parser.add_argument("--sample", action="store_true", help="fewer of each, as in make test")
     parser.add_argument("--seed", type=int, default=SEED)
     asked = parser.parse_args()
-    failures = []
+    rows = [row for row in ROWS if row.number in asked.rows or not asked.rows]
+    began = time.monotonic()
     with prepared() as ground:
         print("| # | case | tried | passed | seconds |\n|--:|---|--:|--:|--:|")
-        for row in ROWS:
-            if asked.rows and row.number not in asked.rows:
-                continue
-            began = time.monotonic()
-            tries = row.sample if asked.sample else row.tried
-            tally = _attempted(row, ground, tries, asked.seed)
-            seconds = time.monotonic() - began
-            print(
-                f"| {row.number} | {row.case} | {tally.tried:,} | {tally.passed:,} |"
-                f" {seconds:.0f} |",
-                flush=True,
-            )
-            if tally.note:
-                print(f"{row.number}: {tally.note}", file=sys.stderr)
-            failures += [f"{row.number}: {line}" for line in tally.failures[:SHOWN]]
-    for line in failures:
-        print(line, file=sys.stderr)
-    return bool(failures)
+        tallies = [
+            _tried(row, ground, row.sample if asked.sample else row.tried, asked.seed)
+            for row in rows
+        ]
+    minutes = (time.monotonic() - began) / 60
+    print(f"\n{sum(one.tried for one in tallies):,} tries in {minutes:.1f} minutes")
+    for row, tally in zip(rows, tallies, strict=True):
+        for line in (*filter(None, [tally.note]), *tally.failures[:SHOWN]):
+            print(f"{row.number}: {line}", file=sys.stderr)
+    return int(any(tally.failures for tally in tallies))
+
+
+def _tried(row: Row, ground: Ground, tries: int, seed: int) -> Tally:
+    """The tally of a row, which is printed; what keeps the row from being tried is its failure."""
+    began = time.monotonic()
+    try:
+        tally = Tally(1, (row.missing,)) if row.missing else row.attempt(ground, tries, seed)
+    except Exception as exc:
+        tally = Tally(1, (f"could not be tried: {type(exc).__name__}: {exc}",))
+    counts = f"{tally.tried:,} | {tally.passed:,} | {time.monotonic() - began:.0f}"
+    print(f"| {row.number} | {row.case} | {counts} |", flush=True)
+    return tally
 
 
 if __name__ == "__main__":

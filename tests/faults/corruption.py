@@ -46,8 +46,8 @@ def flipped(ground: Ground, tries: int, seed: int) -> Tally:
         for bit in _bits(file, rng)
     ]
     chosen = sorted(rng.sample(flips, min(tries, len(flips))))
-    tried = try_all(list(_batches(chosen)), partial(_flip, ground))
-    return Tally(len(chosen), tried.failures)
+    tried = try_all(_batches(chosen), partial(_flip, ground))
+    return Tally(len(chosen), tuple(line for batch in tried.failures for line in batch.split("\n")))
 
 
 def _bits(file: Path, rng: random.Random) -> Iterator[int]:
@@ -73,8 +73,10 @@ def _flip(ground: Ground, flips: Flips) -> str | None:
     if outcome.status != 0 or len(lines) != len(flips.bits):
         at = flips.bits[min(len(lines), len(flips.bits) - 1)]
         return f"bit {at}: {complaint(outcome) or 'ended early'}"
-    wrong = [f"bit {bit}: {line}" for bit, line in zip(flips.bits, lines, strict=True) if line]
-    return "; ".join(wrong) or None
+    wrong = [
+        f"{flips}, bit {bit}: {line}" for bit, line in zip(flips.bits, lines, strict=True) if line
+    ]
+    return "\n".join(wrong) or None
 
 
 def _flip_in_turn(file: Path, bits: tuple[int, ...], queries: Path) -> None:
