@@ -1,4 +1,4 @@
-"""Rows 4 and 5: no space, no permission, no file descriptors, no memory."""
+"""Row 5: no permission, no file descriptors, no memory."""
 
 from __future__ import annotations
 
@@ -6,184 +6,16 @@ import contextlib
 import os
 import random
 import resource
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.embedders import DIMENSION
-from tests.faults.changes import CHANGES, STREAM, STREAMED, change, streamed
-from tests.faults.child import Outcome, command, complaint, run
+from tests.faults.changes import CHANGES, change
+from tests.faults.child import command, complaint, run
 from tests.faults.ground import Ground, asking
 from tests.faults.tally import Tally, try_all
-
-FIRST = "first build"
-PAGE = 4096
-ROOMY = 1 << 26
-SHARES = range(5, 110, 5)  # percent of what is needed
-SURELY = 0.95, 1.05  # shares up to which it must fail, and from which it must not
-NO_SPACE = ("No space left on device", "File too large")
-NO_TMPFS = "no tmpfs can be mounted here, so the size of a file was limited instead"
-
-
-@dataclass(frozen=True)
-class Full:
-    """A change on a disk with `room` bytes, a share of what it needs."""
-
-    kind: str
-    share: float
-    room: int
-
-    def __str__(self) -> str:
-        return f"{self.kind}, {self.share:.1%} of what is needed"
-
-
-@dataclass(frozen=True)
-class _Roomy:
-    """What a change needs and answers where there is room: bytes beside those there, and stdout."""
-
-    needed: int
-    largest: int
-    answer: str
-
-
-def full(ground: Ground, tries: int, seed: int) -> Tally:
-    """Run out of space: it is said, what was there answers, and with more space it goes on."""
-    rng = random.Random(seed)
-    mounted = _can_mount(ground)
-    roomy = {kind: _measured(ground, kind) for kind in (FIRST, *CHANGES, STREAM)}
-    cases = []
-    for kind, one in roomy.items():
-        needed = one.needed if mounted else one.largest
-        rooms = {needed * share // 100 for share in SHARES}
-        rooms |= {needed - pages * PAGE for pages in range(1, 5) if mounted}
-        cases += [Full(kind, room / needed, room) for room in sorted(rooms)]
-    chosen = rng.sample(cases, min(tries, len(cases)))
-    fill = partial(_fill, ground, roomy) if mounted else partial(_fill_limited, ground, roomy)
-    return try_all(chosen, fill) + Tally(0, note="" if mounted else NO_TMPFS)
-
-
-def _measured(ground: Ground, kind: str) -> _Roomy:
-    with ground.scratch() as scratch:
-        index = _placed(ground, kind, scratch)
-        before = {path.name for path in index.iterdir()} - {"manifest.json"}
-        if (done := _begin(ground, kind, index)).status:
-            raise RuntimeError(f"{kind}: {done.err}")
-        sizes = [path.stat().st_size for path in index.iterdir() if path.name not in before]
-        if kind == STREAM:
-            sizes += [STREAMED * DIMENSION * 2, STREAMED, PAGE, PAGE]  # the stage and its record
-        return _Roomy(sum(map(_in_pages, sizes)), max(sizes), ground.ask(index).out)
-
-
-def _in_pages(size: int) -> int:
-    return -(-size // PAGE) * PAGE
-
-
-def _placed(ground: Ground, kind: str, folder: Path) -> Path:
-    """What there is before the change, in `folder`."""
-    index = folder / "index"
-    if kind == FIRST:
-        index.mkdir()
-    else:
-        shutil.copytree(ground.index, index)
-    return index
-
-
-def _begin(ground: Ground, kind: str, index: Path, limit: int | None = None) -> Outcome:
-    limits = {} if limit is None else {resource.RLIMIT_FSIZE: limit}
-    arguments = change(ground, "build" if kind == FIRST else kind, index)
-    return run(_limited, limits, streamed, ground.dataset, arguments)
-
-
-def _limited(limits: Mapping[int, int], work: Callable[..., None], *arguments: object) -> None:
-    """Work under limits that the system keeps."""
-    for which, most in limits.items():
-        resource.setrlimit(which, (most, most))
-    work(*arguments)
-
-
-def _fill(ground: Ground, roomy: Mapping[str, _Roomy], case: Full) -> str | None:
-    with ground.scratch() as scratch, _disk(scratch) as disk:
-        index = _placed(ground, case.kind, disk)
-        _resize(disk, _used(disk) + case.room)
-        stopped = _begin(ground, case.kind, index)
-        if why := _unclear(ground, case, stopped, index):
-            return why
-        _resize(disk, ROOMY)
-        return _go_on(ground, roomy, case, stopped, index)
-
-
-def _fill_limited(ground: Ground, roomy: Mapping[str, _Roomy], case: Full) -> str | None:
-    with ground.scratch() as scratch:
-        index = _placed(ground, case.kind, scratch)
-        stopped = _begin(ground, case.kind, index, case.room)
-        return _unclear(ground, case, stopped, index) or _go_on(ground, roomy, case, stopped, index)
-
-
-def _unclear(ground: Ground, case: Full, stopped: Outcome, index: Path) -> str | None:
-    """Why the end of a change that may have had too little room was not as it must be."""
-    least, most = SURELY
-    if stopped.status == 0:
-        return "it did not notice" if case.share <= least else None
-    if case.share >= most:
-        return f"failed with room enough: {stopped.err}"
-    told = "\n".join(line for line in stopped.err.splitlines() if line.startswith("Error"))
-    return (
-        complaint(Outcome(stopped.status, "", told + "\n", 0), (), NO_SPACE)
-        or complaint(Outcome(stopped.status, "", told + "\n", 0), (), [index])
-        or complaint(
-            ground.ask(index),
-            () if case.kind == FIRST else [ground.answer],
-            [f"no index in {index}"] if case.kind == FIRST else (),
-        )
-    )
-
-
-def _go_on(
-    ground: Ground, roomy: Mapping[str, _Roomy], case: Full, stopped: Outcome, index: Path
-) -> str | None:
-    """Why the same command, where there is room now, does not give what it should, or None."""
-    if stopped.status:
-        again = _begin(ground, case.kind, index)
-        if why := complaint(again, [again.out]):
-            return f"with more room: {why}"
-    return complaint(ground.ask(index), [roomy[case.kind].answer])
-
-
-@contextlib.contextmanager
-def _disk(scratch: Path) -> Iterator[Path]:
-    """A disk of its own."""
-    disk = scratch / "disk"
-    disk.mkdir()
-    _mount("-t", "tmpfs", "-o", f"size={ROOMY}", "tmpfs", disk)
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)
-
-
-def _resize(disk: Path, room: int) -> None:
-    _mount("-o", f"remount,size={_in_pages(room)}", disk)
-
-
-def _mount(*arguments: object) -> None:
-    subprocess.run(["mount", *map(str, arguments)], check=True, capture_output=True)
-
-
-def _used(disk: Path) -> int:
-    status = os.statvfs(disk)
-    return (status.f_blocks - status.f_bfree) * status.f_frsize
-
-
-def _can_mount(ground: Ground) -> bool:
-    with ground.scratch() as scratch:
-        try:
-            with _disk(scratch):
-                return True
-        except (OSError, subprocess.CalledProcessError):
-            return False
 
 
 @dataclass(frozen=True)
@@ -237,23 +69,41 @@ def _read_only(folder: Path) -> Iterator[None]:
     """Nobody may write to `folder`; who may do everything needs a mount for that."""
     if os.geteuid():
         folder.chmod(0o555)
-        yield
-        folder.chmod(0o755)
-        return
-    _mount("--bind", folder, folder)
+    else:
+        mount("--bind", folder, folder)
     try:
-        _mount("-o", "remount,bind,ro", folder)
+        if not os.geteuid():
+            mount("-o", "remount,bind,ro", folder)
         yield
     finally:
-        subprocess.run(["umount", folder], check=True)
+        if os.geteuid():
+            folder.chmod(0o755)
+        else:
+            subprocess.run(["umount", folder], check=True)
 
 
 def _few_descriptors(most: int, *arguments: str) -> None:
-    _limited({resource.RLIMIT_NOFILE: most}, command, *arguments)
+    limited({resource.RLIMIT_NOFILE: most}, command, *arguments)
 
 
 def _little_memory(more: int, *arguments: str) -> None:
     """The command line with so many MB more than the process has from the start."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + (more << 20)
-    _limited({resource.RLIMIT_AS: limit}, command, *arguments)
+    limited({resource.RLIMIT_AS: limit}, command, *arguments)
+
+
+def limited(limits: Mapping[int, int], work: Callable[..., None], *arguments: object) -> None:
+    """Work under limits that the system keeps."""
+    for which, most in limits.items():
+        resource.setrlimit(which, (most, most))
+    work(*arguments)
+
+
+def mount(*arguments: object) -> None:
+    """Mount what `mount(8)` is told to.
+
+    Raises:
+        subprocess.CalledProcessError: who runs this may not.
+    """
+    subprocess.run(["mount", *map(str, arguments)], check=True, capture_output=True)

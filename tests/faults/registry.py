@@ -10,8 +10,9 @@ from tests.faults.arguments import meaningless
 from tests.faults.corruption import damaged, flipped
 from tests.faults.crashes import killed, ordered, replayed
 from tests.faults.ground import Ground
-from tests.faults.limits import full, short
+from tests.faults.limits import short
 from tests.faults.signals import stopped
+from tests.faults.space import full
 from tests.faults.tally import Tally
 from tests.faults.together import read_meanwhile, write_together
 from tests.faults.traced import PROGRAM as STRACE
