@@ -108,3 +108,10 @@ def test_moved_canaries_are_noticed(copied: Path) -> None:
     path.write_bytes(replace(card, canary_embeddings=card.canary_embeddings + 0.01).to_bytes())
     with pytest.raises(EmbedderCorrupt, match=r"test digits moved by 0\.01"):
         Embedder.open(copied)
+
+
+def test_a_network_of_another_dimension_than_its_card_is_refused() -> None:
+    given, other = linear_embedder(), linear_embedder(dimension=5)
+    card = replace(other.card, onnx_sha256=given.identity)
+    with pytest.raises(EmbedderCorrupt, match=r"network: expected .*\(8, 5\), received \(8, 6\)"):
+        Embedder.from_bytes(given.onnx, card, "network")
