@@ -23,7 +23,13 @@ from tests.faults.tally import Tally, try_all
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 TRAIN = "train"
 TRAINING = 300  # seconds, on a machine that is busy
-ENTRY = "import os, sys; from search.start import run; os.close(int(sys.argv.pop(1))); run()"
+ENTRY = """
+import os, sys
+from search.start import end_at_once_when_told, run
+end_at_once_when_told()
+os.close(int(sys.argv.pop(1)))
+run()
+"""
 
 
 @dataclass(frozen=True)
