@@ -19,6 +19,7 @@ import onnxruntime
 from data.card import CARD_NAME, ONNX_NAME, EmbedderCard
 from data.convention import SIDE
 from data.errors import EmbedderCorrupt, EmbedderMismatch, EmbedderNotFound, UsageError
+from data.files import open_plain
 from data.normalise import NORMALISER_VERSION, scale_to_unit
 from data.progress import Progress, silent
 
@@ -54,7 +55,8 @@ class Embedder:
         contents = []
         for name in (CARD_NAME, ONNX_NAME):
             try:
-                contents.append((folder / name).read_bytes())
+                with open_plain(folder / name) as file:
+                    contents.append(file.read())
             except OSError as exc:
                 raise EmbedderNotFound(
                     f"no embedder in {folder}: {name} cannot be read ({exc.strerror}); make one"

@@ -1,3 +1,4 @@
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -75,6 +76,14 @@ def test_threads_do_not_change_an_embedding(rng: np.random.Generator) -> None:
 def test_what_is_no_digit_is_refused(embedder: Embedder, images: np.ndarray) -> None:
     with pytest.raises(UsageError):
         embedder.embed(images)
+
+
+def test_what_is_no_file_is_refused_and_not_waited_for(copied: Path) -> None:
+    path = copied / ONNX_NAME
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(EmbedderNotFound, match=f"{ONNX_NAME}.*no regular file"):
+        Embedder.open(copied)
 
 
 def test_an_absent_embedder_says_how_to_make_one(tmp_path: Path) -> None:
