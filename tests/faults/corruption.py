@@ -11,7 +11,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
-from tests.faults.child import Outcome, complaint, digits, run
+from tests.faults.child import complaint, digits, run
 from tests.faults.ground import Ground
 from tests.faults.tally import Tally, try_all
 
@@ -42,7 +42,7 @@ def flipped(ground: Ground, tries: int, seed: int) -> Tally:
     flips = [
         (file, bit)
         for folder in (ground.index, ground.lists, ground.embedder)
-        for file in _files(folder)
+        for file in _own_files(ground, folder)
         for bit in _bits(file, rng)
     ]
     chosen = sorted(rng.sample(flips, min(tries, len(flips))))
@@ -133,28 +133,41 @@ def _verify(folder: Path) -> None:
 class Damage:
     """One way to damage a file, with a number that decides how."""
 
-    name: str
+    file: Path
     kind: str
-    number: int
+    number: int = 0
 
     def __str__(self) -> str:
-        return f"{self.name}, {self.kind} {self.number}"
+        return f"{self.file.parent.name}/{self.file.name}, {self.kind} {self.number}"
 
 
 def damaged(ground: Ground, tries: int, seed: int) -> Tally:
     """Truncate, append to, delete, empty, replace and link files: refused, and named."""
     rng = random.Random(seed)
-    others = len(_files(ground.other))
+    others = {
+        ground.index: ground.other,
+        ground.lists: ground.other,
+        ground.embedder: ground.other_embedder,
+    }
     cases = []
-    for name in (file.name for file in _files(ground.index)):
-        cases += [Damage(name, kind, 0) for kind in ("delete", "empty", "link")]
-        cases += [Damage(name, kind, rng.randrange(1 << 30)) for kind in ("cut", "tail") * CUTS]
-        cases += [Damage(name, kind, n) for kind, n in product(("swap", "place"), range(others))]
-    return try_all(rng.sample(cases, min(tries, len(cases))), partial(_damage, ground))
+    for folder, other in others.items():
+        swaps = list(product(("swap", "place"), range(len(_files(other)))))
+        for file in _own_files(ground, folder):
+            cases += [Damage(file, kind) for kind in ("delete", "empty", "link")]
+            cases += [Damage(file, kind, rng.randrange(1 << 30)) for kind in CUTS * ("cut", "tail")]
+            cases += [Damage(file, kind, number) for kind, number in swaps]
+    chosen = rng.sample(cases, min(tries, len(cases)))
+    return try_all(chosen, lambda case: _damage(ground, case, others[case.file.parent]))
 
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.name != "lock")
+
+
+def _own_files(ground: Ground, folder: Path) -> list[Path]:
+    """Files of a folder, without those of `lists` that `index` has too: names tell content."""
+    shared = {file.name for file in _files(ground.index)} - {MANIFEST}
+    return [file for file in _files(folder) if folder == ground.index or file.name not in shared]
 
 
 def _cut(path: Path, other: Path, number: int) -> None:
@@ -202,26 +215,24 @@ _DAMAGE: dict[str, Callable[[Path, Path, int], None]] = {
 }
 
 
-def _damage(ground: Ground, case: Damage) -> str | None:
-    with ground.copy(ground.index) as index:
-        before = (index / case.name).read_bytes()
-        _DAMAGE[case.kind](index / case.name, ground.other, case.number)
-        if case.kind == "swap" and (index / case.name).read_bytes() == before:
-            return None
-        if case.name in _read_by_a_search(ground.index):
-            blamed = index if case.name == MANIFEST else index / case.name
-            return complaint(ground.ask(index), (), [blamed])
-        return complaint(ground.ask(index), [ground.answer]) or complaint(
-            _verified(index), (), [index / case.name]
+def _damage(ground: Ground, case: Damage, other: Path) -> str | None:
+    with ground.copy(case.file.parent) as folder:
+        file = folder / case.file.name
+        _DAMAGE[case.kind](file, other, case.number)
+        if case.kind == "swap" and file.read_bytes() == case.file.read_bytes():
+            file.unlink()  # both have the same content
+        if case.file.parent == ground.embedder:
+            made = ("--dataset", ground.dataset, "--embedder", folder, "--index", folder / "index")
+            return complaint(digits("index", *made), (), [file.name])
+        if file.name in _read_by_a_search(case.file.parent):
+            return complaint(ground.ask(folder), (), [folder if file.name == MANIFEST else file])
+        return complaint(ground.ask(folder), [ground.answer]) or complaint(
+            digits("verify", "--index", folder), (), [file]
         )
 
 
-def _verified(index: Path) -> Outcome:
-    return digits("verify", "--index", index)
-
-
 def _read_by_a_search(index: Path) -> set[str]:
-    manifest = json.loads((index / "manifest.json").read_text())
+    manifest = json.loads((index / MANIFEST).read_text())
+    manifest["files"].pop("previous", None)
     parts = [manifest["files"], *(one["files"] for one in manifest["segments"])]
-    named = {entry["name"] for part in parts for entry in part.values()}
-    return {MANIFEST} | named - {manifest["files"]["previous"]["name"]}
+    return {MANIFEST} | {entry["name"] for part in parts for entry in part.values()}
