@@ -109,16 +109,20 @@ class EmbedderCard:
             return cls._from_record(record)
         except (KeyError, TypeError, ValueError) as exc:
             raise EmbedderCorrupt(
-                f"{name}: a field is missing or of the wrong kind: {exc}"
+                f"{name}: a field is missing or of the wrong kind: {exc}; train again with this"
+                " program"
             ) from exc
 
     @classmethod
     def _from_record(cls, record: dict[str, Any]) -> EmbedderCard:
         del record["input_shape"]
         pixels = np.frombuffer(base64.b64decode(record.pop("canary_images")), np.uint8)
-        return cls(
+        card = cls(
             same_different=SameDifferent(**record.pop("same_different")),
             canary_images=pixels.reshape(-1, SIDE, SIDE),
             canary_embeddings=np.array(record.pop("canary_embeddings"), np.float32),
             **record,
         )
+        if card.canary_embeddings.shape != (len(card.canary_images), card.dimension):
+            raise ValueError("an embedding of a test digit has not the dimension")
+        return card

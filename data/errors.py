@@ -21,8 +21,8 @@ statuses. A message is one line: what was expected, what came, what to do.
     │   ├── IndexNotFound       no index in this folder
     │   ├── IndexCorrupt        a file is missing, damaged or not what the manifest says
     │   ├── IndexVersion        written in a format this program does not read
-    │   └── IndexLocked         another process is writing this index
-    ├── StorageError            the disk is full or the folder cannot be written
+    │   └── IndexLocked         another process is writing this index, or training here
+    ├── StorageError            the disk is full, or a folder or file cannot be read or written
     ├── TrainingError           training or export did not give a usable embedder
     └── MissingExtra            the command needs an optional dependency
 """
@@ -103,11 +103,11 @@ class IndexVersion(StoreError):
 
 
 class IndexLocked(StoreError):
-    """Another process holds the writer's lock."""
+    """Another process holds the lock of a folder that only one may write."""
 
 
 class StorageError(DigitsError):
-    """Writing failed: disk full, read-only folder, quota."""
+    """Reading or writing failed: disk full, read-only folder, quota, no permission."""
 
 
 class TrainingError(DigitsError):

@@ -1,4 +1,4 @@
-"""Write a file whole or not at all.
+"""Write a file whole or not at all; open one that was written here.
 
 Every file this project leaves behind goes through here: a temporary name in the same folder,
 fsync, rename, fsync of the folder; under a lock where several may write. Failures of the disk
@@ -11,9 +11,10 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from data.errors import IndexLocked, StorageError
 
@@ -105,6 +106,39 @@ def make_folder(folder: Path) -> None:
     """
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """Open a regular file to read: no link, and nothing that would wait for a writer.
+
+    Raises:
+        OSError: it is not there or not that; `strerror` says what it is.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as exc:
+        if exc.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a symbolic link, not a regular file") from exc
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+@contextlib.contextmanager
+def locked(path: Path, refusal: str) -> Iterator[None]:
+    """Hold the lock `path`, an empty file that stays; the system frees it however the holder ends.
+
+    Raises:
+        IndexLocked: another process has it; the message is `refusal`.
+        StorageError: the folder is not there or not writable.
+    """
+    with storage_errors(path):
+        file = path.open("a")
+    with file:
+        take_lock(file, refusal)
+        yield
 
 
 def take_lock(file: IO[Any], refusal: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from data.card import EmbedderCard
 from data.datasets import Dataset, Digits
+from data.files import make_folder
 from data.holdout import hold_out
 from data.mnist8m import EndlessDigits
 from data.progress import Progress, silent
@@ -22,7 +23,7 @@ from indexer.projection import SAMPLE as PROJECTED
 from indexer.projection import Projection
 from indexer.segment import Redrawn, Segment
 from indexer.sources import Run, Sources
-from indexer.store import write_generation
+from indexer.store import Writer, open_writer
 from indexer.stream import encoded
 from indexer.vectors import VectorIndex
 from indexer.verdicts import WITNESSES, calibrate
@@ -48,16 +49,20 @@ def build_index(
         UsageError: no index can be what is wished for; the message says what can.
         IndexLocked, StorageError: what was in `folder` still answers.
     """
-    embeddings = embedder.embed(dataset.images, progress)  # (n, d)
-    sample, source = calibration_sample(dataset, embedder.card, seed)
-    vectors, options = index_vectors(embeddings, sample, seed, wish)
-    nobody = np.empty(0, np.int64)
-    segment = Segment(vectors, dataset.labels, dataset.images, _sources(dataset), nobody, options)
-    left_out = ask_without_copies(
-        vectors, embeddings[sample], dataset.labels, sample, embedder.card, len(dataset)
-    )
-    plane = project(embeddings, seed)
-    return _write(folder, dataset, embedder, segment, plane, _calibrated(left_out, source))
+    make_folder(folder)
+    with open_writer(folder) as writer:  # from the first, so that no work is done for nothing
+        embeddings = embedder.embed(dataset.images, progress)  # (n, d)
+        sample, source = calibration_sample(dataset, embedder.card, seed)
+        vectors, options = index_vectors(embeddings, sample, seed, wish)
+        nobody = np.empty(0, np.int64)
+        segment = Segment(
+            vectors, dataset.labels, dataset.images, _sources(dataset), nobody, options
+        )
+        left_out = ask_without_copies(
+            vectors, embeddings[sample], dataset.labels, sample, embedder.card, len(dataset)
+        )
+        plane = project(embeddings, seed)
+        return _write(writer, dataset, embedder, segment, plane, _calibrated(left_out, source))
 
 
 def build_streamed(
@@ -76,7 +81,8 @@ def build_streamed(
         UsageError, IndexLocked, StorageError: what was in `folder` still answers.
     """
     sample, source = calibration_sample(digits.base, embedder.card, seed)
-    with encoded(digits, embedder, folder, progress) as staged:
+    make_folder(folder)
+    with open_writer(folder) as writer, encoded(digits, embedder, folder, progress) as staged:
         vectors, options = index_vectors(staged.vectors, sample, seed, wish)
         queries = staged.vectors[sample].astype(np.float32)  # (s, d)
         left_out = ask_without_copies(
@@ -89,7 +95,7 @@ def build_streamed(
             vectors, staged.labels, Redrawn(0), _sources(digits), nobody, options, written
         )
         plane = project(staged.vectors, seed)
-        return _write(folder, digits, embedder, segment, plane, _calibrated(left_out, source))
+        return _write(writer, digits, embedder, segment, plane, _calibrated(left_out, source))
 
 
 def _sources(digits: Digits) -> Sources:
@@ -113,7 +119,7 @@ def project(embeddings: np.ndarray, seed: int) -> Projection:
 
 
 def _write(
-    folder: Path,
+    writer: Writer,
     digits: Digits,
     embedder: Embedder,
     segment: Segment,
@@ -133,7 +139,7 @@ def _write(
         "card": embedder.card.to_bytes(),
         "projection": plane.to_bytes(),
     }
-    return write_generation(folder, facts | calibrated, files, [segment.record()])
+    return writer.commit(facts | calibrated, files, [segment.record()])
 
 
 def index_vectors(

@@ -19,6 +19,7 @@ import onnxruntime
 from data.card import CARD_NAME, ONNX_NAME, EmbedderCard
 from data.convention import SIDE
 from data.errors import EmbedderCorrupt, EmbedderMismatch, EmbedderNotFound, UsageError
+from data.files import open_plain
 from data.normalise import NORMALISER_VERSION, scale_to_unit
 from data.progress import Progress, silent
 
@@ -54,7 +55,8 @@ class Embedder:
         contents = []
         for name in (CARD_NAME, ONNX_NAME):
             try:
-                contents.append((folder / name).read_bytes())
+                with open_plain(folder / name) as file:
+                    contents.append(file.read())
             except OSError as exc:
                 raise EmbedderNotFound(
                     f"no embedder in {folder}: {name} cannot be read ({exc.strerror}); make one"
@@ -124,7 +126,19 @@ class Embedder:
         return np.asarray(embeddings)
 
     def _check_canaries(self, name: str) -> None:
-        moved = np.abs(self.embed(self.card.canary_images) - self.card.canary_embeddings).max()
+        expected = self.card.canary_embeddings
+        try:
+            received = self._run(scale_to_unit(self.card.canary_images))
+        except Exception as exc:  # as of `_session`
+            raise EmbedderCorrupt(
+                f"{name}: a network that cannot encode (n, 28, 28) float32; train again"
+            ) from exc
+        if received.shape != expected.shape:
+            raise EmbedderCorrupt(
+                f"{name}: expected embeddings of shape {expected.shape}, received"
+                f" {received.shape}; train again"
+            )
+        moved = np.abs(received - expected).max()
         if not moved <= CANARY_TOLERANCE:
             raise EmbedderCorrupt(
                 f"{name}: its test digits moved by {moved:.2g} (allowed: {CANARY_TOLERANCE:g}), so"
@@ -175,4 +189,6 @@ def _session(onnx: bytes, name: str) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
     except Exception as exc:  # ONNX Runtime raises classes of its own, one for each status
-        raise EmbedderCorrupt(f"{name}: not a network that ONNX Runtime can run") from exc
+        raise EmbedderCorrupt(
+            f"{name}: not a network that ONNX Runtime can run; train again"
+        ) from exc

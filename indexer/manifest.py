@@ -139,7 +139,9 @@ class Manifest:
             ) from exc
         kind, version = record.pop("format", None), record.pop("version", None)
         if kind != FORMAT:
-            raise IndexCorrupt(f"{path}: expected a {FORMAT}, received {kind!r}")
+            raise IndexCorrupt(
+                f"{path}: expected a {FORMAT}, received {kind!r}; build the index again"
+            )
         if version != FORMAT_VERSION:
             raise IndexVersion(
                 f"{path}: expected format version {FORMAT_VERSION}, received {version!r}; build"
@@ -153,7 +155,10 @@ class Manifest:
                 **record,
             )
         except (AttributeError, KeyError, TypeError) as exc:
-            raise IndexCorrupt(f"{path}: a field is missing or unknown: {exc}") from exc
+            raise IndexCorrupt(
+                f"{path}: a field is missing or unknown: {exc}; build the index again with this"
+                " program"
+            ) from exc
         manifest._check_parts(path)
         return manifest
 

@@ -14,10 +14,13 @@ from typing import Any
 import faiss
 import numpy as np
 
-from data.errors import IndexCorrupt, StorageError
+from data.errors import IndexCorrupt, IndexVersion, StorageError, UsageError
+from data.files import storage_errors
 from indexer.blocks import Blocks, Content, block_table
 from indexer.kinds import FAISS, FLAT, find_kind
 from indexer.vectors import NO_OPTIONS, VectorIndex
+
+WRITTEN = 1 << 20  # bytes at a time
 
 
 def pack(index: VectorIndex) -> dict[str, bytes]:
@@ -33,13 +36,12 @@ def write(index: VectorIndex, path: Path) -> dict[str, bytes]:
         StorageError: the disk is full or the folder cannot be written.
     """
     try:
-        faiss.write_index(index.engine, str(path))
-    except RuntimeError as exc:
+        with storage_errors(path), path.open("wb") as file:
+            # FAISS's own writer does not notice a disk that is full when the file is closed.
+            faiss.write_index(index.engine, FAISS.PyCallbackIOWriter(file.write, WRITTEN))
+    except StorageError:
         path.unlink(missing_ok=True)
-        raise StorageError(
-            f"cannot write {path}: the disk is full or the folder is not writable; free some"
-            " space or choose another folder"
-        ) from exc
+        raise
     with path.open("rb") as file:
         return _table(index, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
@@ -65,9 +67,13 @@ def unpack(
             must already be known to be intact.
 
     Raises:
+        IndexVersion: of a kind that is not known.
         IndexCorrupt: not an index of `count` vectors of length `dimension`, or damaged.
     """
-    found = find_kind(kind)
+    try:
+        found = find_kind(kind)
+    except UsageError as exc:
+        raise IndexVersion(f"{name}: {exc}; update the program, or build the index again") from exc
     blocks = None
     if found.way == "lists":
         if table is None:
@@ -77,7 +83,7 @@ def unpack(
     if (engine.ntotal, engine.d) != (count, dimension):
         raise IndexCorrupt(
             f"{name}: expected {count:,} vectors of length {dimension}, received"
-            f" {engine.ntotal:,} of length {engine.d}"
+            f" {engine.ntotal:,} of length {engine.d}; build the index again"
         )
     radii = blocks.radii(options["lists"]) if blocks else None
     return VectorIndex(engine, found, options, radii, blocks, content)

@@ -8,6 +8,7 @@ new. Nothing is handed to a parser before its length and SHA-256 are those the m
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import mmap
 import os
@@ -23,15 +24,16 @@ from data.errors import (
     IndexCorrupt,
     IndexLocked,
     IndexNotFound,
+    StorageError,
     UsageError,
 )
 from data.files import (
     TEMPORARY_PREFIX,
-    make_folder,
+    locked,
+    open_plain,
     storage_errors,
     sync_file,
     sync_folder,
-    take_lock,
     write_together,
     write_whole,
 )
@@ -54,6 +56,8 @@ SUFFIXES = {
 OURS = re.compile(rf"({'|'.join(SUFFIXES)})-[0-9a-f]{{16}}\.\w+|{re.escape(TEMPORARY_PREFIX)}.*")
 MAPPED = ("images", "vectors")
 ATTEMPTS = 10
+DAMAGE = {errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.ENXIO}  # no plain file is there
+REBUILD = "build the index again"
 
 Content = bytes | mmap.mmap
 
@@ -65,15 +69,56 @@ def read_manifest(folder: Path) -> Manifest:
         IndexNotFound, IndexCorrupt, IndexVersion.
     """
     path = folder / MANIFEST
-    if path.exists() and not path.is_file():
-        raise IndexCorrupt(f"{path}: expected a regular file; build the index again")
     try:
-        content = path.read_bytes()
-    except FileNotFoundError as exc:
+        with open_plain(path) as file:
+            content = file.read()
+    except (FileNotFoundError, NotADirectoryError) as exc:
         raise IndexNotFound(f"no index in {folder}; make one with: digits build") from exc
     except OSError as exc:
-        raise IndexNotFound(f"{path}: cannot be read ({exc.strerror})") from exc
+        if exc.errno not in DAMAGE:
+            raise StorageError(f"{path}: cannot be read ({exc.strerror})") from exc
+        raise IndexCorrupt(f"{path}: cannot be read ({exc.strerror}); {REBUILD}") from exc
     return Manifest.from_bytes(content, path)
+
+
+def read_previous(folder: Path, manifest: Manifest) -> Manifest:
+    """The generation that undo goes back to; what it does not share with `manifest` is verified.
+
+    Raises:
+        UsageError: there is none.
+        IndexCorrupt: a file of it is missing or damaged; that of `manifest` answers all the same.
+        IndexLocked: a writer has replaced `manifest` meanwhile.
+    """
+    if PREVIOUS not in manifest.files:
+        raise UsageError(
+            f"nothing to undo: generation {manifest.generation} of {folder} is the first"
+        )
+    advice = (
+        f"generation {manifest.generation}, which is in place, does not need it, but cannot be"
+        " undone; the next change ends this"
+    )
+    shared = manifest.entries.keys()
+    try:
+        before = _read_previous(folder, manifest, advice)
+        alone = [entry for entry in before.entries.values() if entry.name not in shared]
+        _read_files(folder, alone, advice=advice)
+    except IndexCorrupt as exc:
+        if read_manifest(folder).generation != manifest.generation:
+            raise IndexLocked(f"{folder}: replaced while it was being read; try again") from exc
+        raise
+    return before
+
+
+def verified_entries(folder: Path, manifest: Manifest) -> dict[str, FileEntry]:
+    """All files that `manifest` names, by name; those that only undo needs are verified here.
+
+    Raises:
+        IndexCorrupt, IndexLocked: as for :func:`read_previous`.
+    """
+    if PREVIOUS not in manifest.files:
+        return manifest.entries
+    before, entry = read_previous(folder, manifest), manifest.files[PREVIOUS]
+    return manifest.entries | before.entries | {entry.name: entry}
 
 
 def read_generation(folder: Path) -> tuple[Manifest, dict[str, Content]]:
@@ -164,14 +209,7 @@ class Writer:
             UsageError: there is none.
             IndexCorrupt: a file of it is missing or damaged.
         """
-        manifest = read_manifest(self.folder)
-        if PREVIOUS not in manifest.files:
-            raise UsageError(
-                f"nothing to undo: generation {manifest.generation} of {self.folder} is the first"
-            )
-        before = _read_previous(self.folder, manifest)
-        shared = manifest.entries.keys()
-        _read_files(self.folder, [e for e in before.entries.values() if e.name not in shared])
+        before = read_previous(self.folder, read_manifest(self.folder))
         return self.commit(before.facts(), before.files, before.segments)
 
     def _before(self) -> Manifest | None:
@@ -201,28 +239,9 @@ def open_writer(folder: Path) -> Iterator[Writer]:
         IndexLocked: another process is writing here.
         StorageError: the folder is not there or not writable.
     """
-    with storage_errors(folder / LOCK):
-        file = (folder / LOCK).open("a")
-    with file:
-        busy = f"{folder}: another process is writing this index; try again when it is done"
-        take_lock(file, busy)
+    busy = f"{folder}: another process is writing this index; try again when it is done"
+    with locked(folder / LOCK, busy):
         yield Writer(folder)
-
-
-def write_generation(
-    folder: Path,
-    facts: dict[str, Any],
-    files: Mapping[str, Part],
-    segments: Sequence[SegmentRecord[Part]],
-) -> Manifest:
-    """Replace what `folder` holds, which is made if need be; see :meth:`Writer.commit`.
-
-    Raises:
-        IndexLocked, StorageError: what was in `folder` still answers.
-    """
-    make_folder(folder)
-    with open_writer(folder) as writer:
-        return writer.commit(facts, files, segments)
 
 
 def _entry(role: str, part: Part) -> FileEntry:
@@ -252,48 +271,59 @@ def _moved(folder: Path, staged: Mapping[str, Path]) -> Iterator[None]:
         raise
 
 
-def _read_previous(folder: Path, manifest: Manifest) -> Manifest:
+def _read_previous(folder: Path, manifest: Manifest, advice: str = REBUILD) -> Manifest:
     entry = manifest.files[PREVIOUS]
-    content = bytes(_read_verified(folder, entry))
+    content = bytes(_read_verified(folder, entry, advice=advice))
     return Manifest.from_bytes(content, folder / entry.name)
 
 
 def _read_files(
-    folder: Path, entries: Collection[FileEntry], in_parts: Collection[str] = ()
+    folder: Path,
+    entries: Collection[FileEntry],
+    in_parts: Collection[str] = (),
+    advice: str = REBUILD,
 ) -> dict[str, Content]:
     # Hashing lets go of the interpreter, so files are verified side by side.
     with ThreadPoolExecutor() as pool:
         contents = pool.map(
-            lambda entry: _read_verified(folder, entry, whole=entry.name not in in_parts), entries
+            lambda entry: _read_verified(
+                folder, entry, whole=entry.name not in in_parts, advice=advice
+            ),
+            entries,
         )
         return dict(zip([entry.name for entry in entries], contents, strict=True))
 
 
-def _read_verified(folder: Path, entry: FileEntry, *, whole: bool = True) -> Content:
-    """The content of a file; unless `whole`, another file holds the hashes of its parts."""
+def _read_verified(
+    folder: Path, entry: FileEntry, *, whole: bool = True, advice: str = REBUILD
+) -> Content:
+    """The content of a file; unless `whole`, another file holds the hashes of its parts.
+
+    What to do about one that is not as it should be is the caller's `advice`.
+    """
     path = folder / entry.name
     if path.parent != folder:
         raise IndexCorrupt(f"{folder / MANIFEST}: names a file outside the index: {entry.name!r}")
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        file = open_plain(path)
     except OSError as exc:
-        raise IndexCorrupt(
-            f"{path}: cannot be opened ({exc.strerror}); build the index again"
-        ) from exc
-    with os.fdopen(descriptor, "rb") as file:
-        size = os.fstat(descriptor).st_size
+        if exc.errno not in DAMAGE:
+            raise StorageError(f"{path}: cannot be opened ({exc.strerror})") from exc
+        raise IndexCorrupt(f"{path}: cannot be opened ({exc.strerror}); {advice}") from exc
+    with file:
+        size = os.fstat(file.fileno()).st_size
         if size != entry.size:
             raise IndexCorrupt(
-                f"{path}: expected {entry.size:,} bytes, received {size:,}; build the index again"
+                f"{path}: expected {entry.size:,} bytes, received {size:,}; {advice}"
             )
         mapped = entry.name.startswith(MAPPED)
-        content = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) if mapped else file.read()
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if mapped else file.read()
     if not whole:
         return content
     received = hashlib.sha256(content).hexdigest()
     if received != entry.sha256:
         raise IndexCorrupt(
-            f"{path}: expected SHA-256 {entry.sha256}, received {received}; build the index again"
+            f"{path}: expected SHA-256 {entry.sha256}, received {received}; {advice}"
         )
     return content
 

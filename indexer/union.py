@@ -14,7 +14,7 @@ import numpy as np
 from data.convention import SIDE
 from data.errors import UsageError
 from indexer.segment import Segment
-from indexer.vectors import check_k
+from indexer.vectors import check_excluded, check_k
 
 
 class UnionVectors:
@@ -54,15 +54,13 @@ class UnionVectors:
             equal distances are ordered by id.
 
         Raises:
-            UsageError: k out of range, or queries of another length or not finite.
+            UsageError: k or excluded ids out of range, or queries of another length or not finite.
         """
         self.check_k(k, spared=exclude is not None)
-        if exclude is not None and np.shape(exclude) != (len(queries),):
-            raise UsageError(
-                f"expected one excluded id for each of {len(queries)} queries, received"
-                f" {np.shape(exclude)}"
-            )
+        check_excluded(exclude, len(queries))
         barred = None if exclude is None else np.asarray(exclude)
+        if barred is not None and ((barred < -1) | (barred >= len(self.removed))).any():
+            raise UsageError(f"expected excluded ids from -1 to {len(self.removed) - 1:,}")
         found = [self._search_part(part, queries, k, barred) for part in range(len(self._parts))]
         if len(found) == 1:
             return found[0]

@@ -116,11 +116,7 @@ class VectorIndex:
             IndexCorrupt: what must be read for the answer is damaged.
         """
         self.check_k(k, spared=exclude is not None)
-        if exclude is not None and np.shape(exclude) != (len(queries),):
-            raise UsageError(
-                f"expected one excluded id for each of {len(queries)} queries, received"
-                f" {np.shape(exclude)}"
-            )
+        check_excluded(exclude, len(queries))
         self._check_queries(queries)
         with _threads_for(queries):
             return self._search(queries, k, exclude)
@@ -327,6 +323,22 @@ def check_k(k: int, most: int) -> None:
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k <= most:
         raise UsageError(
             f"expected k from 1 to {most:,} (the digits that can answer), received {k!r}"
+        )
+
+
+def check_excluded(exclude: np.ndarray | None, queries: int) -> None:
+    """Refuse what is not one id for each of n queries.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if exclude is None:
+        return
+    given = np.asarray(exclude)
+    if given.shape != (queries,) or given.dtype.kind not in "iu":
+        raise UsageError(
+            f"expected an excluded id for each of {queries} queries, (n,) integers, received"
+            f" {given.shape} {given.dtype}"
         )
 
 

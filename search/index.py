@@ -18,7 +18,7 @@ from indexer.manifest import Manifest
 from indexer.projection import SAMPLE, Projection
 from indexer.segment import Segment
 from indexer.sources import Sources
-from indexer.store import Content, read_generation
+from indexer.store import MANIFEST, Content, read_generation
 from indexer.union import UnionImages, UnionVectors, union_labels
 from indexer.vectors import set_threads
 from indexer.votes import Weights
@@ -295,8 +295,8 @@ class DigitIndex:
                 f" built with, received {received[:12]}; build the index again with: digits index"
             )
 
-    def check_vectors(self) -> None:
-        """Encode some stored digits again and compare.
+    def check_vectors(self, folder: Path) -> None:
+        """Encode some stored digits again and compare; `folder` is the one to blame.
 
         Raises:
             IndexCorrupt: the stored vectors are not what the embedder gives for the images.
@@ -308,8 +308,8 @@ class DigitIndex:
         moved = np.abs(self.embed(self.images[sample]) - self.vectors.vectors(sample)).max()
         if not moved <= allowed:
             raise IndexCorrupt(
-                f"stored vectors differ by {moved:.2g} from what the embedder gives for their"
-                f" images (allowed: {allowed:g}); build the index again"
+                f"{folder}: stored vectors differ by {moved:.2g} from what the embedder gives for"
+                f" their images (allowed: {allowed:g}); build the index again"
             )
 
 
@@ -323,6 +323,13 @@ def _open_embedder(
 ) -> Embedder:
     onnx_name, card_name = (manifest.files[role].name for role in ("embedder", "card"))
     card = EmbedderCard.from_bytes(bytes(contents[card_name]), str(folder / card_name))
+    for fact in ("normaliser", "metric", "dimension"):
+        told, expected = getattr(manifest, fact), getattr(card, fact)
+        if told != expected:
+            raise EmbedderMismatch(
+                f"{folder / MANIFEST}: expected {fact} {expected}, which its embedder has, received"
+                f" {told}; build the index again"
+            )
     if card.onnx_sha256 != manifest.embedder:
         raise EmbedderMismatch(
             f"{folder / card_name}: expected the card of embedder {manifest.embedder[:12]},"

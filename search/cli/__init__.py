@@ -6,7 +6,7 @@ needs it, so that `--help` and shell completion stay instant.
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import io
 import os
 import signal
@@ -25,8 +25,10 @@ from search.cli.grow import add, remove, undo
 from search.cli.look import audit, draw_map, export, report
 from search.cli.make import build, index, train
 from search.cli.serve import serve
+from search.start import INTERRUPTED, TERMINATED, end_at_once_when_told
 
-FAILED, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+FAILED, MISUSED = 1, 2
+LACKS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}  # of descriptors, memory, threads
 
 
 @click.group(
@@ -54,46 +56,63 @@ for command in COMMANDS:
 
 def main() -> NoReturn:
     """Run the command line; exit 0, 1 (something failed), 2 (misused), 130 or 143 (stopped)."""
-    signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
+        signal.signal(signal.SIGTERM, _terminate)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         status = cli.main(prog_name="digits", standalone_mode=False) or 0
         if sys.stdout:
             sys.stdout.flush()
     except click.ClickException as exc:
         exc.show()
         status = exc.exit_code
-    except DigitsError as exc:
-        note(f"Error: {exc}")
-        status = MISUSED if isinstance(exc, UsageError) else FAILED
-    except (click.Abort, KeyboardInterrupt):
-        note("Stopped.")
-        status = INTERRUPTED
-    except BrokenPipeError:
-        _abandon_output()  # the reader of our output has gone; there is nobody to tell
-        status = FAILED
-    except OSError as exc:
-        note(f"Error: cannot write the output: {exc.strerror}")
-        _abandon_output()
-        status = FAILED
+    except (DigitsError, KeyboardInterrupt, OSError, MemoryError, ImportError, RuntimeError) as exc:
+        status = _tell(exc)
+    finally:
+        end_at_once_when_told()
     sys.exit(status)
 
 
-def run() -> NoReturn:
-    """:func:`main` as a process of its own, which ends without taking its libraries down.
+def _tell(exc: BaseException) -> int:
+    """Say in one line why it ended; gives the exit status."""
+    end_at_once_when_told()  # an impatient second Ctrl-C
+    stop = _stop_within(exc)
+    if isinstance(stop, SystemExit):
+        return TERMINATED
+    if stop:
+        note("Stopped.")
+        return INTERRUPTED
+    if isinstance(exc, DigitsError):
+        note(f"Error: {exc}")
+        return MISUSED if isinstance(exc, UsageError) else FAILED
+    if isinstance(exc, BrokenPipeError):
+        _abandon_output()  # the reader of our output has gone; there is nobody to tell
+    else:
+        note(f"Error: {_of_the_system(exc)}")
+    return FAILED
 
-    All files are closed and all output is flushed by then; what is skipped takes a tenth of a
-    cold query.
-    """
-    try:
-        main()
-    except SystemExit as exc:
-        for stream in filter(None, (sys.stdout, sys.stderr)):
-            with contextlib.suppress(OSError):
-                stream.flush()
-        os._exit(exc.code if isinstance(exc.code, int) else 0)
+
+def _stop_within(exc: BaseException | None) -> BaseException | None:
+    """What a signal raised, which the import of a library turns into an error of its own."""
+    while exc and not isinstance(exc, (click.Abort, KeyboardInterrupt, SystemExit)):
+        exc = exc.__cause__
+    return exc
+
+
+def _of_the_system(exc: BaseException) -> str:
+    """What the system did not do for us; any other error goes on, for it is a mistake of ours."""
+    if isinstance(exc, OSError):
+        if exc.errno in LACKS:
+            return f"the system gives no more: {exc.strerror}; close other programs"
+        _abandon_output()
+        return f"cannot write the output: {exc.strerror}"
+    if isinstance(exc, ImportError):
+        return f"a library cannot be loaded ({exc}); install again, or free some memory"
+    if isinstance(exc, MemoryError) or "start new thread" in str(exc):
+        return "there is not enough memory; close other programs, or raise the limit (ulimit -v)"
+    raise exc
 
 
 def _abandon_output() -> None:

@@ -1,5 +1,5 @@
 """`python -m search.cli` is `digits`."""
 
-from search.cli import run
+from search.start import run
 
 run()

@@ -135,20 +135,22 @@ def info(index_folder: Path, style: str) -> None:
 )
 @with_options(index_option, format_option)
 def verify(index_folder: Path, style: str) -> None:
-    """Check every byte of the index, and that its embedder still gives its vectors."""
+    """Check every byte of the index, also of what undo goes back to, and encode digits again."""
     import time
 
+    from indexer.store import verified_entries
     from search.index import DigitIndex
     from search.report import format_facts
 
     started = time.perf_counter()
     index = DigitIndex.open(index_folder)
-    index.check_vectors()
+    index.check_vectors(index_folder)
+    entries = verified_entries(index_folder, index.manifest)
     facts = {
         "index": str(index_folder),
         "generation": index.manifest.generation,
-        "files": len(index.manifest.entries) + 1,
-        "bytes": sum(entry.size for entry in index.manifest.entries.values()),
+        "files": len(entries) + 1,
+        "bytes": sum(entry.size for entry in entries.values()),
         "verdict": "intact",
         "seconds": round(time.perf_counter() - started, 3),
     }

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from indexer.embedder import Embedder
     from indexer.manifest import Manifest
 
+LOCK = "lock"
+
 training = with_options(
     dataset_option,
     recipe_option,
@@ -191,6 +193,23 @@ def _check_recipe(name: str) -> None:
 
 
 def _train(
+    dataset: Dataset,
+    recipe_name: str,
+    asked: tuple[int | None, float | None, bool, Path | None],
+    folder: Path,
+    seed: int,
+    plots_folder: Path | None,
+) -> EmbedderCard:
+    """Train into a folder that no other training writes to meanwhile."""
+    from data.files import locked, make_folder
+
+    make_folder(folder)
+    busy = f"{folder}: another process is training into this folder; choose another folder"
+    with locked(folder / LOCK, busy):
+        return _train_alone(dataset, recipe_name, asked, folder, seed, plots_folder)
+
+
+def _train_alone(
     dataset: Dataset,
     recipe_name: str,
     asked: tuple[int | None, float | None, bool, Path | None],

@@ -1,3 +1,4 @@
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,14 @@ def test_what_is_no_digit_is_refused(embedder: Embedder, images: np.ndarray) -> 
         embedder.embed(images)
 
 
+def test_what_is_no_file_is_refused_and_not_waited_for(copied: Path) -> None:
+    path = copied / ONNX_NAME
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(EmbedderNotFound, match=f"{ONNX_NAME}.*no regular file"):
+        Embedder.open(copied)
+
+
 def test_an_absent_embedder_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(EmbedderNotFound, match="digits train"):
         Embedder.open(tmp_path)
@@ -108,3 +117,10 @@ def test_moved_canaries_are_noticed(copied: Path) -> None:
     path.write_bytes(replace(card, canary_embeddings=card.canary_embeddings + 0.01).to_bytes())
     with pytest.raises(EmbedderCorrupt, match=r"test digits moved by 0\.01"):
         Embedder.open(copied)
+
+
+def test_a_network_of_another_dimension_than_its_card_is_refused() -> None:
+    given, other = linear_embedder(), linear_embedder(dimension=5)
+    card = replace(other.card, onnx_sha256=given.identity)
+    with pytest.raises(EmbedderCorrupt, match=r"network: expected .*\(8, 5\), received \(8, 6\)"):
+        Embedder.from_bytes(given.onnx, card, "network")

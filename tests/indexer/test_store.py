@@ -1,9 +1,10 @@
 import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -21,6 +22,7 @@ from data.errors import (
     StorageError,
     UsageError,
 )
+from data.files import make_folder
 from data.sealed import seal, unseal
 from indexer import store
 from indexer.calibration import Calibration
@@ -43,7 +45,9 @@ def write(folder: Path, tail: bytes = b"", **parts: Part) -> Manifest:
     files = {role: content + tail for role, content in FILES.items()}
     contents: dict[str, Part] = {role: part + tail for role, part in PARTS.items()}
     segment = SegmentRecord(1, 0, "flat", {}, contents | parts)
-    return store.write_generation(folder, FACTS, files, [segment])
+    make_folder(folder)
+    with store.open_writer(folder) as writer:
+        return writer.commit(FACTS, files, [segment])
 
 
 @pytest.fixture
@@ -204,6 +208,48 @@ def test_a_symbolic_link_is_refused(copied: Path, tmp_path: Path) -> None:
         DigitIndex.open(copied)
 
 
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), os.mkfifo])
+@pytest.mark.parametrize("role", [store.MANIFEST, "labels-*"])
+def test_what_is_no_file_is_refused_by_name(
+    copied: Path, role: str, make: Callable[[Path], None]
+) -> None:
+    path = next(copied.glob(role))
+    path.unlink()
+    make(path)
+    with pytest.raises(IndexCorrupt, match=f"{path.name}.*no regular file"):
+        DigitIndex.open(copied)
+
+
+def test_a_linked_manifest_is_refused(folder: Path, tmp_path: Path) -> None:
+    path = folder / store.MANIFEST
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(IndexCorrupt, match=f"{path.name}.*symbolic link"):
+        store.read_generation(folder)
+
+
+def test_a_damaged_generation_before_leaves_the_present_one(folder: Path) -> None:
+    write(folder, b"!")
+    manifest = store.read_manifest(folder)
+    entry = manifest.files[PREVIOUS]
+    (folder / entry.name).write_bytes(b"")
+    for read in (
+        lambda: store.verified_entries(folder, manifest),
+        lambda: store.read_previous(folder, manifest),
+    ):
+        with pytest.raises(IndexCorrupt, match=rf"{entry.name}.*cannot be undone"):
+            read()
+    assert store.read_generation(folder)[0] == manifest
+    write(folder, b"?")
+    store.read_previous(folder, store.read_manifest(folder))
+
+
+def test_all_files_of_both_generations_are_vouched_for(folder: Path) -> None:
+    write(folder, b"!")
+    named = store.verified_entries(folder, store.read_manifest(folder))
+    assert named.keys() == names(folder) - {store.MANIFEST, store.LOCK}
+
+
 def rewrite(folder: Path, **changes: object) -> None:
     path = folder / store.MANIFEST
     path.write_bytes(seal(unseal(path.read_bytes()) | changes))
@@ -232,7 +278,8 @@ def test_an_index_of_other_parts_is_refused(copied: Path, index: DigitIndex) -> 
     """Every file whole, but the vectors are fewer than the manifest says."""
     manifest = store.read_manifest(copied)
     fewer = replace(manifest.segments[0], count=len(index) - 1)
-    store.write_generation(copied, manifest.facts(), manifest.files, [fewer])
+    with store.open_writer(copied) as writer:
+        writer.commit(manifest.facts(), manifest.files, [fewer])
     with pytest.raises(IndexCorrupt, match="vectors-"):
         DigitIndex.open(copied)
 
