@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from search.cli.console import say
+from search.cli.console import hush_libraries, say
 from search.cli.options import (
     format_option,
     id_option,
@@ -153,8 +153,8 @@ def compare(
     distance = float(np.linalg.norm(left - right))
     threshold = index.embedder.card.same_different.threshold
     facts = {
-        "a": a,
-        "b": b,
+        "a": named(a),
+        "b": named(b),
         "distance": distance,
         "threshold": threshold,
         "verdict": "same" if distance <= threshold else "different",
@@ -172,6 +172,7 @@ def _open(
 ) -> Reader:
     if not images and not ids:
         raise click.UsageError("expected an IMAGE (a file, a folder or -) or --id, received none")
+    hush_libraries()
     import gc
     import os
     from concurrent.futures import ThreadPoolExecutor
