@@ -22,6 +22,9 @@ EXTRAS = {
     "train": "to train embedders and for the embedded optdigits",
     "tensorboard": "for digits train --tensorboard",
     "plot": "for --plots",
+    "sklearn": "for estimators in scikit-learn",
+    "umap": "for maps by UMAP",
+    "parquet": "to export as Parquet",
     "bench": "to measure this program beside others",
     "dev": "to work on this program",
 }
@@ -49,8 +52,8 @@ def examine_installation() -> Iterator[Finding]:
     """Python, packages, extras and processors."""
     yield check_python(platform.python_version(), metadata(PROGRAM)["Requires-Python"])
     yield from check_packages(_requirements(None))
-    for extra, purpose in EXTRAS.items():
-        yield check_extra(extra, purpose, _requirements(extra))
+    for extra in metadata(PROGRAM).get_all("Provides-Extra", ()):
+        yield check_extra(extra, EXTRAS[extra], _requirements(extra))
     yield check_threads(os.environ, _processors())
 
 
@@ -77,14 +80,15 @@ def check_packages(needed: list[Requirement]) -> Iterator[Finding]:
 
 
 def check_extra(extra: str, purpose: str, needed: list[Requirement]) -> Finding:
-    """An extra is whole, absent, or half there, which is worth a warning."""
+    """An extra is installed or not, as anybody likes; a package of it that is too old is amiss."""
     name, what = f"extra {extra}", f"{PROGRAM}[{extra}]"
-    amiss = [said for one in needed if (said := _amiss(one))]
-    if not amiss:
-        return Finding(name, "ok", f"installed: {purpose}")
-    if all(_installed(one.name) is None for one in needed):
+    absent = [one for one in needed if _installed(one.name) is None]
+    old = [said for one in needed if one not in absent and (said := _amiss(one))]
+    if old:
+        return Finding(name, "warning", f"{'; '.join(old)}; needed {purpose}", _install(what))
+    if absent:
         return Finding(name, "ok", f"not installed, only needed {purpose}: {_install(what)}")
-    return Finding(name, "warning", f"{'; '.join(amiss)}; needed {purpose}", _install(what))
+    return Finding(name, "ok", f"installed: {purpose}")
 
 
 def check_threads(environment: Mapping[str, str], processors: int) -> Finding:
