@@ -17,6 +17,7 @@ import numpy as np
 from data.convention import DIGITS, MNIST8M, SIDE
 from data.errors import DatasetInvalid, DatasetNotFound, MissingExtra, PictureError
 from data.mnist import is_mnist_place, load_mnist
+from data.names import is_text, named
 from data.normalise import find_digits, scale_to_bytes
 from data.npz import read_npz
 from data.picture import SUFFIXES, read_picture
@@ -157,7 +158,7 @@ def _labelled_folder(folder: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, .
             for path in sorted(label_folder.iterdir()):
                 if path.suffix.lower() in SUFFIXES:
                     images.append(_labelled_picture(path))
-                    labels.append(label_folder.name)
+                    labels.append(named(label_folder.name))
     except OSError as exc:
         raise DatasetNotFound(f"{exc.filename}: cannot be read ({exc.strerror})") from exc
     if not images:
@@ -171,6 +172,8 @@ def _labelled_folder(folder: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, .
 def _numbered(labels: np.ndarray, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels as positions among their names, which are the digits if all of them are digits."""
     found = tuple(str(label) for label in np.unique(labels))
+    if any(not is_text(label) for label in found):
+        raise DatasetInvalid(f"{source}: expected labels of whole characters, received {found!r}")
     names = DIGITS if set(found) <= set(DIGITS) else found
     if len(names) > MOST_CLASSES:
         raise DatasetInvalid(

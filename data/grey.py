@@ -19,16 +19,16 @@ _FLAT = 0.05
 
 
 def scaled_by_depth(values: np.ndarray) -> Plane:
-    """Integers of a file, of 16 or 32 bits, to [0, 1] by the bits that they use.
+    """Integers of 16 or 32 bits to [0, 1] by the bits that they use.
 
     Scanners and cameras store 8, 10 or 12 bits in 16 without saying so. Pillow's own conversion to
     8 bits would clip.
 
     Args:
-        values: (h, w) of an integer dtype; those below 0 count as 0.
+        values: (h, w) or (h, w, c) of an integer dtype; those below 0 count as 0.
 
     Returns:
-        (h, w) float32 in [0, 1].
+        The same shape, float32 in [0, 1].
     """
     highest = int(values.max())
     top = next((top for top in _TOPS if highest <= top), None)
@@ -60,8 +60,10 @@ def unit_floats(array: np.ndarray) -> Plane:
     Raises:
         PictureUnreadable: another dtype, or values not finite or out of range.
     """
-    if array.dtype in (np.bool_, np.uint8, np.uint16):
-        top = 1 if array.dtype == np.bool_ else np.iinfo(array.dtype).max
+    if array.dtype == np.uint16:
+        return scaled_by_depth(array)
+    if array.dtype in (np.bool_, np.uint8):
+        top = 1 if array.dtype == np.bool_ else 255
         return array.astype(np.float32) / np.float32(top)
     if not np.issubdtype(array.dtype, np.floating):
         raise PictureUnreadable(

@@ -9,53 +9,65 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import struct
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from data.errors import DatasetCorrupt, DatasetNotFound
+from data.errors import DatasetCorrupt
 
 UINT8 = 0x0800
 IMAGES_MAGIC = UINT8 | 3
 LABELS_MAGIC = UINT8 | 1
+GZIP = b"\x1f\x8b"
+MOST_SHRUNK = 20  # gzip shrinks MNIST to a fifth; what claims far more is a bomb
 
 
-def read_bytes(path: Path, expected: int) -> bytes:
-    """The content of `path`, unpacked when it is gzip.
+def unpack(raw: BinaryIO, expected: int, name: Path | str) -> bytes:
+    """The content of a file, unpacked when it is gzip; a file that lies costs little.
 
-    No more than `expected + 1` bytes are ever unpacked, so a file that lies costs little.
+    No more than `expected + 1` bytes are ever unpacked, and none of what is far too small to hold
+    as many.
+
+    Args:
+        raw: the file.
+        expected: bytes of content.
+        name: of the file to blame.
 
     Raises:
-        DatasetNotFound: `path` cannot be opened.
         DatasetCorrupt: truncated or damaged gzip, or another length than `expected`.
     """
+    zipped = raw.read(len(GZIP)) == GZIP
+    present = raw.seek(0, os.SEEK_END)
+    raw.seek(0)
+    if zipped and present * MOST_SHRUNK < expected:
+        raise DatasetCorrupt(
+            f"{name}: expected {expected:,} bytes, which {present:,} bytes of gzip are far too few"
+            " for; fetch it again"
+        )
+    if not zipped and present != expected:
+        raise _other_length(name, expected, present)
     try:
-        with path.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            if zipped:
-                with gzip.GzipFile(fileobj=raw) as unpacked:
-                    content = unpacked.read(expected + 1)
-            else:
-                content = raw.read(expected + 1)
+        content = gzip.GzipFile(fileobj=raw).read(expected + 1) if zipped else raw.read()
     except (EOFError, gzip.BadGzipFile, zlib.error) as exc:
         raise DatasetCorrupt(
-            f"{path}: expected {expected:,} bytes of gzip content, but it breaks off or is"
+            f"{name}: expected {expected:,} bytes of gzip content, but it breaks off or is"
             f" damaged ({exc}); fetch it again"
         ) from exc
-    except OSError as exc:
-        raise DatasetNotFound(f"{path}: cannot be read ({exc.strerror})") from exc
     if len(content) != expected:
-        came = f"{len(content):,}" if len(content) < expected else "more"
-        raise DatasetCorrupt(
-            f"{path}: expected {expected:,} bytes, received {came}; fetch it again"
-        )
+        raise _other_length(name, expected, len(content))
     return content
 
 
-def parse(content: bytes, magic: int, path: Path) -> np.ndarray:
+def _other_length(name: Path | str, expected: int, received: int) -> DatasetCorrupt:
+    came = f"{received:,}" if received < expected else "more"
+    return DatasetCorrupt(f"{name}: expected {expected:,} bytes, received {came}; fetch it again")
+
+
+def parse(content: bytes, magic: int, name: Path | str) -> np.ndarray:
     """The uint8 array of an IDX file that should begin with `magic`, read-only.
 
     Raises:
@@ -66,16 +78,16 @@ def parse(content: bytes, magic: int, path: Path) -> np.ndarray:
     start = struct.calcsize(layout)
     if len(content) < start:
         raise DatasetCorrupt(
-            f"{path}: expected an IDX header of {start} bytes, received {len(content)} bytes"
+            f"{name}: expected an IDX header of {start} bytes, received {len(content)} bytes"
         )
     received, *shape = struct.unpack(layout, content[:start])
     if received != magic:
-        raise DatasetCorrupt(f"{path}: expected IDX magic {magic}, received {received}")
+        raise DatasetCorrupt(f"{name}: expected IDX magic {magic}, received {received}")
     promised = math.prod(shape)
     present = len(content) - start
     if present != promised:
         raise DatasetCorrupt(
-            f"{path}: expected {promised:,} bytes after the header for shape {tuple(shape)},"
+            f"{name}: expected {promised:,} bytes after the header for shape {tuple(shape)},"
             f" received {present:,}"
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

@@ -8,18 +8,19 @@ content must have the published SHA-256.
 from __future__ import annotations
 
 import hashlib
-import logging
+import io
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from data import idx
 from data.errors import DatasetCorrupt, DatasetInvalid, DatasetNotFound
-from data.files import make_folder, storage_errors, write_whole
+from data.fetch import PATIENCE, FetchFailed, fetch
+from data.files import make_folder, write_whole
 from data.npz import read_npz
 
 VARIABLE = "DIGITS_MNIST"
@@ -68,6 +69,8 @@ LABELS = {
         "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     ),
 }
+FILES = (*IMAGES.values(), *LABELS.values())
+GZIP_EXTRA = 1 << 16  # bytes that gzip adds at most to what it cannot shrink
 
 
 def load_mnist(split: str, path: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -126,10 +129,21 @@ def own_cache() -> Path:
     return Path(platformdirs.user_cache_dir("digit-search")) / "mnist"
 
 
-def download_mnist(folder: Path | None = None, mirrors: Sequence[str] = MIRRORS) -> Path:
-    """Fetch the four files into `folder` (our cache), each from the first mirror that has it.
+def download_mnist(
+    folder: Path | None = None,
+    mirrors: Sequence[str] = MIRRORS,
+    files: Sequence[IdxFile] = FILES,
+    patience: float = PATIENCE,
+) -> Path:
+    """Fetch MNIST into `folder` (our cache), each file from the first mirror that has it.
 
     A file enters the folder only after its content was verified.
+
+    Args:
+        folder: made if need be; files that are there already are kept.
+        mirrors: addresses that `NAME.gz` is appended to, asked in this order.
+        files: which to fetch.
+        patience: seconds that a mirror may be silent or very slow.
 
     Raises:
         DatasetNotFound: no mirror gave a file; the message says how else to provide MNIST.
@@ -137,53 +151,29 @@ def download_mnist(folder: Path | None = None, mirrors: Sequence[str] = MIRRORS)
     """
     folder = folder or own_cache()
     make_folder(folder)
-    for table in (IMAGES, LABELS):
-        for file in table.values():
-            if not _idx_path(folder, file):
-                _download_file(file, folder, mirrors)
+    for file in files:
+        if not _idx_path(folder, file):
+            write_whole(folder / f"{file.name}.gz", _fetched(file, mirrors, patience))
     return folder
 
 
-def _download_file(file: IdxFile, folder: Path, mirrors: Sequence[str]) -> None:
-    import pooch
-    import requests
-
-    pooch.get_logger().setLevel(logging.WARNING)
+def _fetched(file: IdxFile, mirrors: Sequence[str], patience: float) -> bytes:
     packed = f"{file.name}.gz"
     problems = []
-    with storage_errors(folder), tempfile.TemporaryDirectory(dir=folder) as scratch:
-        for mirror in mirrors:
-            try:
-                fetched = Path(
-                    pooch.retrieve(
-                        mirror + packed,
-                        known_hash=None,  # the gzip bytes differ between mirrors; content decides
-                        fname=packed,
-                        path=scratch,
-                        downloader=pooch.HTTPDownloader(timeout=20),
-                    )
-                )
-                _read_verified(file, fetched)
-            except (requests.RequestException, DatasetCorrupt, ValueError) as exc:
-                problems.append(f"{mirror}: {_reason(exc)}")
-                continue
-            write_whole(folder / packed, fetched.read_bytes())
-            return
+    for mirror in mirrors:
+        try:
+            content = fetch(mirror + packed, file.size + GZIP_EXTRA, patience)
+            _verified(file, io.BytesIO(content), packed)
+        except (FetchFailed, DatasetCorrupt) as exc:
+            problems.append(f"{mirror}: {exc}")
+        else:
+            return content
     raise DatasetNotFound(
         f"MNIST is not on this machine and {packed} could not be downloaded"
         f" ({'; '.join(problems)}). Give it in one of three ways: set ${VARIABLE} to a folder with"
         f" the four IDX files or to a mnist.npz; put mnist.npz at {keras_cache()}; or connect to"
         " the internet. Or use the embedded digits: --dataset optdigits"
     )
-
-
-def _reason(exc: Exception) -> str:
-    if isinstance(exc, DatasetCorrupt):
-        return str(exc)
-    return {
-        "ConnectionError": "cannot be reached",
-        "HTTPError": str(exc).partition(" for url")[0],
-    }.get(type(exc).__name__, type(exc).__name__)
 
 
 def _idx_path(folder: Path, file: IdxFile) -> Path | None:
@@ -205,9 +195,17 @@ def _require(folder: Path, file: IdxFile) -> Path:
 
 
 def _read_verified(file: IdxFile, path: Path) -> np.ndarray:
-    content = idx.read_bytes(path, file.size)
-    array = idx.parse(content, file.magic, path)
-    _check_hash(content, file, path)
+    try:
+        with path.open("rb") as raw:
+            return _verified(file, raw, path)
+    except OSError as exc:
+        raise DatasetNotFound(f"{path}: cannot be read ({exc.strerror})") from exc
+
+
+def _verified(file: IdxFile, raw: BinaryIO, name: Path | str) -> np.ndarray:
+    content = idx.unpack(raw, file.size, name)
+    array = idx.parse(content, file.magic, name)
+    _check_hash(content, file, name)
     return array
 
 
@@ -224,10 +222,10 @@ def _load_npz(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
-def _check_hash(content: bytes, file: IdxFile, path: Path) -> None:
+def _check_hash(content: bytes, file: IdxFile, name: Path | str) -> None:
     received = hashlib.sha256(content).hexdigest()
     if received != file.sha256:
         raise DatasetCorrupt(
-            f"{path}: expected {file.name} with SHA-256 {file.sha256}, received {received};"
+            f"{name}: expected {file.name} with SHA-256 {file.sha256}, received {received};"
             " fetch it again"
         )

@@ -2,13 +2,13 @@
 
 Whatever is embedded, at training, at building an index or at asking it, has passed through here or
 is MNIST itself, which passes through unchanged. Embedders and indexes therefore carry
-NORMALISER_VERSION, which changes whenever any picture's result may.
+NORMALISER_VERSION, which changes whenever the result of any picture that has one may.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from data.clutter import find_page, is_dash, without_clutter
 from data.convention import SIDE
 from data.errors import PictureBlank, PictureNotDigits
+from data.halftone import without_dots
 from data.ink import Ink, Plane, find_ink
 from data.picture import Picture
 from data.render import LONGEST, render
@@ -67,6 +68,16 @@ def find_digits(
         PictureBlank: nothing is drawn, or nothing large enough to be a digit.
         PictureNotDigits: the picture is noise or texture, or full of marks.
     """
+    try:
+        return _found(picture, single, strangeness)
+    except PictureNotDigits:
+        greys = without_dots(picture.grey)
+        if greys is None:
+            raise
+        return _found(replace(picture, grey=greys), single, strangeness)
+
+
+def _found(picture: Picture, single: bool, strangeness: Strangeness | None) -> list[Digit]:
     conventional = _already_normal(picture.grey)
     if conventional is not None:
         whole = Box(0, 0, *picture.grey.shape[::-1])

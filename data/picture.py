@@ -11,15 +11,18 @@ EXIF orientation are all resolved here, with data.grey, and nothing after asks f
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from data.errors import PictureUnreadable
 from data.grey import LUMA, Plane, composite, scaled_by_depth, stretched, unit_floats
@@ -55,11 +58,11 @@ class Picture:
     size: tuple[int, int]
 
 
-def read_picture(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def read_picture(source: Path | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read a picture file, or the bytes of one.
 
     Args:
-        source: path of the file, or its content.
+        source: path of the file, its content, or the open file; no more of it is read than needed.
         max_pixels: refuse pictures with more pixels than this, before decoding them.
 
     Returns:
@@ -68,22 +71,24 @@ def read_picture(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pictu
     Raises:
         PictureUnreadable: the file is missing, empty, of no allowed format, too large or damaged.
     """
-    name = "the picture" if isinstance(source, bytes) else repr(str(source))
+    name = repr(str(source)) if isinstance(source, Path) else "the picture"
     with warnings.catch_warnings():
         # Pillow warns of odd metadata and of sizes; what matters of that is an error here.
         warnings.simplefilter("ignore")
-        with _open(source, name) as image:
+        with _opened(source, name) as file, _image(file, name) as image:
+            _check_size(image, name, max_pixels)
             if image.format == "JPEG":
-                _check_scans(source, name)
-            return _decoded(image, name, max_pixels)
+                _check_scans(file, name)
+            return _decoded(image, name)
 
 
-def picture_from_array(array: np.ndarray) -> Picture:
+def picture_from_array(array: np.ndarray, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Take a picture that is already an array.
 
     Args:
-        array: (h, w) grey, (h, w, 3) RGB or (h, w, 4) RGBA; bool, uint8 in [0, 255], uint16 in
-            [0, 65535] or floats in [0, 1], of any byte order; at most MAX_PIXELS pixels.
+        array: (h, w) grey, (h, w, 3) RGB or (h, w, 4) RGBA; bool, uint8 in [0, 255], uint16 by
+            the bits that it uses, or floats in [0, 1], of any byte order.
+        max_pixels: refuse a picture with more.
 
     Returns:
         The picture in grey.
@@ -93,22 +98,31 @@ def picture_from_array(array: np.ndarray) -> Picture:
             out of range.
     """
     array = _as_array(array)
-    if array.ndim not in (2, 3) or array.size == 0 or array.shape[2:] not in ((), (3,), (4,)):
-        raise PictureUnreadable(
-            "expected an array of shape (h, w), (h, w, 3) or (h, w, 4) with h, w >= 1, "
-            f"received {array.shape}; pass one picture, channels last"
-        )
-    if array.shape[0] * array.shape[1] > MAX_PIXELS:
-        raise PictureUnreadable(
-            f"expected at most {MAX_PIXELS:,} pixels, received {array.shape[1]} x "
-            f"{array.shape[0]}; make the picture smaller"
-        )
+    check_shape(array.shape, max_pixels)
     planes = unit_floats(array)
     size = (array.shape[1], array.shape[0])
     if planes.ndim == 2:
         return _picture(planes, size)
     luma = planes[..., :3] @ LUMA  # (h, w)
     return _picture(luma if planes.shape[2] == 3 else composite(luma, planes[..., 3]), size)
+
+
+def check_shape(shape: tuple[int, ...], max_pixels: int) -> None:
+    """Refuse what is no picture by the shape of its array.
+
+    Raises:
+        PictureUnreadable: not (h, w), (h, w, 3) or (h, w, 4), no pixels or more than `max_pixels`.
+    """
+    if len(shape) not in (2, 3) or 0 in shape or shape[2:] not in ((), (3,), (4,)):
+        raise PictureUnreadable(
+            "expected an array of shape (h, w), (h, w, 3) or (h, w, 4) with h, w >= 1, "
+            f"received {shape}; pass one picture, channels last"
+        )
+    if shape[0] * shape[1] > max_pixels:
+        raise PictureUnreadable(
+            f"expected at most {max_pixels:,} pixels, received {shape[1]} x {shape[0]}; "
+            "make the picture smaller, or raise --max-pixels"
+        )
 
 
 def _as_array(values: np.ndarray) -> np.ndarray:
@@ -120,15 +134,34 @@ def _as_array(values: np.ndarray) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _open(source: Path | bytes, name: str) -> Image.Image:
-    """Read no more than the header; the caller closes."""
+@contextlib.contextmanager
+def _opened(source: Path | bytes | BinaryIO, name: str) -> Iterator[BinaryIO]:
+    if isinstance(source, bytes):
+        yield io.BytesIO(source)
+    elif not isinstance(source, Path):
+        yield source
+    else:
+        try:
+            if not source.is_file():
+                what = "is not a regular file" if source.exists() else "does not exist"
+                raise PictureUnreadable(
+                    f"expected a picture file, but {name} {what}; check the path"
+                )
+            file = source.open("rb")
+        except (OSError, ValueError) as exc:
+            raise PictureUnreadable(f"cannot read {name}: {exc}; check the path") from exc
+        with file:
+            yield file
+
+
+def _image(file: BinaryIO, name: str) -> ImageFile.ImageFile:
+    """Read no more than the header.
+
+    Pillow gets a file and no path: it would map some formats into memory, and a mapped file that
+    somebody cuts short meanwhile kills the process.
+    """
     try:
-        if not isinstance(source, bytes) and not source.is_file():
-            what = "is not a regular file" if source.exists() else "does not exist"
-            raise PictureUnreadable(f"expected a picture file, but {name} {what}; check the path")
-        return Image.open(
-            io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS
-        )
+        return Image.open(file, formats=FORMATS)
     except Image.DecompressionBombError as exc:
         raise PictureUnreadable(
             f"expected at most {MAX_PIXELS:,} pixels, but {name} has far more; make it smaller"
@@ -144,10 +177,21 @@ def _open(source: Path | bytes, name: str) -> Image.Image:
         ) from exc
 
 
-def _check_scans(source: Path | bytes, name: str) -> None:
+def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise PictureUnreadable(
+            f"expected at most {max_pixels:,} pixels, but {name} has {width} x {height}; "
+            "make it smaller, or raise --max-pixels"
+        )
+
+
+def _check_scans(file: BinaryIO, name: str) -> None:
     """Refuse a JPEG that would be decoded thousands of times over: each scan refines all pixels."""
-    content = source if isinstance(source, bytes) else source.read_bytes()
-    scans = content.count(_START_OF_SCAN)
+    place = file.tell()
+    file.seek(0)
+    scans = file.read().count(_START_OF_SCAN)
+    file.seek(place)
     if scans > _MOST_SCANS:
         raise PictureUnreadable(
             f"expected a JPEG of at most {_MOST_SCANS} scans, but {name} has {scans:,}; "
@@ -155,18 +199,16 @@ def _check_scans(source: Path | bytes, name: str) -> None:
         )
 
 
-def _decoded(image: Image.Image, name: str, max_pixels: int) -> Picture:
+def _decoded(image: ImageFile.ImageFile, name: str) -> Picture:
     width, height = image.size
-    if width * height > max_pixels:
-        raise PictureUnreadable(
-            f"expected at most {max_pixels:,} pixels, but {name} has {width} x {height}; "
-            "make it smaller, or raise --max-pixels"
-        )
     # JPEG decodes itself at 1/2, 1/4 or 1/8: a phone photo in a fraction of the time.
     image.draft(None, (_MAX_SIDE, _MAX_SIDE))
     drafted = image.size
+    is_deep = any(";16" in str(tile.args) for tile in image.tile)
     try:
         image.load()
+        if is_deep and image.mode in ("RGB", "RGBA") and not np.asarray(image).any():
+            raise ValueError("its colours use the lower 8 of 16 bits, which are read as black")
         upright = _upright(image)
         grey = _grey(upright)
     except _DECODE_ERRORS as exc:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import mmap
 import os
@@ -244,6 +245,18 @@ def open_writer(folder: Path) -> Iterator[Writer]:
         yield Writer(folder)
 
 
+def is_locked(folder: Path) -> bool:
+    """Whether a process is writing in `folder` now; tells, and keeps nobody from anything."""
+    try:
+        with (folder / LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # no lock was ever taken, or we may not see it
+    return False
+
+
 def _entry(role: str, part: Part) -> FileEntry:
     if isinstance(part, FileEntry):
         return part
@@ -328,8 +341,8 @@ def _read_verified(
     return content
 
 
-def _remove_unnamed(folder: Path) -> None:
-    """Remove files of ours that neither this generation nor the one before it names."""
+def unnamed_files(folder: Path) -> list[Path]:
+    """Files of ours that neither this generation nor the one before it names."""
     named: set[str] = set()
     with contextlib.suppress(IndexNotFound):
         manifest = read_manifest(folder)
@@ -338,6 +351,11 @@ def _remove_unnamed(folder: Path) -> None:
             named.add(manifest.files[PREVIOUS].name)
             with contextlib.suppress(IndexCorrupt):
                 named |= _read_previous(folder, manifest).entries.keys()
-    for path in folder.iterdir():
-        if OURS.fullmatch(path.name) and path.name not in named:
-            path.unlink()
+    return [
+        path for path in folder.iterdir() if OURS.fullmatch(path.name) and path.name not in named
+    ]
+
+
+def _remove_unnamed(folder: Path) -> None:
+    for path in unnamed_files(folder):
+        path.unlink()

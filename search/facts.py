@@ -7,13 +7,14 @@ from typing import Any
 
 from indexer.manifest import FileEntry, SegmentRecord
 from search.index import DigitIndex
+from search.text import named
 
 
 def index_facts(index: DigitIndex, folder: Path) -> dict[str, Any]:
     """Facts by name, fit for JSON; `folder` is where the index lies."""
     manifest, card, calibration = index.manifest, index.embedder.card, index.calibration
     return {
-        "index": str(folder),
+        "index": named(folder),
         "generation": manifest.generation,
         "count": manifest.count,
         "removed": sum(one.removed for one in manifest.segments),

@@ -6,12 +6,14 @@ A picture that cannot be used becomes a :class:`FailedQuery`, one without a digi
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -24,8 +26,15 @@ from data.errors import (
     UsageError,
 )
 from data.normalise import find_digits, scale_to_unit
-from data.npy import BadArray, read_npy
-from data.picture import MAX_PIXELS, SUFFIXES, Picture, picture_from_array, read_picture
+from data.npy import MAX_HEADER, BadArray, read_header, read_npy
+from data.picture import (
+    MAX_PIXELS,
+    SUFFIXES,
+    Picture,
+    check_shape,
+    picture_from_array,
+    read_picture,
+)
 from indexer.verdicts import BLANK, NOT_A_DIGIT
 from search.index import DigitIndex
 from search.text import named
@@ -105,35 +114,24 @@ class Reader:
 
     def content(self, name: str, content: bytes) -> Iterator[AnyQuery]:
         """Turn the bytes of a picture or of an `.npy` file, called `name`, into digits."""
-        if not content:
-            yield FailedQuery(
-                name, f"{name}: expected a picture or an array, received an empty file"
-            )
-            return
-        if not content.startswith(NPY_MAGIC):
-            yield from self._digits(name, lambda: read_picture(content, max_pixels=self.max_pixels))
-            return
-        try:
-            array = read_npy(content)
-        except BadArray as exc:
-            yield FailedQuery(name, f"{name}: expected an array of pixels, but {exc}")
-            return
-        yield from self.array(name, array)
+        yield from self._content(name, io.BytesIO(content), len(content))
 
     def array(self, name: str, array: np.ndarray) -> Iterator[AnyQuery]:
         """Turn an array called `name` into digits: a picture, or a stack (n, 28, 28) of digits."""
-        if array.ndim != 3 or array.shape[1:] != (SIDE, SIDE):
-            yield from self._digits(name, lambda: picture_from_array(array))
+        if not _is_stack(array.shape):
+            yield from self._digits(
+                name, lambda: picture_from_array(array, max_pixels=self.max_pixels)
+            )
             return
         if not len(array):
             yield FailedQuery(name, f"{name}: expected a stack of digits, received an empty one")
         for number, image in enumerate(array):
-            yield _stacked(f"{name}[{number}]", image)
+            yield _stacked(f"{name}[{number}]", image, self.max_pixels)
 
     def _named(self, image: str) -> Iterator[AnyQuery]:
         if image == STDIN:
-            content = sys.stdin.buffer.read() if sys.stdin else b""
-            yield from self.content(STDIN, content)
+            content = sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin else b""
+            yield from self._content(STDIN, io.BytesIO(content), len(content))
         elif os.path.isdir(image):  # noqa: PTH112, Path's own raises for names that are too long
             yield from self._folder(image)
         else:
@@ -159,17 +157,44 @@ class Reader:
     def _file(self, path: str) -> Iterator[AnyQuery]:
         name = named(path)
         try:
-            status = os.stat(path)  # noqa: PTH116
-            if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
-                yield FailedQuery(
-                    name, f"{name}: expected a regular file of at most {MAX_BYTES:,} bytes"
-                )
-                return
-            content = Path(path).read_bytes()
+            # Without waiting: a pipe that nobody writes to is no picture either.
+            with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+                status = os.fstat(file.fileno())
+                size = status.st_size if stat.S_ISREG(status.st_mode) else MAX_BYTES + 1
+                yield from self._content(name, file, size)
         except OSError as exc:
             yield FailedQuery(name, f"{name}: cannot be read ({exc.strerror})")
+
+    def _content(self, name: str, file: BinaryIO, size: int) -> Iterator[AnyQuery]:
+        if size > MAX_BYTES:
+            yield FailedQuery(
+                name, f"{name}: expected a regular file of at most {MAX_BYTES:,} bytes"
+            )
+        elif not size:
+            yield FailedQuery(
+                name, f"{name}: expected a picture or an array, received an empty file"
+            )
+        elif file.read(len(NPY_MAGIC)) == NPY_MAGIC:
+            yield from self._array(name, file)
+        else:
+            file.seek(0)
+            yield from self._digits(name, lambda: read_picture(file, max_pixels=self.max_pixels))
+
+    def _array(self, name: str, file: BinaryIO) -> Iterator[AnyQuery]:
+        file.seek(0)
+        try:
+            shape, _, _ = read_header(io.BytesIO(file.read(MAX_HEADER)))
+            if not _is_stack(shape):
+                check_shape(shape, self.max_pixels)  # before the pixels are read
+            file.seek(0)
+            array = read_npy(file.read())
+        except BadArray as exc:
+            yield FailedQuery(name, f"{name}: expected an array of pixels, but {exc}")
             return
-        yield from self.content(name, content)
+        except PictureUnreadable as exc:
+            yield FailedQuery(name, f"{name}: {exc}")
+            return
+        yield from self.array(name, array)
 
     def _digits(self, name: str, read: Callable[[], Picture]) -> Iterator[AnyQuery]:
         try:
@@ -188,17 +213,21 @@ class Reader:
         try:
             position = self.index.position(name)
         except UsageError as exc:
-            return FailedQuery(name, str(exc))
+            return FailedQuery(named(name), str(exc))
         image = scale_to_unit(self.index.images[position])
         return Query(name, image, image, position)
 
 
-def _stacked(name: str, image: np.ndarray) -> AnyQuery:
+def _stacked(name: str, image: np.ndarray, max_pixels: int) -> AnyQuery:
     """One of an array of digits that already are in the MNIST convention."""
     try:
-        grey = picture_from_array(image).grey
+        grey = picture_from_array(image, max_pixels=max_pixels).grey
     except PictureUnreadable as exc:
         return FailedQuery(name, f"{name}: {exc}")
     if not grey.any():
         return RefusedQuery(name, BLANK, "expected a digit, but nothing is drawn")
     return Query(name, grey, grey)
+
+
+def _is_stack(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 3 and shape[1:] == (SIDE, SIDE)

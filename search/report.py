@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search.answers import (
     Addition,
@@ -19,6 +19,9 @@ from search.answers import (
     SearchAnswer,
 )
 from search.text import printable
+
+if TYPE_CHECKING:
+    from search.installation import Finding
 
 
 def strict_json(value: Any, indent: int | None = None) -> str:
@@ -34,6 +37,7 @@ CSV_FIELDS = {
 ADDED_FIELDS = ("query", "box", "label", "id", "new", "error")
 ADDED_HEADER = ("query", "label", "id", "outcome")
 NAMED_HEADER = ("query", "label", "confidence", "verdict", "votes", "nearest", "distance")
+FINDING_FIELDS = ("check", "status", "detail", "remedy")
 UNREADABLE = "?"
 Illustrate = Callable[[Sequence[Answer]], Iterable[str]]
 
@@ -82,6 +86,21 @@ def format_additions(rows: Iterable[Addition | FailedAnswer], style: str) -> Ite
         yield from table(ADDED_HEADER, [[printable(cell) for cell in row] for row in shown])
 
 
+def format_findings(findings: Sequence[Finding], style: str) -> Iterator[str]:
+    """Lines to print for what checks found, one each, in the same styles."""
+    if style in ("json", "jsonl"):
+        yield from _json(findings, style)
+    elif style == "csv":
+        yield _csv_line(FINDING_FIELDS)
+        for one in findings:
+            yield _csv_line([getattr(one, field) for field in FINDING_FIELDS])
+    else:
+        width = max(len(one.check) for one in findings)
+        for one in findings:
+            mend = f"; mend it: {one.remedy}" if one.remedy else ""
+            yield printable(f"{one.status:<7}  {one.check:<{width}}  {one.detail}{mend}")
+
+
 def format_facts(facts: dict[str, Any], style: str) -> Iterator[str]:
     """Lines to print for one record of facts, in the same styles."""
     if style in ("json", "jsonl"):
@@ -110,7 +129,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
         yield "  ".join(cells).rstrip()
 
 
-def _json(records: Iterable[Answer | Addition], style: str) -> Iterator[str]:
+def _json(records: Iterable[Answer | Addition | Finding], style: str) -> Iterator[str]:
     if style == "jsonl":
         for record in records:
             yield strict_json(asdict(record))

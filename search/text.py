@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from data.names import named
+
+__all__ = ["named", "printable"]
 
 
 def printable(text: str) -> str:
@@ -11,8 +12,3 @@ def printable(text: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
-
-
-def named(path: Path | str) -> str:
-    """What to call a file; bytes of its name that are not UTF-8 become backslash escapes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")

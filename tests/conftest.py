@@ -131,12 +131,11 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture(scope="session")
-def digits(index_folder: Path) -> Run:
-    """Run the command line in a process of its own, against the session's index."""
+def digits_anywhere() -> Run:
+    """Run the command line in a process of its own."""
 
     def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "DIGITS_INDEX": str(index_folder)}
-        environment.update(options.pop("env", {}))  # type: ignore[call-overload]
+        environment = {**os.environ, **options.pop("env", {})}  # type: ignore[dict-item]
         return subprocess.run(
             [sys.executable, "-m", "search.cli", *map(str, arguments)],
             env=environment,
@@ -146,5 +145,16 @@ def digits(index_folder: Path) -> Run:
             check=False,
             **options,  # type: ignore[call-overload]
         )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def digits(digits_anywhere: Run, index_folder: Path) -> Run:
+    """The same, against the session's index."""
+
+    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        environment = {"DIGITS_INDEX": str(index_folder), **options.pop("env", {})}  # type: ignore[dict-item]
+        return digits_anywhere(*arguments, env=environment, **options)
 
     return run

@@ -18,7 +18,7 @@ import click
 
 from data.errors import DigitsError, UsageError
 from search.cli.ask import classify, compare, search
-from search.cli.check import evaluate, info, verify
+from search.cli.check import doctor, evaluate, info, verify
 from search.cli.completion import completion
 from search.cli.console import note
 from search.cli.grow import add, remove, undo
@@ -47,8 +47,8 @@ COMMANDS = (
     *(search, classify, compare),
     *(add, remove, undo),
     *(evaluate, report, draw_map, audit),
-    *(info, verify, export, completion),
-    serve,
+    *(info, verify, doctor, export),
+    *(serve, completion),
 )
 for command in COMMANDS:
     cli.add_command(command)
@@ -66,7 +66,7 @@ def main() -> NoReturn:
         if sys.stdout:
             sys.stdout.flush()
     except click.ClickException as exc:
-        exc.show()
+        _refuse(exc)
         status = exc.exit_code
     except (DigitsError, KeyboardInterrupt, OSError, MemoryError, ImportError, RuntimeError) as exc:
         status = _tell(exc)
@@ -113,6 +113,14 @@ def _of_the_system(exc: BaseException) -> str:
     if isinstance(exc, MemoryError) or "start new thread" in str(exc):
         return "there is not enough memory; close other programs, or raise the limit (ulimit -v)"
     raise exc
+
+
+def _refuse(exc: click.ClickException) -> None:
+    """Say as click does what was misused, with what a person typed shown harmlessly."""
+    if isinstance(exc, click.UsageError) and exc.ctx:
+        note(exc.ctx.get_usage())
+        note(f"Try '{exc.ctx.command_path} --help' for help.")
+    note(f"Error: {exc.format_message()}")
 
 
 def _abandon_output() -> None:

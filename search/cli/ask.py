@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from search.cli.console import say
+from search.cli.console import hush_libraries, say
 from search.cli.options import (
     format_option,
     id_option,
@@ -143,8 +143,12 @@ def compare(
     from search.report import format_facts
     from search.text import named
 
-    left, right = (the_digit(named(image), list(reader.read((image,), ()))) for image in (a, b))
-    say(format_facts(asdict(judge(reader.index, (a, b), (left, right))), style))
+    names = named(a), named(b)
+    left, right = (
+        the_digit(name, list(reader.read((image,), ())))
+        for name, image in zip(names, (a, b), strict=True)
+    )
+    say(format_facts(asdict(judge(reader.index, names, (left, right))), style))
 
 
 def _open(
@@ -157,6 +161,7 @@ def _open(
 ) -> Reader:
     if not images and not ids:
         raise click.UsageError("expected an IMAGE (a file, a folder or -) or --id, received none")
+    hush_libraries()
     import gc
     import os
     from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""`digits evaluate`, `info` and `verify`: how good, what, and whether it is whole."""
+"""`digits evaluate`, `info`, `verify` and `doctor`: how good, what, whole, and what to mend."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
+from click.core import ParameterSource
 
 from search.cli.console import note, progress_bar, say
 from search.cli.options import (
     FOLDER,
     dataset_option,
+    embedder_option,
     format_option,
     index_option,
     k_option,
@@ -21,11 +23,14 @@ from search.cli.options import (
     weights_option,
     with_options,
 )
+from search.text import named
 
 if TYPE_CHECKING:
     from data.datasets import Dataset
     from search.evaluate import Evaluation
     from search.index import DigitIndex
+
+FAILED = 1
 
 
 def _check_finite(
@@ -147,7 +152,7 @@ def verify(index_folder: Path, style: str) -> None:
     index.check_vectors(index_folder)
     entries = verified_entries(index_folder, index.manifest)
     facts = {
-        "index": str(index_folder),
+        "index": named(index_folder),
         "generation": index.manifest.generation,
         "files": len(entries) + 1,
         "bytes": sum(entry.size for entry in entries.values()),
@@ -155,3 +160,31 @@ def verify(index_folder: Path, style: str) -> None:
         "seconds": round(time.perf_counter() - started, 3),
     }
     say(format_facts(facts, style))
+
+
+@click.command(
+    short_help="Tell what is wrong here, and what mends it.",
+    epilog="Example: digits doctor --index mnist-index",
+)
+@with_options(index_option, embedder_option, format_option)
+@click.pass_context
+def doctor(context: click.Context, index_folder: Path, embedder_folder: Path, style: str) -> None:
+    """Look at the installation, MNIST, the embedder and the index; change nothing.
+
+    Exit status 1 if something must be mended; the command that mends it stands beside it.
+    """
+    from search.doctor import Place, examine
+    from search.report import format_findings
+
+    def place(option: str, folder: Path) -> Place:
+        source = context.get_parameter_source(f"{option}_folder")
+        why: dict[ParameterSource | None, str] = {
+            ParameterSource.COMMANDLINE: f"named by --{option}",
+            ParameterSource.ENVIRONMENT: f"named by $DIGITS_{option.upper()}",
+        }
+        return Place(folder, why.get(source, "the default"))
+
+    findings = list(examine(place("index", index_folder), place("embedder", embedder_folder)))
+    say(format_findings(findings, style))
+    if any(one.status == "problem" for one in findings):
+        raise click.exceptions.Exit(FAILED)

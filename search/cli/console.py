@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -10,6 +11,8 @@ import click
 
 from data.progress import Progress
 from search.text import printable
+
+STDERR = 2
 
 
 def say(lines: Iterable[str]) -> None:
@@ -21,6 +24,17 @@ def say(lines: Iterable[str]) -> None:
 def note(text: str) -> None:
     """Print something that is not a result."""
     click.echo(printable(text), err=True)
+
+
+def hush_libraries() -> None:
+    """From now on only we speak on stderr; decoders print there what they think of a picture."""
+    if not sys.stderr or sys.stderr.fileno() != STDERR:
+        return
+    sys.stderr.flush()
+    ours = os.fdopen(os.dup(STDERR), "w", buffering=1, errors="backslashreplace")
+    with open(os.devnull, "wb") as nobody:  # noqa: PTH123, a device
+        os.dup2(nobody.fileno(), STDERR)
+    sys.stderr = ours
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from search.cli.console import note, say
+from search.cli.console import hush_libraries, note, say
 from search.cli.options import (
     format_option,
     index_option,
@@ -16,6 +16,7 @@ from search.cli.options import (
     threads_option,
     with_options,
 )
+from search.text import named
 
 if TYPE_CHECKING:
     from indexer.manifest import Manifest
@@ -52,6 +53,7 @@ def add(
     from search.queries import Reader
     from search.report import format_additions
 
+    hush_libraries()
     with open_to_change(index_folder, threads) as (writer, index):
         reader = Reader(index, max_pixels, single)
         pictures = (
@@ -103,7 +105,7 @@ def undo(index_folder: Path, style: str) -> None:
 
 
 def _facts(manifest: Manifest, folder: Path) -> dict[str, object]:
-    return {"index": str(folder), "generation": manifest.generation, "count": manifest.count}
+    return {"index": named(folder), "generation": manifest.generation, "count": manifest.count}
 
 
 def _tell_generation(manifest: Manifest) -> None:

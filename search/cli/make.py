@@ -28,6 +28,7 @@ from search.cli.options import (
     threads_option,
     with_options,
 )
+from search.text import named
 
 if TYPE_CHECKING:
     from data.card import EmbedderCard
@@ -279,7 +280,7 @@ def _index(
 
 def _card_facts(card: EmbedderCard, folder: Path) -> dict[str, object]:
     return {
-        "embedder": str(folder),
+        "embedder": named(folder),
         "recipe": card.recipe["name"],
         "dimension": card.dimension,
         "training_seconds": card.seconds,
@@ -289,7 +290,7 @@ def _card_facts(card: EmbedderCard, folder: Path) -> dict[str, object]:
 
 def _index_facts(manifest: Manifest, folder: Path) -> dict[str, object]:
     return {
-        "index": str(folder),
+        "index": named(folder),
         "generation": manifest.generation,
         "count": manifest.count,
         "kind": manifest.segments[0].kind,

@@ -1,11 +1,13 @@
 import gzip
+import io
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from data import idx
-from data.errors import DatasetCorrupt, DatasetNotFound
+from data.errors import DatasetCorrupt
 
 IMAGES = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
 LABELS = np.array([3, 1, 4], np.uint8)
@@ -40,30 +42,38 @@ def test_a_lying_header_is_refused_by_name(content: bytes, said: str) -> None:
     assert PATH.name in str(caught.value)
 
 
-def test_gzip_and_plain_files_give_the_same(tmp_path: Path) -> None:
+def unpacked(content: bytes, expected: int) -> bytes:
+    return idx.unpack(io.BytesIO(content), expected, PATH)
+
+
+def test_gzip_and_plain_files_give_the_same() -> None:
     content = idx.pack(IMAGES)
-    plain, packed = tmp_path / "plain", tmp_path / "packed.gz"
-    plain.write_bytes(content)
-    packed.write_bytes(gzip.compress(content))
-    assert idx.read_bytes(plain, len(content)) == content
-    assert idx.read_bytes(packed, len(content)) == content
+    assert unpacked(content, len(content)) == content
+    assert unpacked(gzip.compress(content), len(content)) == content
 
 
-def test_broken_files_are_named(tmp_path: Path) -> None:
-    content = idx.pack(IMAGES)
-    packed = tmp_path / "packed.gz"
-    packed.write_bytes(gzip.compress(content)[:-9])
-    with pytest.raises(DatasetCorrupt, match=r"packed\.gz.*breaks off"):
-        idx.read_bytes(packed, len(content))
-    packed.write_bytes(gzip.compress(content + b"more"))
-    with pytest.raises(DatasetCorrupt, match=r"packed\.gz.*received more"):
-        idx.read_bytes(packed, len(content))
-    with pytest.raises(DatasetNotFound, match="absent"):
-        idx.read_bytes(tmp_path / "absent", 1)
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (gzip.compress(idx.pack(IMAGES))[:-9], "breaks off"),
+        (gzip.compress(idx.pack(IMAGES) + b"more"), "received more"),
+        (gzip.compress(gzip.compress(idx.pack(IMAGES))), "received more"),
+        (idx.pack(IMAGES) + b"more", "received more"),
+        (idx.pack(IMAGES)[:-1], "received 75"),
+        (b"", "received 0"),
+    ],
+)
+def test_broken_files_are_named(content: bytes, said: str) -> None:
+    with pytest.raises(DatasetCorrupt, match=rf"{PATH.name}.*{said}"):
+        unpacked(content, len(idx.pack(IMAGES)))
 
 
-def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path) -> None:
-    bomb = tmp_path / "bomb.gz"
-    bomb.write_bytes(gzip.compress(bytes(200_000_000), 1))
+def test_a_gzip_bomb_is_not_unpacked() -> None:
+    bomb = gzip.compress(bytes(200_000_000), 1)
     with pytest.raises(DatasetCorrupt, match="received more"):
-        idx.read_bytes(bomb, 1000)
+        unpacked(bomb, 1000)
+    tracemalloc.start()
+    with pytest.raises(DatasetCorrupt, match="far too few"):
+        unpacked(bomb, 200_000_000)
+    assert tracemalloc.get_traced_memory()[1] < 100_000
+    tracemalloc.stop()

@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -93,3 +94,14 @@ def test_a_member_that_promises_too_much_is_not_read(tmp_path: Path) -> None:
         archive.writestr("x.npy", lying_header("(4294967296,)"))
     with pytest.raises(DatasetCorrupt, match="promises"):
         read_npz(path)
+
+
+def test_a_bomb_with_an_honest_header_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", npy(np.zeros((50_000, 28, 28), np.uint8)))
+    tracemalloc.start()
+    with pytest.raises(DatasetCorrupt, match=r"bomb\.npz.*unpacks"):
+        read_npz(path)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()

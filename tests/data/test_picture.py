@@ -278,3 +278,27 @@ def test_a_jpeg_of_thousands_of_scans_is_refused_before_decoding() -> None:
     scan = content[content.index(b"\xff\xda") : content.rindex(b"\xff\xd9")]
     with pytest.raises(PictureUnreadable, match="at most 100 scans"):
         read_picture(content[:-2] + scan * 200 + b"\xff\xd9")
+
+
+def test_fewer_bits_in_an_array_of_sixteen_are_scaled_by_their_own_white() -> None:
+    ramp = np.linspace(0, 255, 300).astype(np.uint16).reshape(10, 30)
+    np.testing.assert_allclose(picture_from_array(ramp).grey, ramp / 255, atol=1e-5)
+
+
+def _deep_colours(top: int) -> bytes:
+    """A TIFF of 16 bits in each of three colours, which Pillow reads the upper eight of."""
+    wide = (pixels(draw(3)).astype(np.uint32) * top // 255).astype("<u2")
+    height, width = wide.shape
+    raw = np.repeat(wide[..., None], 3, axis=2).tobytes()
+    bits = 8 + len(raw)
+    tags = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 3, bits), (259, 4, 1, 1)]
+    tags += [(262, 4, 1, 2), (273, 4, 1, 8), (277, 4, 1, 3), (278, 4, 1, height)]
+    tags += [(279, 4, 1, len(raw))]
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    head, middle = b"II*\0" + struct.pack("<I", bits + 6), struct.pack("<HHH", 16, 16, 16)
+    return head + raw + middle + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def test_colours_in_the_lower_half_of_sixteen_bits_are_not_taken_for_a_black_page() -> None:
+    assert read_picture(_deep_colours(65535)).grey.max() == 1
+    assert "lower 8 of 16 bits" in _refusal(_deep_colours(255))

@@ -59,6 +59,11 @@ class Ground:
         return self.folder / "queries.npy"
 
     @property
+    def picture(self) -> Path:
+        """A digit on a picture, as a PNG."""
+        return self.folder / "picture.png"
+
+    @property
     def more(self) -> Path:
         """Digits to add as an `.npy`, all of them sevens."""
         return self.folder / "more.npy"
@@ -126,6 +131,7 @@ def _make_inputs(folder: Path) -> None:
 
     from data.card import CARD_NAME, ONNX_NAME
     from data.datasets import load_dataset
+    from tests.drawings import draw_digit
     from tests.embedders import linear_embedder
 
     for seed, name in enumerate(EMBEDDERS):
@@ -142,6 +148,7 @@ def _make_inputs(folder: Path) -> None:
     sevens = images[QUERIES:][labels[QUERIES:] == 7]
     np.save(folder / "more.npy", sevens[:5])
     np.save(folder / "grown.npy", sevens[5:8])
+    draw_digit(3, 60, 6).save(folder / "picture.png")
 
 
 def _build(folder: Path, index: Path, part: int, *options: str) -> None:

@@ -7,10 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.faults.arguments import meaningless
+from tests.faults.bombs import bombs
 from tests.faults.corruption import damaged, flipped
 from tests.faults.crashes import killed, ordered, replayed
+from tests.faults.downloads import downloads
 from tests.faults.ground import Ground
 from tests.faults.limits import short
+from tests.faults.names import named_to_harm
+from tests.faults.pictures import mutated
+from tests.faults.readers import fuzzed
 from tests.faults.signals import stopped
 from tests.faults.space import full
 from tests.faults.tally import Tally
@@ -56,7 +61,12 @@ ROWS = (
     Row(7, "two writers at once, a killed holder, a lock left behind", write_together, 60, 6),
     Row(8, "bit flips in files of indexes and embedders", flipped, 20_000, 400),
     Row(9, "truncate, append, delete, empty, swap, link", damaged, 5_000, 24),
+    Row(10, "mutated pictures in every allowed format", mutated, 2_000, 40),
+    Row(11, "bombs: pixels, frames, gzip, headers that lie", bombs, 100, 4),
     Row(12, "NaN, Inf, wrong dtype, shape, byte order, k and ids", meaningless, 1_000, 100),
+    Row(13, "downloads from bad mirrors", downloads, 100, 4),
+    Row(14, "names: newlines, escapes, ../, no UTF-8, 251 bytes", named_to_harm, 500, 16),
     Row(15, "Ctrl-C and SIGTERM in train, index, search", stopped, 60, 6),
     Row(16, "other versions, embedders, normalisers; canaries moved", skewed, 1_000, 8),
+    Row(17, "fuzzed readers: idx, npy, npz, manifest", fuzzed, 2_000, 200),
 )

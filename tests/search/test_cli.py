@@ -58,7 +58,7 @@ def test_the_query_path_imports_no_framework(
         "import sys\nfrom search.cli import main\n"
         f"sys.argv = ['digits', *{arguments!r}]\n"
         "try:\n    main()\nexcept SystemExit as exit:\n    assert not exit.code, exit.code\n"
-        "print([name for name in ('tensorflow', 'keras', 'matplotlib', 'sklearn', 'pooch')"
+        "print([name for name in ('tensorflow', 'keras', 'matplotlib', 'sklearn', 'requests')"
         " if name in sys.modules], 'numpy' in sys.modules)"
     )
     done = subprocess.run(

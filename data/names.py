@@ -1,0 +1,16 @@
+"""What a file is called, as text that can be stored, sent and shown."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def named(path: Path | str) -> str:
+    """The name of a file; bytes of it that are not UTF-8 become backslash escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def is_text(value: str) -> bool:
+    """Whether `value` can be written as UTF-8, which halves of characters cannot."""
+    return not any("\ud800" <= char <= "\udfff" for char in value)

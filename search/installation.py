@@ -1,0 +1,153 @@
+"""Whether what is installed can carry this program: versions against floors, extras, processors.
+
+Nothing is imported to find out: what is broken could not be, and Keras takes seconds. The floors
+are those of pyproject.toml, as the installed package carries them.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+PROGRAM = "digit-search"
+EXTRAS = {
+    "train": "to train embedders and for the embedded optdigits",
+    "tensorboard": "for digits train --tensorboard",
+    "plot": "for --plots",
+    "sklearn": "for estimators in scikit-learn",
+    "umap": "for maps by UMAP",
+    "parquet": "to export as Parquet",
+    "bench": "to measure this program beside others",
+    "dev": "to work on this program",
+}
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        check: what was looked at, in a word or two.
+        status: `"problem"` is what must be mended; `"warning"` what may surprise.
+        detail: what was found, in one line.
+        remedy: the command, or the deed, that mends it; None where all is well.
+    """
+
+    check: str
+    status: Literal["ok", "warning", "problem"]
+    detail: str
+    remedy: str | None = None
+
+
+def examine_installation() -> Iterator[Finding]:
+    """Python, packages, extras and processors."""
+    yield check_python(platform.python_version(), metadata(PROGRAM)["Requires-Python"])
+    yield from check_packages(_requirements(None))
+    for extra in metadata(PROGRAM).get_all("Provides-Extra", ()):
+        yield check_extra(extra, EXTRAS[extra], _requirements(extra))
+    yield check_threads(os.environ, _processors())
+
+
+def check_python(running: str, floor: str) -> Finding:
+    """The interpreter's version against the floor, for example `3.12.1` against `>=3.11`."""
+    from packaging.specifiers import SpecifierSet
+
+    if not SpecifierSet(floor).contains(running, prereleases=True):
+        remedy = f"make an environment with Python {floor}, and there: {_install(PROGRAM)}"
+        return Finding("python", "problem", f"expected {floor}, received {running}", remedy)
+    return Finding("python", "ok", f"{running} at {sys.executable}")
+
+
+def check_packages(needed: list[Requirement]) -> Iterator[Finding]:
+    """Each package that every command needs: those that will not do, then all the others."""
+    well = []
+    for one in needed:
+        if said := _amiss(one):
+            yield Finding("packages", "problem", said, _install(PROGRAM))
+        else:
+            well.append(f"{one.name} {version(one.name)}")
+    if well:
+        yield Finding("packages", "ok", ", ".join(well))
+
+
+def check_extra(extra: str, purpose: str, needed: list[Requirement]) -> Finding:
+    """An extra is installed or not, as anybody likes; a package of it that is too old is amiss."""
+    name, what = f"extra {extra}", f"{PROGRAM}[{extra}]"
+    absent = [one for one in needed if _installed(one.name) is None]
+    old = [said for one in needed if one not in absent and (said := _amiss(one))]
+    if old:
+        return Finding(name, "warning", f"{'; '.join(old)}; needed {purpose}", _install(what))
+    if absent:
+        return Finding(name, "ok", f"not installed, only needed {purpose}: {_install(what)}")
+    return Finding(name, "ok", f"installed: {purpose}")
+
+
+def check_threads(environment: Mapping[str, str], processors: int) -> Finding:
+    """Variables that bound the libraries' threads, against the processors there are."""
+    given = {name: environment[name] for name in THREAD_VARIABLES if name in environment}
+    shown = ", ".join(f"{name}={value}" for name, value in given.items())
+    wrong = [name for name, value in given.items() if not _fits(value, processors)]
+    if wrong:
+        return Finding(
+            "threads",
+            "warning",
+            f"{shown}, but this process may use {processors} processors",
+            f"unset {' '.join(wrong)}",
+        )
+    return Finding("threads", "ok", f"{processors} processors; {shown or 'no variable bounds it'}")
+
+
+def _requirements(extra: str | None) -> list[Requirement]:
+    """What the base, or an extra alone, asks for on this machine."""
+    from packaging.requirements import Requirement
+
+    base, asked = {"extra": ""}, {"extra": extra or ""}
+    found = []
+    for line in requires(PROGRAM) or ():
+        one = Requirement(line)
+        always = one.marker is None or one.marker.evaluate(base)
+        wanted = always if extra is None else not always
+        if wanted and (one.marker is None or one.marker.evaluate(asked)):
+            found.append(one)
+    return found
+
+
+def _amiss(needed: Requirement) -> str | None:
+    """Why a package will not do, if so."""
+    received = _installed(needed.name)
+    if received is None:
+        return f"{needed.name} is not installed"
+    if not needed.specifier.contains(received, prereleases=True):
+        return f"expected {needed.name}{needed.specifier}, received {received}"
+    return None
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _install(what: str) -> str:
+    return f"pip install --upgrade '{what}'"
+
+
+def _fits(value: str, processors: int) -> bool:
+    return value.isdecimal() and 1 <= int(value) <= processors
+
+
+def _processors() -> int:
+    """Those this process may use, which a container may have fewer of than the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

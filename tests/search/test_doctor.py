@@ -1,0 +1,221 @@
+"""The doctor against healthy and ailing installations and indexes."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from data.card import CARD_NAME, ONNX_NAME
+from data.datasets import Dataset
+from indexer.build import build_index
+from search.doctor import Place, check_embedder, check_folder, check_index, check_mnist
+from search.installation import (
+    EXTRAS,
+    Finding,
+    check_extra,
+    check_packages,
+    check_python,
+    check_threads,
+)
+from search.report import format_findings
+from tests.conftest import Run
+from tests.embedders import linear_embedder
+
+
+@pytest.fixture(scope="module")
+def healthy(train_set: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an embedder and an index of two generations."""
+    folder = tmp_path_factory.mktemp("healthy")
+    embedder = linear_embedder()
+    (folder / "embedder").mkdir()
+    (folder / "embedder" / ONNX_NAME).write_bytes(embedder.onnx)
+    (folder / "embedder" / CARD_NAME).write_bytes(embedder.card.to_bytes())
+    some = Dataset("some", "train", train_set.images[:300], train_set.labels[:300])
+    for _ in range(2):
+        build_index(some, embedder, folder / "index", 0)
+    return folder
+
+
+@pytest.fixture
+def ailing(healthy: Path, tmp_path: Path) -> Path:
+    """A copy to be damaged."""
+    return Path(shutil.copytree(healthy, tmp_path / "ailing"))
+
+
+def examined(folder: Path) -> dict[str, Finding]:
+    """What is found in an index, by check; the gravest of each."""
+    index, embedder = (Place(folder / name, "the default") for name in ("index", "embedder"))
+    graveness = ("ok", "warning", "problem")
+    found = [*check_embedder(embedder), *check_index(index, embedder)]
+    return {one.check: one for one in sorted(found, key=lambda one: graveness.index(one.status))}
+
+
+def test_the_healthy_need_no_remedy(healthy: Path) -> None:
+    found = examined(healthy)
+    assert {one.status for one in found.values()} == {"ok"}
+    assert not any(one.remedy for one in found.values())
+    assert "300 digits of some" in found["index"].detail
+    assert found["generations"].detail == "number 2 answers; undo goes back to 1"
+
+
+def _flip(folder: Path, pattern: str) -> None:
+    (path,) = (folder / "index").glob(pattern)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+def _other_embedder(folder: Path) -> None:
+    other = linear_embedder(1)
+    (folder / "embedder" / ONNX_NAME).write_bytes(other.onnx)
+    (folder / "embedder" / CARD_NAME).write_bytes(other.card.to_bytes())
+
+
+@pytest.mark.parametrize(
+    ("harm", "check", "status", "said", "remedy"),
+    [
+        (lambda f: shutil.rmtree(f / "index"), "index", "problem", "no index", "digits build"),
+        (lambda f: _flip(f, "vectors-*"), "index", "problem", "vectors-", "digits index --index"),
+        (lambda f: _flip(f, "manifest.json"), "index", "problem", "sealed", "digits index"),
+        (lambda f: shutil.rmtree(f / "embedder"), "embedder", "warning", "none in", "digits train"),
+        (
+            lambda f: (f / "embedder" / ONNX_NAME).write_bytes(b"no network"),
+            "embedder",
+            "problem",
+            "SHA-256",
+            "digits train",
+        ),
+        (
+            lambda f: (f / "embedder" / "checkpoint.npz").touch(),
+            "embedder",
+            "warning",
+            "was stopped",
+            "--resume",
+        ),
+        (_other_embedder, "pairing", "warning", "the index carries", "digits index"),
+        (lambda f: _flip(f, "previous-*"), "generations", "warning", "undo would fail", "digits"),
+        (
+            lambda f: (f / "index" / ".writing-xyz").write_bytes(b"left"),
+            "debris",
+            "warning",
+            "1 files of 4 bytes",
+            "digits add",
+        ),
+        (
+            lambda f: (f / "index" / "encoding").mkdir(),
+            "debris",
+            "warning",
+            "being encoded",
+            "digits index",
+        ),
+    ],
+)
+def test_each_ailment_is_told_with_its_remedy(
+    harm: Callable[[Path], object], check: str, status: str, said: str, remedy: str, ailing: Path
+) -> None:
+    harm(ailing)
+    found = examined(ailing)[check]
+    assert found.status == status
+    assert said in found.detail
+    assert remedy in str(found.remedy)
+
+
+def test_a_held_lock_is_told_and_left_alone(healthy: Path) -> None:
+    with (healthy / "index" / "lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert examined(healthy)["lock"].status == "warning"
+    assert examined(healthy)["lock"].status == "ok"
+
+
+def test_folders_that_all_may_write_to(tmp_path: Path) -> None:
+    place = Place(tmp_path / "not" / "yet", "the default")
+    assert {one.status for one in check_folder("index", place)} == {"ok"}
+    tmp_path.chmod(0o777)
+    found = next(check_folder("index", place))
+    assert (found.status, found.remedy) == ("warning", f"chmod o-w {tmp_path}")
+
+
+def test_mnist_that_is_not_where_it_should_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIGITS_MNIST", str(tmp_path))
+    assert [one.status for one in check_mnist()] == ["problem"]
+    monkeypatch.delenv("DIGITS_MNIST")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert [one.status for one in check_mnist()] == ["warning"]
+
+
+def test_versions_against_floors() -> None:
+    assert check_python("3.12.1", ">=3.11").status == "ok"
+    assert check_python("3.10.9", ">=3.11").status == "problem"
+    packages = [Requirement(line) for line in ("numpy>=2", "pillow>=9999", "no-such-package")]
+    found = list(check_packages(packages))
+    assert [one.status for one in found] == ["problem", "problem", "ok"]
+    assert "expected pillow>=9999, received" in found[0].detail
+    assert "pip install" in str(found[0].remedy)
+
+
+def test_extras_may_be_absent_but_not_too_old() -> None:
+    absent, present, old = (
+        Requirement(one) for one in ("no-such-package", "numpy", "pillow>=9999")
+    )
+    found = check_extra("plot", "for --plots", [absent, present])
+    assert found.status == "ok"
+    assert "not installed" in found.detail
+    assert "digit-search[plot]" in found.detail
+    assert check_extra("plot", "for --plots", [absent, old]).status == "warning"
+    assert check_extra("plot", "for --plots", [present]).detail.startswith("installed")
+
+
+def test_every_extra_has_a_purpose() -> None:
+    import tomllib
+
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    assert project["optional-dependencies"].keys() <= EXTRAS.keys()
+
+
+def test_thread_settings() -> None:
+    assert check_threads({}, 2).status == "ok"
+    assert check_threads({"OMP_NUM_THREADS": "2"}, 2).status == "ok"
+    assert check_threads({"OMP_NUM_THREADS": "64"}, 2).status == "warning"
+    assert check_threads({"OMP_NUM_THREADS": "many"}, 2).remedy == "unset OMP_NUM_THREADS"
+
+
+def test_the_command(digits_anywhere: Run, healthy: Path, tmp_path: Path) -> None:
+    places = ("--index", healthy / "index", "--embedder", healthy / "embedder")
+    done = digits_anywhere("doctor", *places, "--format", "json")
+    assert done.returncode == 0, done.stdout
+    found = {one["check"]: one for one in json.loads(done.stdout)}
+    assert "named by --index" in found["index"]["detail"]
+    done = digits_anywhere("doctor", env={"DIGITS_INDEX": str(tmp_path)})
+    assert done.returncode == 1
+    assert not done.stderr
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    (index,) = [one for one in records if one["status"] == "problem"]
+    assert "named by $DIGITS_INDEX" in index["detail"]
+    assert index["remedy"] == f"digits build --index {tmp_path}"
+
+
+def test_every_style_has_a_line_for_each_finding() -> None:
+    findings = [Finding("lock", "ok", "free"), Finding("x", "problem", "\x1b[31m", "do, this")]
+    table = list(format_findings(findings, "table"))
+    assert table[0] == "ok       lock  free"
+    assert table[1] == "problem  x     \\x1b[31m; mend it: do, this"
+    header, _, last = csv.reader(format_findings(findings, "csv"))
+    assert dict(zip(header, last, strict=True))["remedy"] == "do, this"
+    assert len(list(format_findings(findings, "jsonl"))) == 2
+
+
+def test_it_imports_no_framework(digits_anywhere: Run, healthy: Path) -> None:
+    done = digits_anywhere(
+        "doctor", "--index", healthy / "index", env={"PYTHONPROFILEIMPORTTIME": "1"}
+    )
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    assert "faiss" in imported
+    assert not {"keras", "tensorflow", "sklearn", "matplotlib"} & imported

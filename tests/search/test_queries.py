@@ -1,0 +1,86 @@
+"""What people name becomes queries, without an embedder that is any good."""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.datasets import Dataset
+from indexer.build import build_index
+from search.index import DigitIndex
+from search.queries import MAX_BYTES, FailedQuery, Query, Reader
+from tests.drawings import draw_digit
+from tests.embedders import linear_embedder
+
+
+@pytest.fixture(scope="module")
+def tiny(train_set: Dataset, tmp_path_factory: pytest.TempPathFactory) -> DigitIndex:
+    folder = tmp_path_factory.mktemp("tiny")
+    some = Dataset("some", "train", train_set.images[:300], train_set.labels[:300])
+    build_index(some, linear_embedder(), folder, 0)
+    return DigitIndex.open(folder)
+
+
+def failed(reader: Reader, name: Path | str) -> str:
+    (query,) = reader.read([str(name)], ())
+    assert isinstance(query, FailedQuery)
+    return query.error
+
+
+def test_the_limit_of_pixels_holds_for_pictures_arrays_and_stacks(
+    tiny: DigitIndex, tmp_path: Path
+) -> None:
+    drawing = draw_digit(3, 60, 6).convert("L")
+    drawing.save(tmp_path / "a.png")
+    np.save(tmp_path / "a.npy", np.asarray(drawing))
+    np.save(tmp_path / "stack.npy", tiny.images[np.arange(2)])
+    for name in ("a.png", "a.npy"):
+        (query,) = Reader(tiny, max_pixels=drawing.width * drawing.height).read(
+            [str(tmp_path / name)], ()
+        )
+        assert isinstance(query, Query)
+        error = failed(Reader(tiny, max_pixels=1000), tmp_path / name)
+        assert "at most 1,000 pixels" in error
+        assert "--max-pixels" in error
+    stacked = Reader(tiny, max_pixels=783).read([str(tmp_path / "stack.npy")], ())
+    assert all(isinstance(query, FailedQuery) for query in stacked)
+
+
+def test_of_a_huge_file_no_more_is_read_than_tells_its_size(
+    tiny: DigitIndex, tmp_path: Path
+) -> None:
+    """Both are as long as they say, and mostly holes."""
+    side = 20_000
+    picture, array = tmp_path / "a.pgm", tmp_path / "a.npy"
+    picture.write_bytes(b"P5 %d %d 255\n" % (side, side))
+    with array.open("wb") as file:
+        fields = {"descr": "|u1", "fortran_order": False, "shape": (side, side)}
+        np.lib.format.write_array_header_1_0(file, fields)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for path in (picture, array):
+        os.truncate(path, path.stat().st_size + side * side)
+        assert "pixels" in failed(Reader(tiny), path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+
+
+def test_what_is_no_file_is_not_waited_for(tiny: DigitIndex, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    assert "regular file" in failed(Reader(tiny), tmp_path / "pipe.png")
+    assert "regular file" in failed(Reader(tiny), "/dev/zero")
+    (tmp_path / "long.png").touch()
+    os.truncate(tmp_path / "long.png", MAX_BYTES + 1)
+    assert "regular file" in failed(Reader(tiny), tmp_path / "long.png")
+
+
+def test_names_that_are_not_utf8_are_text_in_answers(tiny: DigitIndex, tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n.png")
+    draw_digit(3, 60, 6).save(path)
+    (query,) = Reader(tiny).read([path], ())
+    assert query.name == f"{tmp_path}/\\xff\n.png"
+    (query,) = Reader(tiny).read((), ["\udcff"])
+    assert isinstance(query, FailedQuery)
+    assert query.name == "\\xff"
