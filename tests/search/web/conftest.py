@@ -13,7 +13,7 @@ COUNT = 300
 
 
 @pytest.fixture(scope="session")
-def plain_folder(train_set: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def few_folder(train_set: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index that is made at once; tests that change one copy it first."""
     folder = tmp_path_factory.mktemp("plain")
     few = Dataset("few", "train", train_set.images[:COUNT], train_set.labels[:COUNT])
@@ -22,11 +22,11 @@ def plain_folder(train_set: Dataset, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
-def plain_index(plain_folder: Path) -> DigitIndex:
-    return DigitIndex.open(plain_folder)
+def few_index(few_folder: Path) -> DigitIndex:
+    return DigitIndex.open(few_folder)
 
 
 @pytest.fixture(scope="session")
-def client(plain_folder: Path) -> Iterator[Client]:
-    with served(plain_folder) as client:
+def client(few_folder: Path) -> Iterator[Client]:
+    with served(few_folder) as client:
         yield client

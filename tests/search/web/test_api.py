@@ -32,13 +32,13 @@ def png(image: Image.Image) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def command(plain_folder: Path) -> Run:
+def command(few_folder: Path) -> Run:
     """What the command line prints, as JSON lines."""
 
     def run(*arguments: object) -> list[Any]:
         done = subprocess.run(
             [sys.executable, "-m", "search.cli", *map(str, arguments), "--format", "jsonl"],
-            env={**os.environ, "DIGITS_INDEX": str(plain_folder)},
+            env={**os.environ, "DIGITS_INDEX": str(few_folder)},
             capture_output=True,
             text=True,
             timeout=300,
@@ -51,16 +51,16 @@ def command(plain_folder: Path) -> Run:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory, plain_index: DigitIndex) -> list[Path]:
+def files(tmp_path_factory: pytest.TempPathFactory, few_index: DigitIndex) -> list[Path]:
     """All kinds of bodies: pictures of one, of several and of no digits, arrays, and rubbish."""
     folder = tmp_path_factory.mktemp("bodies")
     chosen = ("3-pen.png", "7-photo.jpg", "2026-string.jpg", "tick.png")
     for name in chosen:
         samples()[name].save(folder / name)
     Image.new("L", (60, 60), 255).save(folder / "blank.png")
-    Image.fromarray(plain_index.images[4]).save(folder / "stored.png")
-    np.save(folder / "stack.npy", plain_index.images[:3])
-    np.save(folder / "one.npy", plain_index.images[7] / np.float32(255))
+    Image.fromarray(few_index.images[4]).save(folder / "stored.png")
+    np.save(folder / "stack.npy", few_index.images[:3])
+    np.save(folder / "one.npy", few_index.images[7] / np.float32(255))
     (folder / "rubbish.png").write_bytes(b"\x89PNG\r\n\x1a\n rubbish")
     return sorted(folder.iterdir())
 
@@ -107,8 +107,8 @@ def test_stored_digits_answer_as_on_the_command_line(command: Run, client: Clien
         assert client.post(f"/api/{name}?id={ids[0]}").json == rows[0]
 
 
-def test_json_is_as_good_as_a_file(client: Client, plain_index: DigitIndex) -> None:
-    images = plain_index.images[10:12]
+def test_json_is_as_good_as_a_file(client: Client, few_index: DigitIndex) -> None:
+    images = few_index.images[10:12]
     by_file = io.BytesIO()
     np.save(by_file, images)
     expected = client.post("/api/classify", by_file.getvalue()).json
@@ -119,7 +119,7 @@ def test_json_is_as_good_as_a_file(client: Client, plain_index: DigitIndex) -> N
     assert client.post("/api/classify", unnamed).json == expected
     one = client.post("/api/classify", images[0].tolist()).json
     assert one["neighbours"] == expected[0]["neighbours"]
-    direct = plain_index.classify(images)
+    direct = few_index.classify(images)
     assert [row["label"] for row in expected] == direct.labels.tolist()
 
 
@@ -162,7 +162,7 @@ def multipart(files: dict[str, bytes]) -> tuple[bytes, str]:
     return b"".join(parts) + b"--edge--\r\n", "multipart/form-data; boundary=edge"
 
 
-def test_info_is_the_command_lines(command: Run, client: Client, plain_index: DigitIndex) -> None:
+def test_info_is_the_command_lines(command: Run, client: Client, few_index: DigitIndex) -> None:
     facts = client.get("/api/info").json
     server = facts.pop("server")
     assert [facts] == command("info")
@@ -170,10 +170,10 @@ def test_info_is_the_command_lines(command: Run, client: Client, plain_index: Di
     assert server["names"] == list(range(10))
 
 
-def test_a_stored_digit_is_a_picture(client: Client, plain_index: DigitIndex) -> None:
+def test_a_stored_digit_is_a_picture(client: Client, few_index: DigitIndex) -> None:
     reply = client.get("/api/items/few/train/17.png")
     assert reply.headers["content-type"] == "image/png"
-    assert np.array_equal(np.asarray(Image.open(io.BytesIO(reply.content))), plain_index.images[17])
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(reply.content))), few_index.images[17])
     for name in ("few/train/300", "few/train/-1", "..%2f..%2fetc/passwd", "few/train/%00"):
         assert "no item" in client.get(f"/api/items/{name}.png").error(404)
     assert "no item" in client.post("/api/search?id=nobody/1").error(404)
@@ -191,17 +191,17 @@ def test_what_the_model_saw_can_be_asked_about(client: Client) -> None:
     assert (blank["reason"], blank["input"], blank["place"]) == ("blank", None, None)
 
 
-def test_the_map_shows_as_many_of_each_class(client: Client, plain_index: DigitIndex) -> None:
+def test_the_map_shows_as_many_of_each_class(client: Client, few_index: DigitIndex) -> None:
     columns = client.get("/api/map").json
     assert len({len(columns[name]) for name in ("x", "y", "label", "id")}) == 1
-    positions = plain_index.positions(columns["id"])
-    assert columns["label"] == plain_index.labels[positions].tolist()
+    positions = few_index.positions(columns["id"])
+    assert columns["label"] == few_index.labels[positions].tolist()
     places = np.column_stack([columns["x"], columns["y"]])
-    assert np.allclose(places, plain_index.map_points(np.array(positions)), atol=1e-3)
-    assert len(set(positions)) == len(positions) == len(plain_index)
-    digit = plain_index.images[9]
+    assert np.allclose(places, few_index.map_points(np.array(positions)), atol=1e-3)
+    assert len(set(positions)) == len(positions) == len(few_index)
+    digit = few_index.images[9]
     row = client.post("/api/search?place=true", [digit.tolist()]).json
-    assert np.allclose(row["place"], plain_index.map_points(np.array([9])), atol=1e-3)
+    assert np.allclose(row["place"], few_index.map_points(np.array([9])), atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -254,8 +254,8 @@ def test_the_index_changes_only_where_it_may(client: Client) -> None:
         assert "--writable" in text
 
 
-def test_what_is_added_answers_and_can_be_taken_back(plain_folder: Path, tmp_path: Path) -> None:
-    folder = copytree(plain_folder, tmp_path / "index")
+def test_what_is_added_answers_and_can_be_taken_back(few_folder: Path, tmp_path: Path) -> None:
+    folder = copytree(few_folder, tmp_path / "index")
     three = png(draw_digit(3, 240, 9))
     with served(folder, writable=True) as client:
         assert client.get("/api/info").json["server"]["writable"] is True
@@ -276,8 +276,8 @@ def test_what_is_added_answers_and_can_be_taken_back(plain_folder: Path, tmp_pat
         assert client.post("/api/search", three).json["neighbours"][0]["id"] != "added/0"
 
 
-def test_changes_of_another_process_are_seen(plain_folder: Path, tmp_path: Path) -> None:
-    folder = copytree(plain_folder, tmp_path / "index")
+def test_changes_of_another_process_are_seen(few_folder: Path, tmp_path: Path) -> None:
+    folder = copytree(few_folder, tmp_path / "index")
     three = png(draw_digit(3, 240, 9))
     with served(folder, writable=True) as client:
         with open_to_change(folder) as (writer, index):
@@ -289,10 +289,8 @@ def test_changes_of_another_process_are_seen(plain_folder: Path, tmp_path: Path)
         assert nearest["index"]["generation"] == index.manifest.generation + 1
 
 
-def test_an_index_that_is_gone_is_missed_until_it_is_back(
-    plain_folder: Path, tmp_path: Path
-) -> None:
-    folder = copytree(plain_folder, tmp_path / "index")
+def test_an_index_that_is_gone_is_missed_until_it_is_back(few_folder: Path, tmp_path: Path) -> None:
+    folder = copytree(few_folder, tmp_path / "index")
     with served(folder) as client:
         folder.rename(tmp_path / "elsewhere")
         assert "no index in" in client.post("/api/search?id=few/train/1").error(500)
@@ -300,9 +298,9 @@ def test_an_index_that_is_gone_is_missed_until_it_is_back(
         assert client.post("/api/search?id=few/train/1").status == 200
 
 
-def test_many_clients_at_once(client: Client, plain_index: DigitIndex) -> None:
+def test_many_clients_at_once(client: Client, few_index: DigitIndex) -> None:
     def ask(number: int) -> tuple[int, Any]:
-        reply = client.post("/api/search?k=1", [plain_index.images[number].tolist()])
+        reply = client.post("/api/search?k=1", [few_index.images[number].tolist()])
         return reply.status, reply.json["neighbours"][0]["distance"]
 
     with ThreadPoolExecutor(16) as pool:

@@ -33,14 +33,14 @@ POSTS = ("search?id=few/train/1", "classify", "compare", "items?label=1", "undo"
 
 
 @pytest.fixture(scope="module")
-def quick(plain_folder: Path) -> Iterator[Client]:
-    with served(plain_folder, limits=QUICK) as client:
+def quick(few_folder: Path) -> Iterator[Client]:
+    with served(few_folder, limits=QUICK) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def closed(plain_folder: Path) -> Iterator[Client]:
-    with served(plain_folder, Access(token=TOKEN), writable=True) as client:
+def closed(few_folder: Path) -> Iterator[Client]:
+    with served(few_folder, Access(token=TOKEN), writable=True) as client:
         yield client
 
 
@@ -137,9 +137,9 @@ def test_the_page_gets_a_cookie_for_the_token(closed: Client) -> None:
         closed.get("/api/info", Cookie=wrong).error(401)
 
 
-def test_an_open_server_goes_by_addresses_and_its_own_name(plain_folder: Path) -> None:
+def test_an_open_server_goes_by_addresses_and_its_own_name(few_folder: Path) -> None:
     access = Access("0.0.0.0", TOKEN)  # noqa: S104
-    with served(plain_folder, access) as client:
+    with served(few_folder, access) as client:
         for host in ("192.168.1.7:80", "[fe80::1]", socket.gethostname(), "localhost"):
             assert client.get("/healthz", Host=host).status == 200
         for host in ("evil.example", "192.168.1.7.evil.example", "1.2.3"):
@@ -273,10 +273,10 @@ def test_too_many_at_once_are_told_to_come_again() -> None:
     ],
 )
 def test_a_server_that_cannot_be_meant(
-    arguments: tuple[str, ...], said: str, plain_folder: Path
+    arguments: tuple[str, ...], said: str, few_folder: Path
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "search.cli", "serve", "--index", plain_folder, *arguments],
+        [sys.executable, "-m", "search.cli", "serve", "--index", few_folder, *arguments],
         capture_output=True,
         text=True,
         timeout=300,
@@ -287,10 +287,10 @@ def test_a_server_that_cannot_be_meant(
     assert said in line
 
 
-def test_without_the_extra_the_command_names_it(plain_folder: Path) -> None:
+def test_without_the_extra_the_command_names_it(few_folder: Path) -> None:
     code = (
         "import sys; sys.modules['fastapi'] = None\n"
-        f"sys.argv = ['digits', 'serve', '--index', {str(plain_folder)!r}]\n"
+        f"sys.argv = ['digits', 'serve', '--index', {str(few_folder)!r}]\n"
         "from search.cli import main\nmain()"
     )
     done = subprocess.run(
@@ -301,8 +301,8 @@ def test_without_the_extra_the_command_names_it(plain_folder: Path) -> None:
     assert "pip install 'digit-search[web]'" in line
 
 
-def test_the_command_serves_until_it_is_stopped(plain_folder: Path) -> None:
-    command = [sys.executable, "-m", "search.cli", "serve", "--index", plain_folder, "--port", "0"]
+def test_the_command_serves_until_it_is_stopped(few_folder: Path) -> None:
+    command = [sys.executable, "-m", "search.cli", "serve", "--index", few_folder, "--port", "0"]
     process = subprocess.Popen(
         [*map(str, command)],
         stdout=subprocess.PIPE,
