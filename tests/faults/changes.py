@@ -55,14 +55,15 @@ def rebuilt(ground: Ground, index: Path) -> str | None:
 def named(index: Path) -> set[str]:
     """Names of all files that the generation in place, and the one before it, need."""
     manifest = json.loads((index / "manifest.json").read_text())
-    names = _names(manifest)
+    names = names_of(manifest)
     if "previous" in manifest["files"]:
         before = json.loads((index / manifest["files"]["previous"]["name"]).read_text())
         before["files"].pop("previous", None)
-        names |= _names(before)
+        names |= names_of(before)
     return names
 
 
-def _names(manifest: dict[str, Any]) -> set[str]:
+def names_of(manifest: dict[str, Any]) -> set[str]:
+    """Names of the files that a manifest names itself."""
     parts = [manifest["files"], *(one["files"] for one in manifest["segments"])]
     return {entry["name"] for part in parts for entry in part.values()}

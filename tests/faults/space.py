@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import resource
@@ -14,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.embedders import DIMENSION
-from tests.faults.changes import CHANGES, STREAM, STREAMED, change, streamed
+from tests.faults.changes import CHANGES, STREAM, STREAMED, change, names_of, streamed
 from tests.faults.child import Outcome, complaint, run
 from tests.faults.ground import Ground
 from tests.faults.limits import limited, mount
@@ -58,7 +59,7 @@ def full(ground: Ground, tries: int, seed: int) -> Tally:
     cases = []
     for kind, one in roomy.items():
         needed = one.needed if mounted else one.largest
-        rooms = {needed * share // 100 for share in SHARES}
+        rooms = {needed * share // 100 // PAGE * PAGE for share in SHARES}
         rooms |= {needed - pages * PAGE for pages in range(1, 5) if mounted}
         cases += [Full(kind, room / needed, room) for room in sorted(rooms)]
     chosen = rng.sample(cases, min(tries, len(cases)))
@@ -69,10 +70,14 @@ def full(ground: Ground, tries: int, seed: int) -> Tally:
 def _measured(ground: Ground, kind: str) -> _Roomy:
     with ground.scratch() as scratch:
         index = _placed(ground, kind, scratch)
-        before = {path.name for path in index.iterdir()} - {"manifest.json"}
+        before = {path.name for path in index.iterdir()}
         if (done := _begin(ground, kind, index)).status:
             raise RuntimeError(f"{kind}: {done.err}")
-        sizes = [path.stat().st_size for path in index.iterdir() if path.name not in before]
+        manifest = index / "manifest.json"
+        written = names_of(json.loads(manifest.read_text()))
+        if kind not in (FIRST, "build", STREAM):  # these write all files, the same ones again too
+            written -= before
+        sizes = [(index / name).stat().st_size for name in (*written, manifest.name)]
         if kind == STREAM:
             sizes += [STREAMED * DIMENSION * 2, STREAMED, PAGE, PAGE]  # the stage and its record
         return _Roomy(sum(map(_in_pages, sizes)), max(sizes), ground.ask(index).out)
