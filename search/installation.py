@@ -25,6 +25,8 @@ EXTRAS = {
     "sklearn": "for estimators in scikit-learn",
     "umap": "for maps by UMAP",
     "parquet": "to export as Parquet",
+    "web": "for digits serve",
+    "browser": "to test the page",
     "bench": "to measure this program beside others",
     "dev": "to work on this program",
 }
