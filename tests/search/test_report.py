@@ -176,3 +176,7 @@ def test_facts_in_every_style() -> None:
     rows = list(csv.reader(io.StringIO("\n".join(format_facts(facts, "csv")))))
     assert rows[2] == ["knn_accuracy", "0.5"]
     assert "knn accuracy  0.5" in list(format_facts(facts, "table"))
+    found = {"hubs": [{"id": "a/1", "apart": -0.25}, {"id": "a/22", "apart": 1.0}], "leaks": []}
+    assert list(format_facts(found, "table")) == [
+        "hubs   id    apart", "       a/1   -0.25", "       a/22      1", "leaks  none",
+    ]  # fmt: skip
