@@ -17,7 +17,7 @@ from tests.faults.tally import Tally, try_all
 
 HEAD, ELSEWHERE = 64, 300  # bytes of which every bit is flipped; bits beyond
 BATCH = 25  # flips a child tries one after another
-MANIFEST = "manifest.json"
+MANIFEST, CARD = "manifest.json", "embedder.json"
 CUTS = 20  # lengths a file is cut to, and tails it is given
 
 
@@ -219,13 +219,15 @@ def _damage(ground: Ground, case: Damage, other: Path) -> str | None:
     with ground.copy(case.file.parent) as folder:
         file = folder / case.file.name
         _DAMAGE[case.kind](file, other, case.number)
+        # Another's record is whole: what is blamed is a file that it does not describe.
+        blamed = folder if file.name in (MANIFEST, CARD) else file.name
         if case.kind == "swap" and file.read_bytes() == case.file.read_bytes():
             file.unlink()  # both have the same content
         if case.file.parent == ground.embedder:
             made = ("--dataset", ground.dataset, "--embedder", folder, "--index", folder / "index")
-            return complaint(digits("index", *made), (), [file.name])
+            return complaint(digits("index", *made), (), [blamed])
         if file.name in _read_by_a_search(case.file.parent):
-            return complaint(ground.ask(folder), (), [folder if file.name == MANIFEST else file])
+            return complaint(ground.ask(folder), (), [blamed])
         return complaint(ground.ask(folder), [ground.answer]) or complaint(
             digits("verify", "--index", folder), (), [file]
         )
