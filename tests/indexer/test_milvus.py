@@ -36,7 +36,6 @@ from indexer.milvus.records import Records
 from indexer.milvus.rows import RowTable
 from indexer.milvus.server import Patience, Server
 from indexer.milvus.store import MilvusStore
-from indexer.place import Store
 from search import DigitIndex
 from tests.embedders import linear_embedder
 
@@ -191,9 +190,11 @@ def few(train_set: Dataset, monkeypatch: pytest.MonkeyPatch) -> Dataset:
     return Dataset("few", "train", train_set.images[:240], train_set.labels[:240], train_set.names)
 
 
-def load(at: Store, digits: Dataset, embedder: Embedder, progress: Progress = silent) -> None:
+def load(at: MilvusStore, digits: Dataset, embedder: Embedder, progress: Progress = silent) -> None:
     """As `build_index` does, into a store of its own patience."""
-    index_embeddings(digits, embedder, at, embedder.embed(digits.images), SEED, ANY_KIND, progress)
+    vectors = embedder.embed(digits.images)
+    with at.replacing() as replacement:
+        index_embeddings(digits, embedder, replacement, vectors, SEED, ANY_KIND, progress)
 
 
 def test_a_load_outlives_a_restart_and_one_that_was_cut_is_no_index(
