@@ -40,7 +40,7 @@ screenshots: $(READY)
 
 # Needs uv (pip install uv); run it after a dependency in pyproject.toml changed.
 lock:
-	uv pip compile pyproject.toml --universal --extra train --extra tensorboard --extra plot --extra parquet --extra web --extra browser --extra dev --generate-hashes \
+	uv pip compile pyproject.toml --universal --extra train --extra tensorboard --extra plot --extra parquet --extra web --extra browser --extra milvus --extra ray --extra dev --generate-hashes \
 	  --no-emit-index-url --no-annotate --quiet --output-file requirements.lock
 
 clean:

@@ -1,13 +1,15 @@
 """How cost grows with the number of digits: mnist8m of several sizes, built, asked and added to.
 
 `make bench PART=growth`, or of some sizes only: `make bench PART="growth 60000 600000"`. Draws
-`docs/growth.png`. Each row is held against the two limits of the machine: encoding cannot be faster
-than its matrix products, a query not than reading its share of the index from memory.
+`docs/growth.png`, and writes `docs/growth.json`, which `PART=cost` reads. Each row is held against
+the two limits of the machine: encoding cannot be faster than its matrix products, a query not than
+reading its share of the index from memory.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -22,6 +24,7 @@ from benchmarks.encode import matrix_rate, operations
 from benchmarks.measure import DIGITS, medians, run, table
 from data.datasets import load_dataset
 from data.figures import new_figure, save_figure
+from indexer.choose import Truth
 from indexer.kinds import find_kind
 from search.index import DigitIndex
 
@@ -29,6 +32,8 @@ SIZES = (60_000, 600_000, 8_100_000)
 RECALL = 0.95
 K, ASKED, ROUNDS = 10, 2_000, 5
 ADDED = 100
+PRICED = 500  # queries that the price of recall is measured with
+READ = 1 << 18  # stored vectors at a time
 CACHE = 1 << 28  # bytes, more than any processor's cache holds
 ROWS = {
     "kind": "{kind}",
@@ -65,6 +70,8 @@ def bench_growth(embedder: Path, sample: Path, scratch: Path, sizes: Sequence[in
     )
     print(f"{table(header, rows)}\n", flush=True)
     draw(columns, Path("docs"))
+    record = {str(size): one for size, one in columns.items()}
+    Path("docs/growth.json").write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
 
 
 def _grown(
@@ -82,6 +89,7 @@ def _grown(
     figures = json.loads(asked.output)
     return figures | {
         "build": made.seconds,
+        "encode_seconds": size * figures["seconds_a_digit"],
         "encoding": size * figures["operations"] / matrix_rate() / made.seconds,
         "build_memory": made.memory,
         "size": bytes_on_disk / 1e9,
@@ -112,7 +120,41 @@ def ask(folder: Path) -> dict[str, Any]:
         "vector": np.percentile(vector, 50),
         "read": _bytes_read(len(index), index.manifest.dimension, segment),
         "operations": operations(onnx.load_model_from_string(index.embedder.onnx)),
+        "seconds_a_digit": _seconds_a_digit(index, test.images),
+        "dimension": index.manifest.dimension,
+        "processors": os.cpu_count(),
+        "price": price_of_recall(index, queries[:ASKED]),
     }
+
+
+def _seconds_a_digit(index: DigitIndex, images: np.ndarray) -> float:
+    started = time.perf_counter()
+    index.embed(images)
+    return (time.perf_counter() - started) / len(images)
+
+
+def price_of_recall(index: DigitIndex, queries: np.ndarray) -> list[tuple[int, float, float]]:
+    """Effort, recall@10 and median milliseconds of a query, from half to eight times the effort.
+
+    Nothing where the index searches all that can matter.
+    """
+    vectors = index.segments[0].vectors
+    name = next((one for one in ("probes", "effort") if one in vectors.options), None)
+    if name is None:
+        return []
+    asked = queries[:PRICED]
+    truth = Truth(asked, np.full(len(asked), -1))
+    for start in range(0, len(index), READ):
+        truth.add(vectors.vectors(np.arange(start, min(start + READ, len(index)))))
+    chosen, prices = vectors.options[name], []
+    for effort in sorted({max(1, chosen // 2), chosen, 2 * chosen, 4 * chosen, 8 * chosen}):
+        tried = vectors.with_options(**{name: min(effort, vectors.options.get("lists", effort))})
+        taken = _milliseconds(
+            [asked[row : row + 1] for row in range(len(asked))],
+            lambda one, tried=tried: tried.search(one, K),  # type: ignore[misc]
+        )
+        prices.append((int(effort), truth.recall(tried), float(np.percentile(taken, 50))))
+    return prices
 
 
 def _milliseconds(queries: Sequence[np.ndarray], answer: Any) -> list[float]:

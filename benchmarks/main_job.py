@@ -1,7 +1,7 @@
 """The main job against the notebook and against what a person would use instead, in one run.
 
-`make bench`, or one part: `make bench PART=embedder|encode|cold|index|bulk|pictures|web|growth`.
-Prints Markdown tables. Growth takes about half an hour, so it must be asked for.
+`make bench`, or one part: `make bench PART=embedder|encode|cold|index|bulk|pictures|web`. Prints
+Markdown tables. What needs long, extras or others' figures is asked for: growth|cost|ray|milvus.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.bulk import bench_bulk
+from benchmarks.cost_model import bench_cost
 from benchmarks.embedder import bench_embedder
 from benchmarks.encode import bench_encode
 from benchmarks.growth import SIZES, bench_growth
 from benchmarks.measure import DIGITS, machine, medians, run, table
+from benchmarks.milvus import bench_milvus
 from benchmarks.pictures import bench_pictures
+from benchmarks.ray_job import bench_ray
 from benchmarks.web import bench_web
 from search.places import default_embedder, default_index
 
@@ -23,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "docs" / "samples" / "3-pen.png"
 BARE_IMPORTS = "import click, cv2, faiss, numpy, onnxruntime, PIL.Image"
 COLD_ROUNDS = 15
-ON_DEMAND = {"growth"}
+ON_DEMAND = {"cost", "milvus", "ray", "growth"}
 
 
 def main(part: str, *sizes: str) -> None:
@@ -35,6 +38,9 @@ def main(part: str, *sizes: str) -> None:
         "index": bench_index,
         "bulk": lambda scratch: bench_bulk(ensure_index(scratch)[1]),
         "pictures": lambda scratch: bench_pictures(ensure_index(scratch)[1]),
+        "ray": lambda scratch: bench_ray(ensure_index(scratch)[0], scratch),
+        "milvus": lambda scratch: bench_milvus(ensure_index(scratch)[0], scratch),
+        "cost": lambda _: bench_cost(),
         "growth": lambda scratch: bench_growth(
             ensure_index(scratch)[0], SAMPLE, scratch, [int(size) for size in sizes] or SIZES
         ),

@@ -21,8 +21,10 @@ statuses. A message is one line: what was expected, what came, what to do.
     │   ├── IndexNotFound       no index in this folder
     │   ├── IndexCorrupt        a file is missing, damaged or not what the manifest says
     │   ├── IndexVersion        written in a format this program does not read
-    │   └── IndexLocked         another process is writing this index, or training here
+    │   ├── IndexLocked         another process is writing this index, or training here
+    │   └── StoreUnreachable    the server that keeps it does not answer, or lets nobody in
     ├── StorageError            the disk is full, or a folder or file cannot be read or written
+    ├── ClusterFailed           a Ray cluster cannot be reached, or did not do its work
     ├── TrainingError           training or export did not give a usable embedder
     └── MissingExtra            the command needs an optional dependency
 """
@@ -106,8 +108,16 @@ class IndexLocked(StoreError):
     """Another process holds the lock of a folder that only one may write."""
 
 
+class StoreUnreachable(StoreError):
+    """The server that keeps the index does not answer in time, or refuses who asks."""
+
+
 class StorageError(DigitsError):
     """Reading or writing failed: disk full, read-only folder, quota, no permission."""
+
+
+class ClusterFailed(DigitsError):
+    """A Ray cluster cannot be reached, is of another version, or did not do its work."""
 
 
 class TrainingError(DigitsError):

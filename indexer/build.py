@@ -1,16 +1,14 @@
-"""Dataset and embedder in, index directory out."""
+"""Dataset and embedder in, index out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data.card import EmbedderCard
 from data.datasets import Dataset, Digits
-from data.files import make_folder
 from data.holdout import hold_out
 from data.mnist8m import EndlessDigits
 from data.progress import Progress, silent
@@ -19,11 +17,12 @@ from indexer.choose import ASKED, Wish, build_vectors, sample_of
 from indexer.embedder import Embedder
 from indexer.manifest import Manifest, Part
 from indexer.packing import write
+from indexer.place import Place, Replacement, store_at
 from indexer.projection import SAMPLE as PROJECTED
 from indexer.projection import Projection
+from indexer.ray_engine import Cluster, encoded_by_ray
 from indexer.segment import Redrawn, Segment
 from indexer.sources import Run, Sources
-from indexer.store import Writer, open_writer
 from indexer.stream import encoded
 from indexer.vectors import VectorIndex
 from indexer.verdicts import WITNESSES, calibrate
@@ -38,51 +37,79 @@ SAMPLE = 10_000
 def build_index(
     dataset: Dataset,
     embedder: Embedder,
-    folder: Path,
+    place: Place,
     seed: int,
     wish: Wish = ANY_KIND,
     progress: Progress = silent,
+    cluster: Cluster | None = None,
 ) -> Manifest:
-    """Encode `dataset`, choose k and calibrate verdicts, and put the index into `folder`.
+    """Encode `dataset`, choose k and calibrate verdicts, and put the index at `place`.
 
     Raises:
         UsageError: no index can be what is wished for; the message says what can.
-        IndexLocked, StorageError: what was in `folder` still answers.
+        ClusterFailed: its workers could not do it; what they have done is kept.
+        IndexLocked, StorageError, StoreUnreachable: what was at `place` still answers.
     """
-    make_folder(folder)
-    with open_writer(folder) as writer:  # from the first, so that no work is done for nothing
-        embeddings = embedder.embed(dataset.images, progress)  # (n, d)
-        sample, source = calibration_sample(dataset, embedder.card, seed)
-        vectors, options = index_vectors(embeddings, sample, seed, wish)
-        nobody = np.empty(0, np.int64)
-        segment = Segment(
-            vectors, dataset.labels, dataset.images, _sources(dataset), nobody, options
-        )
-        left_out = ask_without_copies(
-            vectors, embeddings[sample], dataset.labels, sample, embedder.card, len(dataset)
-        )
-        plane = project(embeddings, seed)
-        return _write(writer, dataset, embedder, segment, plane, _calibrated(left_out, source))
+    with store_at(place).replacing() as replacement:  # so that no work is done for nothing
+        if cluster is None:
+            embeddings = embedder.embed(dataset.images, progress)  # (n, d)
+            return index_embeddings(
+                dataset, embedder, replacement, embeddings, seed, wish, progress
+            )
+        where = store_at(place).staging()
+        with encoded_by_ray(dataset, embedder, where, np.float32, cluster, progress) as staged:
+            return index_embeddings(
+                dataset, embedder, replacement, staged.vectors, seed, wish, progress
+            )
+
+
+def index_embeddings(
+    dataset: Dataset,
+    embedder: Embedder,
+    replacement: Replacement,
+    embeddings: np.ndarray,
+    seed: int,
+    wish: Wish,
+    progress: Progress,
+) -> Manifest:
+    """An index of `dataset` by `replacement`, of what the embedder gave for it (n, d) float32."""
+    sample, source = calibration_sample(dataset, embedder.card, seed)
+    vectors, options = index_vectors(embeddings, sample, seed, wish)
+    nobody = np.empty(0, np.int64)
+    segment = Segment(vectors, dataset.labels, dataset.images, _sources(dataset), nobody, options)
+    left_out = ask_without_copies(
+        vectors, embeddings[sample], dataset.labels, sample, embedder.card, len(dataset)
+    )
+    facts = _facts(dataset, embedder) | _calibrated(left_out, source)
+    files = _files(embedder, project(embeddings, seed))
+    return replacement.put(facts, files, segment, embeddings, progress)
 
 
 def build_streamed(
     digits: EndlessDigits,
     embedder: Embedder,
-    folder: Path,
+    place: Place,
     seed: int,
     wish: Wish = ANY_KIND,
     progress: Progress = silent,
+    cluster: Cluster | None = None,
 ) -> Manifest:
     """As :func:`build_index`, of digits too many for memory, whose pictures are not stored.
 
-    What was encoded when it is stopped is kept in `folder`; the same call goes on from there.
+    What was encoded when it is stopped is kept on the disk; the same call goes on from there.
 
     Raises:
-        UsageError, IndexLocked, StorageError: what was in `folder` still answers.
+        UsageError, IndexLocked, StorageError, StoreUnreachable: what was at `place` still answers.
     """
+    store = store_at(place)
     sample, source = calibration_sample(digits.base, embedder.card, seed)
-    make_folder(folder)
-    with open_writer(folder) as writer, encoded(digits, embedder, folder, progress) as staged:
+    where = store.staging()
+    encoding = (
+        encoded(digits, embedder, where, progress)
+        if cluster is None
+        else encoded_by_ray(digits, embedder, where, np.float16, cluster, progress)
+    )
+    with store.replacing() as replacement, encoding as staged:
         vectors, options = index_vectors(staged.vectors, sample, seed, wish)
         queries = staged.vectors[sample].astype(np.float32)  # (s, d)
         left_out = ask_without_copies(
@@ -94,8 +121,9 @@ def build_streamed(
         segment = Segment(
             vectors, staged.labels, Redrawn(0), _sources(digits), nobody, options, written
         )
-        plane = project(staged.vectors, seed)
-        return _write(writer, digits, embedder, segment, plane, _calibrated(left_out, source))
+        facts = _facts(digits, embedder) | _calibrated(left_out, source)
+        files = _files(embedder, project(staged.vectors, seed))
+        return replacement.put(facts, files, segment, staged.vectors, progress)
 
 
 def _sources(digits: Digits) -> Sources:
@@ -118,15 +146,9 @@ def project(embeddings: np.ndarray, seed: int) -> Projection:
     return Projection.of(embeddings[np.sort(chosen)])
 
 
-def _write(
-    writer: Writer,
-    digits: Digits,
-    embedder: Embedder,
-    segment: Segment,
-    plane: Projection,
-    calibrated: dict[str, Any],
-) -> Manifest:
-    facts = {
+def _facts(digits: Digits, embedder: Embedder) -> dict[str, Any]:
+    """What the manifest says of the digits and of what encoded them."""
+    return {
         "dimension": embedder.card.dimension,
         "metric": embedder.card.metric,
         "normaliser": embedder.card.normaliser,
@@ -134,12 +156,15 @@ def _write(
         "dataset": digits.facts(),
         "names": list(digits.names),
     }
-    files = {
+
+
+def _files(embedder: Embedder, plane: Projection) -> dict[str, bytes]:
+    """What all digits share, by role."""
+    return {
         "embedder": embedder.onnx,
         "card": embedder.card.to_bytes(),
         "projection": plane.to_bytes(),
     }
-    return writer.commit(facts | calibrated, files, [segment.record()])
 
 
 def index_vectors(

@@ -124,8 +124,15 @@ class Manifest:
         return seal({"format": FORMAT, "version": FORMAT_VERSION, **asdict(self)})
 
     @classmethod
-    def from_bytes(cls, content: bytes, path: Path) -> Manifest:
+    def from_bytes(
+        cls, content: bytes, path: Path | str, of_segment: frozenset[str] = REQUIRED_OF_SEGMENT
+    ) -> Manifest:
         """Read what :meth:`to_bytes` wrote.
+
+        Args:
+            content: the sealed JSON.
+            path: what to blame.
+            of_segment: roles of the files that each segment must have.
 
         Raises:
             IndexCorrupt: damaged.
@@ -159,15 +166,15 @@ class Manifest:
                 f"{path}: a field is missing or unknown: {exc}; build the index again with this"
                 " program"
             ) from exc
-        manifest._check_parts(path)
+        manifest._check_parts(path, of_segment)
         return manifest
 
-    def _check_parts(self, path: Path) -> None:
+    def _check_parts(self, path: Path | str, of_segment: frozenset[str]) -> None:
         if not self.segments:
             raise IndexCorrupt(f"{path}: names no segment")
         missing = REQUIRED - self.files.keys()
         for one in self.segments:
-            missing |= REQUIRED_OF_SEGMENT - one.files.keys()
+            missing |= of_segment - one.files.keys()
             if one.removed:
                 missing |= {"removed"} - one.files.keys()
         if missing:

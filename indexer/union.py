@@ -25,6 +25,7 @@ class UnionVectors:
         self._parts = [one.vectors for one in segments]
         self._live = [one.live for one in segments]
         self._starts = _starts(segments)  # (parts + 1,)
+        self._labels = union_labels(segments)
         self.removed = np.zeros(self._starts[-1], bool)  # (count,)
         for start, one in zip(self._starts, segments, strict=False):
             self.removed[start + one.removed] = True
@@ -93,6 +94,28 @@ class UnionVectors:
             ids[asked], distances[asked] = _nearest(rows, apart, width)
             asked = asked[np.isinf(distances[asked]).any(axis=1) & (fetched < size)]
             fetched = min(size, 2 * fetched)
+        return ids, distances
+
+    def rivals(
+        self, queries: np.ndarray, labels: np.ndarray, exclude: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The nearest vector of another class than `labels` (n,), for each query.
+
+        Args:
+            queries: (n, d) float32, finite.
+            labels: (n,) integers.
+            exclude: as for :meth:`search`.
+
+        Returns:
+            ids (n,) int64 and Euclidean distances (n,) float32; -1 and infinity where none is.
+        """
+        ids, distances = np.empty(len(queries), np.int64), np.empty(len(queries), np.float32)
+        for row in range(len(queries)):
+            allowed = self._labels != labels[row]  # (positions,), of one query at a time
+            if exclude is not None and exclude[row] >= 0:
+                allowed[exclude[row]] = False
+            one = np.s_[row : row + 1]
+            ids[one], distances[one] = self.nearest_allowed(queries[one], allowed[None])
         return ids, distances
 
     def nearest_allowed(

@@ -117,7 +117,7 @@ class VectorIndex:
         """
         self.check_k(k, spared=exclude is not None)
         check_excluded(exclude, len(queries))
-        self._check_queries(queries)
+        check_queries(queries, self.engine.d)
         with _threads_for(queries):
             return self._search(queries, k, exclude)
 
@@ -222,7 +222,7 @@ class VectorIndex:
         Raises:
             IndexCorrupt: what must be read for the answer is damaged.
         """
-        self._check_queries(queries)
+        check_queries(queries, self.engine.d)
         queries = np.ascontiguousarray(queries)
         ids = np.full((len(queries), 1 + SPARE), -1, np.int64)
         for row, bits in enumerate(np.packbits(allowed, axis=1, bitorder="little")):
@@ -282,14 +282,6 @@ class VectorIndex:
         """
         check_k(k, len(self) - spared)
 
-    def _check_queries(self, queries: np.ndarray) -> None:
-        if queries.ndim != 2 or queries.shape[1] != self.engine.d:
-            raise UsageError(
-                f"expected queries of shape (n, {self.engine.d}), received {queries.shape}"
-            )
-        if queries.dtype != np.float32 or not (np.abs(queries) < LARGEST).all():
-            raise UsageError(f"expected finite float32 queries below {LARGEST:g}")
-
     @cached_property
     def _stored(self) -> Any:
         """The part of the engine that gives back vectors, and can search through all of them."""
@@ -324,6 +316,18 @@ def check_k(k: int, most: int) -> None:
         raise UsageError(
             f"expected k from 1 to {most:,} (the digits that can answer), received {k!r}"
         )
+
+
+def check_queries(queries: np.ndarray, dimension: int) -> None:
+    """Refuse queries that are not (n, dimension) finite float32.
+
+    Raises:
+        UsageError: they are not.
+    """
+    if queries.ndim != 2 or queries.shape[1] != dimension:
+        raise UsageError(f"expected queries of shape (n, {dimension}), received {queries.shape}")
+    if queries.dtype != np.float32 or not (np.abs(queries) < LARGEST).all():
+        raise UsageError(f"expected finite float32 queries below {LARGEST:g}")
 
 
 def check_excluded(exclude: np.ndarray | None, queries: int) -> None:

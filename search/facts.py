@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from indexer.manifest import FileEntry, SegmentRecord
+from indexer.place import Place
 from search.index import DigitIndex
 from search.text import named
 
 
-def index_facts(index: DigitIndex, folder: Path) -> dict[str, Any]:
-    """Facts by name, fit for JSON; `folder` is where the index lies."""
+def index_facts(index: DigitIndex, place: Place) -> dict[str, Any]:
+    """Facts by name, fit for JSON; `place` is where the index lies."""
     manifest, card, calibration = index.manifest, index.embedder.card, index.calibration
     return {
-        "index": named(folder),
+        "index": named(str(place)),
         "generation": manifest.generation,
         "count": manifest.count,
         "removed": sum(one.removed for one in manifest.segments),

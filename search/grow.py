@@ -16,9 +16,8 @@ import numpy as np
 
 from data.errors import DatasetNotFound, UsageError
 from data.normalise import scale_to_bytes
-from indexer.grow import add_digits, remove_digits
 from indexer.manifest import Manifest
-from indexer.store import Writer, open_writer, read_manifest
+from indexer.place import Change, Place, store_at
 from search.answers import Addition, FailedAnswer
 from search.index import DigitIndex
 from search.queries import AnyQuery, FailedQuery, Query, Reader, RefusedQuery
@@ -37,17 +36,16 @@ class Added:
 
 
 @contextlib.contextmanager
-def open_to_change(folder: Path, threads: int | None = None) -> Iterator[tuple[Writer, DigitIndex]]:
-    """Open the index in `folder` and keep all others from changing it.
+def open_to_change(place: Place, threads: int | None = None) -> Iterator[tuple[Change, DigitIndex]]:
+    """Open the index at `place` and keep all others from changing it.
 
     Raises:
         IndexLocked: another process is changing it.
         StorageError: the folder is not writable.
         IndexNotFound and others: as for :meth:`DigitIndex.open`.
     """
-    read_manifest(folder)  # where there is no index, no lock is left either
-    with open_writer(folder) as writer:
-        yield writer, DigitIndex.open(folder, threads)
+    with store_at(place).change() as change:
+        yield change, DigitIndex.of(change.base, str(place), threads)
 
 
 def with_label(index: DigitIndex, queries: Iterable[AnyQuery], name: str) -> Iterator[Labelled]:
@@ -76,7 +74,7 @@ def from_folders(reader: Reader, folders: Sequence[str]) -> Iterator[Labelled]:
     )
 
 
-def add(writer: Writer, index: DigitIndex, pictures: Iterable[Labelled]) -> Added:
+def add(change: Change, index: DigitIndex, pictures: Iterable[Labelled]) -> Added:
     """Store the digits that are not stored yet; if there are any, that makes a generation.
 
     Raises:
@@ -84,7 +82,7 @@ def add(writer: Writer, index: DigitIndex, pictures: Iterable[Labelled]) -> Adde
     """
     given = list(pictures)
     digits = [(query, label) for query, label in given if isinstance(query, Query)]
-    stored, manifest = _store(writer, index, digits) if digits else ([], index.manifest)
+    stored, manifest = _store(change, index, digits) if digits else ([], index.manifest)
     rows = iter(stored)
     return Added(
         tuple(next(rows) if isinstance(query, Query) else _failed(query) for query, _ in given),
@@ -92,7 +90,7 @@ def add(writer: Writer, index: DigitIndex, pictures: Iterable[Labelled]) -> Adde
     )
 
 
-def remove(writer: Writer, index: DigitIndex, names: Iterable[str]) -> Manifest:
+def remove(change: Change, index: DigitIndex, names: Iterable[str]) -> Manifest:
     """Take digits out, so that they never answer again.
 
     Raises:
@@ -101,19 +99,18 @@ def remove(writer: Writer, index: DigitIndex, names: Iterable[str]) -> Manifest:
         StorageError: the index is as it was.
     """
     positions = np.array(index.positions(names), np.int64)
-    return remove_digits(writer, index.manifest, index.segments, positions)
+    return change.remove(positions)
 
 
-def undo(folder: Path) -> Manifest:
+def undo(place: Place) -> Manifest:
     """Put the generation before the present one in place again; done twice, it does nothing.
 
     Raises:
         UsageError: there is none before.
         IndexNotFound, IndexCorrupt, IndexLocked, StorageError: the index is as it was.
     """
-    read_manifest(folder)  # where there is no index, no lock is left either
-    with open_writer(folder) as writer:
-        return writer.undo()
+    with store_at(place).change() as change:
+        return change.undo()
 
 
 def _label_folders(folder: str) -> list[Path]:
@@ -142,7 +139,7 @@ def _labels(index: DigitIndex, names: Sequence[str]) -> list[int]:
 
 
 def _store(
-    writer: Writer, index: DigitIndex, digits: Sequence[tuple[Query, int]]
+    change: Change, index: DigitIndex, digits: Sequence[tuple[Query, int]]
 ) -> tuple[list[Addition | FailedAnswer], Manifest]:
     """Add those of at least one digit that are new; what became of each, in their order."""
     images = scale_to_bytes(np.stack([query.image for query, _ in digits]))  # (n, 28, 28)
@@ -153,8 +150,7 @@ def _store(
     first = {content: row for row, content in reversed([*enumerate(pixels)])}
     fresh = sorted(row for content, row in first.items() if content not in known)
     if fresh:
-        parts = embeddings[fresh], labels[fresh], images[fresh]
-        manifest, ids = add_digits(writer, manifest, index.segments, *parts)
+        manifest, ids = change.add(embeddings[fresh], labels[fresh], images[fresh])
         known |= {pixels[row]: (name, labels[row]) for row, name in zip(fresh, ids, strict=True)}
     is_new = np.isin(np.arange(len(digits)), fresh)
     outcomes = [

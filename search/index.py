@@ -14,12 +14,13 @@ from data.convention import DIGITS
 from data.errors import EmbedderMismatch, IndexCorrupt, UsageError
 from indexer.calibration import Calibration
 from indexer.embedder import CANARY_TOLERANCE, Embedder
+from indexer.folder import open_generation
 from indexer.manifest import Manifest
+from indexer.place import Generation, Place, Rows, Vectors, parse_place, store_at
 from indexer.projection import SAMPLE, Projection
 from indexer.segment import Segment
 from indexer.sources import Sources
-from indexer.store import MANIFEST, Content, read_generation
-from indexer.union import UnionImages, UnionVectors, union_labels
+from indexer.store import MANIFEST, Content
 from indexer.vectors import set_threads
 from indexer.votes import Weights
 from search.classify import Classification, Neighbours, classify
@@ -41,10 +42,10 @@ class DigitIndex:
     Attributes:
         manifest: what it is.
         embedder: the one it was built with.
-        segments: its digits, as they were written.
+        segments: its digits, as they were written; none where a server keeps them.
         vectors: the embeddings of its digits, searched as one.
-        labels: (positions,) uint8.
-        images: (positions, 28, 28) uint8, memory-mapped.
+        labels: (positions,) uint8, read where they are asked for.
+        images: (positions, 28, 28) uint8, likewise.
         sources: what each digit is called.
         plane: content of the file that :attr:`projection` is read from, where there is one.
     """
@@ -52,24 +53,30 @@ class DigitIndex:
     manifest: Manifest
     embedder: Embedder
     segments: tuple[Segment, ...]
-    vectors: UnionVectors
-    labels: np.ndarray
-    images: UnionImages
+    vectors: Vectors
+    labels: Rows
+    images: Rows
     sources: Sources
     plane: bytes | None = None
 
     @classmethod
-    def open(cls, folder: str | Path, threads: int | None = None) -> DigitIndex:
-        """Open the index in `folder`; `threads` bounds the processors used (all, when None).
+    def open(cls, place: str | Place, threads: int | None = None) -> DigitIndex:
+        """Open the index at `place`; `threads` bounds the processors used (all, when None).
+
+        Args:
+            place: a folder, or an address in Milvus as `indexer.milvus.address` reads it.
+            threads: how many.
 
         Raises:
+            UsageError: `place` looks like an address, but is none.
             IndexNotFound: there is none.
             IndexVersion: written in a format this program does not read.
             IndexCorrupt, EmbedderCorrupt: damaged; the message names the file.
             EmbedderMismatch: its embedder is not the one it was built with.
+            StoreUnreachable: the server that keeps it does not answer.
         """
-        folder = Path(folder)
-        return cls.from_generation(folder, *read_generation(folder), threads)
+        place = parse_place(place) if isinstance(place, str) else place
+        return cls.of(store_at(place).read(), str(place), threads)
 
     @classmethod
     def from_generation(
@@ -80,21 +87,23 @@ class DigitIndex:
         threads: int | None = None,
     ) -> DigitIndex:
         """Open what `read_generation(folder)` gave; errors as for :meth:`open`."""
+        return cls.of(open_generation(folder, manifest, contents), str(folder), threads)
+
+    @classmethod
+    def of(cls, generation: Generation, place: str, threads: int | None = None) -> DigitIndex:
+        """An index of one generation; `place` is to blame for its embedder."""
         if threads:
             set_threads(threads)
-        segments = tuple(
-            Segment.open(folder, record, contents, manifest.dimension)
-            for record in manifest.segments
-        )
+        manifest = generation.manifest
         return cls(
             manifest,
-            _open_embedder(folder, manifest, contents, threads),
-            segments,
-            UnionVectors(segments),
-            union_labels(segments),
-            UnionImages(segments),
-            sum((one.sources for one in segments), Sources(())),
-            _plane(manifest, contents),
+            _open_embedder(place, manifest, generation.contents, threads),
+            generation.segments,
+            generation.vectors,
+            generation.labels,
+            generation.images,
+            generation.sources,
+            _plane(manifest, generation.contents),
         )
 
     def __len__(self) -> int:
@@ -234,13 +243,7 @@ class DigitIndex:
         Returns:
             One neighbour each; its id is -1 and its distance infinite where there is no other.
         """
-        ids, distances = np.empty(len(labels), np.int64), np.empty(len(labels), np.float32)
-        for row, embedding in enumerate(self.embed(images)):
-            allowed = self.labels != labels[row]  # (positions,), of one query at a time
-            if exclude is not None and exclude[row] >= 0:
-                allowed[exclude[row]] = False
-            one = np.s_[row : row + 1]
-            ids[one], distances[one] = self.vectors.nearest_allowed(embedding[None], allowed[None])
+        ids, distances = self.vectors.rivals(self.embed(images), labels, exclude)
         return Neighbours(ids[:, None], self.labels[ids][:, None], distances[:, None])
 
     def called(self, label: int) -> int | str:
@@ -295,20 +298,20 @@ class DigitIndex:
                 f" built with, received {received[:12]}; build the index again with: digits index"
             )
 
-    def check_vectors(self, folder: Path) -> None:
-        """Encode some stored digits again and compare; `folder` is the one to blame.
+    def check_vectors(self, place: Place) -> None:
+        """Encode some stored digits again and compare; `place` is the one to blame.
 
         Raises:
             IndexCorrupt: the stored vectors are not what the embedder gives for the images.
         """
         self.vectors.verify()
-        rounding = max(one.kind_options["rounding"] for one in self.segments)
+        rounding = max(one.kind_options["rounding"] for one in self.manifest.segments)
         allowed = CANARY_TOLERANCE + rounding
-        sample = np.unique(np.linspace(0, len(self.labels) - 1, VERIFIED).astype(np.int64))
+        sample = self.live[np.unique(np.linspace(0, len(self) - 1, VERIFIED).astype(np.int64))]
         moved = np.abs(self.embed(self.images[sample]) - self.vectors.vectors(sample)).max()
         if not moved <= allowed:
             raise IndexCorrupt(
-                f"{folder}: stored vectors differ by {moved:.2g} from what the embedder gives for"
+                f"{place}: stored vectors differ by {moved:.2g} from what the embedder gives for"
                 f" their images (allowed: {allowed:g}); build the index again"
             )
 
@@ -319,20 +322,20 @@ def _plane(manifest: Manifest, contents: Mapping[str, Content]) -> bytes | None:
 
 
 def _open_embedder(
-    folder: Path, manifest: Manifest, contents: Mapping[str, Content], threads: int | None
+    place: str, manifest: Manifest, contents: Mapping[str, Content], threads: int | None
 ) -> Embedder:
     onnx_name, card_name = (manifest.files[role].name for role in ("embedder", "card"))
-    card = EmbedderCard.from_bytes(bytes(contents[card_name]), str(folder / card_name))
+    card = EmbedderCard.from_bytes(bytes(contents[card_name]), f"{place}/{card_name}")
     for fact in ("normaliser", "metric", "dimension"):
         told, expected = getattr(manifest, fact), getattr(card, fact)
         if told != expected:
             raise EmbedderMismatch(
-                f"{folder / MANIFEST}: expected {fact} {expected}, which its embedder has, received"
+                f"{place}/{MANIFEST}: expected {fact} {expected}, which its embedder has, received"
                 f" {told}; build the index again"
             )
     if card.onnx_sha256 != manifest.embedder:
         raise EmbedderMismatch(
-            f"{folder / card_name}: expected the card of embedder {manifest.embedder[:12]},"
+            f"{place}/{card_name}: expected the card of embedder {manifest.embedder[:12]},"
             f" received that of {card.onnx_sha256[:12]}; build the index again"
         )
-    return Embedder.from_bytes(bytes(contents[onnx_name]), card, str(folder / onnx_name), threads)
+    return Embedder.from_bytes(bytes(contents[onnx_name]), card, f"{place}/{onnx_name}", threads)

@@ -13,7 +13,8 @@ MAY_IMPORT = {
     "training": {"data"},
 }
 ANYWHERE = {("search/cli/make.py", "training")}  # inside the commands that train
-HEAVY = {"keras", "tensorflow", "matplotlib", "sklearn", "requests", "onnx", "tf2onnx"}
+HEAVY = {"keras", "tensorflow", "matplotlib", "sklearn", "requests", "onnx", "tf2onnx",
+         "grpc", "milvus_lite", "pyarrow", "pymilvus", "ray"}  # fmt: skip
 MODULES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
 
 

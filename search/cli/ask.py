@@ -27,6 +27,7 @@ from search.cli.options import (
 from search.cli.show import show
 
 if TYPE_CHECKING:
+    from indexer.place import Place
     from search.queries import Reader
 
 asking = with_options(
@@ -56,7 +57,7 @@ showing = with_options(
 def search(
     images: tuple[str, ...],
     ids: tuple[str, ...],
-    index_folder: Path,
+    index_folder: Place,
     k: int | None,
     max_pixels: int,
     single: bool,
@@ -93,7 +94,7 @@ def search(
 def classify(
     images: tuple[str, ...],
     ids: tuple[str, ...],
-    index_folder: Path,
+    index_folder: Place,
     k: int | None,
     max_pixels: int,
     single: bool,
@@ -128,7 +129,7 @@ def classify(
 def compare(
     a: str,
     b: str,
-    index_folder: Path,
+    index_folder: Place,
     max_pixels: int,
     single: bool,
     style: str,
@@ -152,7 +153,7 @@ def compare(
 
 
 def _open(
-    folder: Path,
+    place: Place,
     images: tuple[str, ...],
     ids: tuple[str, ...],
     max_pixels: int,
@@ -168,16 +169,21 @@ def _open(
 
     from indexer.store import read_generation
 
+    if not isinstance(place, Path):
+        from search.index import DigitIndex
+        from search.queries import Reader
+
+        return Reader(DigitIndex.open(place, threads), max_pixels, single)
     if threads is None and len(images) + len(ids) == 1 and not any(map(os.path.isdir, images)):
         threads = limit_threads(1)  # starting a second thread takes longer than one digit
     # A cold query is mostly imports: files are verified beside them, and there is no garbage yet.
     # So whatever else a command imports, it imports after this.
     gc.disable()
     with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(read_generation, folder)
+        reading = pool.submit(read_generation, place)
         from search.index import DigitIndex
         from search.queries import Reader
 
-        index = DigitIndex.from_generation(folder, *reading.result(), threads)
+        index = DigitIndex.from_generation(place, *reading.result(), threads)
     gc.enable()
     return Reader(index, max_pixels, single)

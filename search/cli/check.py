@@ -27,6 +27,7 @@ from search.text import named
 
 if TYPE_CHECKING:
     from data.datasets import Dataset
+    from indexer.place import Place
     from search.evaluate import Evaluation
     from search.index import DigitIndex
 
@@ -66,7 +67,7 @@ def _check_finite(
 )
 def evaluate(
     source: str,
-    index_folder: Path,
+    index_folder: Place,
     embedder_folder: Path | None,
     k: int | None,
     weights: Literal["uniform", "distance"],
@@ -126,7 +127,7 @@ def tell_plots(evaluation: Evaluation, test: Dataset, folder: Path) -> None:
 
 @click.command(short_help="Tell what an index is.", epilog="Example: digits info --format json")
 @with_options(index_option, format_option)
-def info(index_folder: Path, style: str) -> None:
+def info(index_folder: Place, style: str) -> None:
     """Tell what the index holds, how it was made, and what was chosen when it was built."""
     from search.facts import index_facts
     from search.index import DigitIndex
@@ -139,7 +140,7 @@ def info(index_folder: Path, style: str) -> None:
     short_help="Check every byte of an index.", epilog="Example: digits verify --index mnist-index"
 )
 @with_options(index_option, format_option)
-def verify(index_folder: Path, style: str) -> None:
+def verify(index_folder: Place, style: str) -> None:
     """Check every byte of the index, also of what undo goes back to, and encode digits again."""
     import time
 
@@ -150,9 +151,13 @@ def verify(index_folder: Path, style: str) -> None:
     started = time.perf_counter()
     index = DigitIndex.open(index_folder)
     index.check_vectors(index_folder)
-    entries = verified_entries(index_folder, index.manifest)
+    entries = (
+        verified_entries(index_folder, index.manifest)
+        if isinstance(index_folder, Path)
+        else index.manifest.entries
+    )
     facts = {
-        "index": named(index_folder),
+        "index": named(str(index_folder)),
         "generation": index.manifest.generation,
         "files": len(entries) + 1,
         "bytes": sum(entry.size for entry in entries.values()),
@@ -173,8 +178,15 @@ def doctor(context: click.Context, index_folder: Path, embedder_folder: Path, st
 
     Exit status 1 if something must be mended; the command that mends it stands beside it.
     """
+    from data.errors import UsageError
     from search.doctor import Place, examine
     from search.report import format_findings
+
+    if not isinstance(index_folder, Path):
+        raise UsageError(
+            f"expected a folder, received {index_folder}; an index in Milvus is looked at with:"
+            " digits verify"
+        )
 
     def place(option: str, folder: Path) -> Place:
         source = context.get_parameter_source(f"{option}_folder")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +19,7 @@ from search.text import named
 
 if TYPE_CHECKING:
     from indexer.manifest import Manifest
+    from indexer.place import Place
 
 FAILED = 1
 changing = with_options(index_option, format_option)
@@ -39,7 +39,7 @@ def add(
     max_pixels: int,
     single: bool,
     threads: int | None,
-    index_folder: Path,
+    index_folder: Place,
     style: str,
 ) -> None:
     """Add the digits on each IMAGE to the index as NAME, or those in each FOLDER of LABEL/name.png.
@@ -54,14 +54,14 @@ def add(
     from search.report import format_additions
 
     hush_libraries()
-    with open_to_change(index_folder, threads) as (writer, index):
+    with open_to_change(index_folder, threads) as (change, index):
         reader = Reader(index, max_pixels, single)
         pictures = (
             from_folders(reader, images)
             if label is None
             else with_label(index, reader.read(images, ()), label)
         )
-        added = store(writer, index, pictures)
+        added = store(change, index, pictures)
     say(format_additions(added.rows, style))
     failed = [row for row in added.rows if isinstance(row, FailedAnswer)]
     for row in failed:
@@ -78,14 +78,14 @@ def add(
 )
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @changing
-def remove(ids: tuple[str, ...], index_folder: Path, style: str) -> None:
+def remove(ids: tuple[str, ...], index_folder: Place, style: str) -> None:
     """Take the stored digits with these IDs out, so that they never answer again."""
     from search.grow import open_to_change
     from search.grow import remove as take_out
     from search.report import format_facts
 
-    with open_to_change(index_folder) as (writer, index):
-        manifest = take_out(writer, index, ids)
+    with open_to_change(index_folder) as (change, index):
+        manifest = take_out(change, index, ids)
     facts = {"removed": len(index) - manifest.count, **_facts(manifest, index_folder)}
     say(format_facts(facts, style))
     _tell_generation(manifest)
@@ -96,7 +96,7 @@ def remove(ids: tuple[str, ...], index_folder: Path, style: str) -> None:
     epilog="Example: digits undo --index mnist-index",
 )
 @changing
-def undo(index_folder: Path, style: str) -> None:
+def undo(index_folder: Place, style: str) -> None:
     """Go back to the index before the last change; a second undo does that change again."""
     from search.grow import undo as go_back
     from search.report import format_facts
@@ -104,8 +104,8 @@ def undo(index_folder: Path, style: str) -> None:
     say(format_facts(_facts(go_back(index_folder), index_folder), style))
 
 
-def _facts(manifest: Manifest, folder: Path) -> dict[str, object]:
-    return {"index": named(folder), "generation": manifest.generation, "count": manifest.count}
+def _facts(manifest: Manifest, place: Place) -> dict[str, object]:
+    return {"index": named(str(place)), "generation": manifest.generation, "count": manifest.count}
 
 
 def _tell_generation(manifest: Manifest) -> None:

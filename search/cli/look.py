@@ -25,6 +25,7 @@ from search.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from indexer.place import Place
     from search.audit import Audit
     from search.index import DigitIndex
 
@@ -58,7 +59,7 @@ FAILED = 1
 )
 def draw_map(
     out: Path,
-    index_folder: Path,
+    index_folder: Place,
     method: str,
     queries: tuple[str, ...],
     sample: int,
@@ -126,7 +127,7 @@ def _embed(index: DigitIndex, asked: list[Any]) -> Any:
 def report(
     out: Path,
     source: str,
-    index_folder: Path,
+    index_folder: Place,
     k: int | None,
     weights: Literal["uniform", "distance"],
     seed: int,
@@ -192,7 +193,7 @@ def write_report(out: Path, index: DigitIndex, evaluation: Any, test: Any) -> in
     format_option,
 )
 def audit(
-    index_folder: Path,
+    index_folder: Place,
     source: str | None,
     k: int,
     most: int,
@@ -240,7 +241,7 @@ def _draw_findings(index: DigitIndex, found: Audit, test: Any, path: Path) -> No
     epilog="Example: digits export --out vectors.parquet",
 )
 @with_options(out_option(".npz", ".parquet"), index_option, format_option)
-def export(out: Path, index_folder: Path, style: str) -> None:
+def export(out: Path, index_folder: Place, style: str) -> None:
     """Write the vectors, labels and ids of all digits as .npz, or as Parquet.
 
     Parquet needs the extra: pip install 'digit-search[parquet]'.

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from search.cli.console import note, progress_bar, say
 from search.cli.options import (
+    address_option,
     budget_option,
     count_option,
     dataset_option,
     embedder_option,
+    engine_option,
     epochs_option,
     format_option,
-    index_option,
     kind_option,
     memory_option,
     plots_option,
@@ -26,6 +27,7 @@ from search.cli.options import (
     seed_option,
     tensorboard_option,
     threads_option,
+    to_option,
     with_options,
 )
 from search.text import named
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from indexer.choose import Wish
     from indexer.embedder import Embedder
     from indexer.manifest import Manifest
+    from indexer.place import Place
+    from indexer.ray_engine import Cluster
 
 LOCK = "lock"
 
@@ -49,7 +53,7 @@ training = with_options(
     tensorboard_option,
     embedder_option,
 )
-indexing = with_options(index_option, kind_option, memory_option, recall_option)
+indexing = with_options(to_option, kind_option, memory_option, recall_option)
 running = with_options(seed_option, threads_option, plots_option)
 
 
@@ -92,13 +96,16 @@ def train(
     short_help="Encode a dataset into an index.",
     epilog="Example: digits index --dataset mnist --index mnist-index",
 )
-@with_options(dataset_option, count_option, embedder_option, indexing, seed_option, threads_option)
+@with_options(dataset_option, count_option, embedder_option, engine_option, address_option)
+@with_options(indexing, seed_option, threads_option)
 @format_option
 def index(
     source: str,
     count: int | None,
     embedder_folder: Path,
-    index_folder: Path,
+    engine: Literal["local", "ray"],
+    address: str | None,
+    index_folder: Place,
     kind: str,
     memory: int | None,
     recall: float,
@@ -116,14 +123,18 @@ def index(
     from data.mnist8m import open_mnist8m
     from indexer.choose import Wish
     from indexer.embedder import Embedder
+    from indexer.ray_engine import Cluster
     from search.report import format_facts
 
     if count is not None and source != MNIST8M:
         raise UsageError(f"expected --count with --dataset {MNIST8M}, received it with {source}")
+    if address is not None and engine != "ray":
+        raise UsageError("expected --address with --engine ray, received it alone")
     wish = Wish(kind, memory, recall)
     embedder = Embedder.open(embedder_folder, threads)
+    cluster = Cluster(address) if engine == "ray" else None
     digits = open_mnist8m(count) if source == MNIST8M else load_dataset(source, "train")
-    manifest = _index(digits, embedder, index_folder, wish, seed, threads)
+    manifest = _index(digits, embedder, index_folder, wish, seed, threads, cluster)
     say(format_facts(_index_facts(manifest, index_folder), style))
 
 
@@ -143,7 +154,7 @@ def build(
     resume: bool,
     tensorboard_folder: Path | None,
     embedder_folder: Path,
-    index_folder: Path,
+    index_folder: Place,
     kind: str,
     memory: int | None,
     recall: float,
@@ -250,14 +261,16 @@ def _train_alone(
 def _index(
     digits: Dataset | EndlessDigits,
     embedder: Embedder,
-    folder: Path,
+    place: Place,
     wish: Wish,
     seed: int,
     threads: int | None,
+    cluster: Cluster | None = None,
 ) -> Manifest:
     from data.datasets import Dataset
-    from data.errors import StorageError
+    from data.errors import StorageError, StoreUnreachable
     from indexer.build import build_index, build_streamed
+    from indexer.place import store_at
     from indexer.stream import FOLDER
     from indexer.vectors import set_threads
 
@@ -266,11 +279,11 @@ def _index(
     try:
         with progress_bar("Indexing") as progress:
             if isinstance(digits, Dataset):
-                manifest = build_index(digits, embedder, folder, seed, wish, progress)
+                manifest = build_index(digits, embedder, place, seed, wish, progress, cluster)
             else:
-                manifest = build_streamed(digits, embedder, folder, seed, wish, progress)
-    except (KeyboardInterrupt, StorageError):
-        if (folder / FOLDER).exists():
+                manifest = build_streamed(digits, embedder, place, seed, wish, progress, cluster)
+    except (KeyboardInterrupt, StorageError, StoreUnreachable):
+        if (store_at(place).staging() / FOLDER).exists():
             note("Digits encoded so far are kept: the same command goes on from there.")
         raise
     built = manifest.segments[0]
@@ -288,9 +301,9 @@ def _card_facts(card: EmbedderCard, folder: Path) -> dict[str, object]:
     }
 
 
-def _index_facts(manifest: Manifest, folder: Path) -> dict[str, object]:
+def _index_facts(manifest: Manifest, place: Place) -> dict[str, object]:
     return {
-        "index": named(folder),
+        "index": named(str(place)),
         "generation": manifest.generation,
         "count": manifest.count,
         "kind": manifest.segments[0].kind,

@@ -50,6 +50,24 @@ class Bytes(click.ParamType[int]):
         return int(size)
 
 
+class PlaceType(click.Path):
+    """Where an index is: a folder, or an address in Milvus."""
+
+    name = "place"
+
+    def __init__(self) -> None:
+        """A folder need not be there."""
+        super().__init__(file_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse, or refuse what looks like an address but is none."""
+        if isinstance(value, str) and ("://" in value or value.startswith("milvus:")):
+            from indexer.milvus.address import Address
+
+            return Address.parse(value)
+        return value if not isinstance(value, str | Path) else super().convert(value, param, ctx)
+
+
 def _folder_default(name: str) -> Callable[[], Path]:
     def default() -> Path:
         from search import places
@@ -108,10 +126,23 @@ def limit_threads(threads: int) -> int:
 index_option = click.option(
     "--index",
     "index_folder",
-    type=FOLDER,
+    type=PlaceType(),
     envvar="DIGITS_INDEX",
     default=_folder_default("index"),
-    help="Folder of the index.  [default: $DIGITS_INDEX, else the user's data folder]",
+    metavar="FOLDER|ADDRESS",
+    help="The index: a folder, or milvus://HOST:PORT/COLLECTION.  [default: $DIGITS_INDEX, else"
+    " the user's data folder]",
+)
+to_option = click.option(
+    "--index",
+    "--to",
+    "index_folder",
+    type=PlaceType(),
+    envvar="DIGITS_INDEX",
+    default=_folder_default("index"),
+    metavar="FOLDER|ADDRESS",
+    help="Where to: a folder, or milvus://HOST:PORT/COLLECTION.  [default: $DIGITS_INDEX, else the"
+    " user's data folder]",
 )
 embedder_option = click.option(
     "--embedder",
@@ -173,6 +204,18 @@ recall_option = click.option(
     default=0.99,
     show_default=True,
     help="Share of the ten nearest to find, where search is not exact.",
+)
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Encode on this machine, or on a Ray cluster.",
+)
+address_option = click.option(
+    "--address",
+    metavar="HOST:PORT|ray://HOST:PORT",
+    help="Of the Ray cluster.  [default: one that is started here for the while]",
 )
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=2, show_default=True, help="Of all chance."

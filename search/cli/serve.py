@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +10,10 @@ from search.cli.console import note, say
 from search.cli.options import index_option, limit_threads, with_options
 
 PORT = 8000
+
+
+if TYPE_CHECKING:
+    from indexer.place import Place
 
 
 @click.command(
@@ -39,7 +43,7 @@ PORT = 8000
     ),
 )
 def serve(
-    index_folder: Path,
+    index_folder: Place,
     host: str,
     port: int,
     token: str | None,

@@ -22,6 +22,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import UploadFile
 from starlette.types import ASGIApp, Scope
 
+from indexer.place import Place as IndexPlace
 from indexer.vectors import set_threads
 from search.report import strict_json
 from search.web import ask
@@ -41,17 +42,17 @@ Run = Callable[..., Any]
 
 
 def create_app(
-    folder: Path,
+    place: IndexPlace,
     access: Access,
     *,
     writable: bool = False,
     threads: int | None = None,
     limits: Limits | None = None,
 ) -> ASGIApp:
-    """The server of the index in `folder`.
+    """The server of the index at `place`.
 
     Args:
-        folder: of the index.
+        place: of the index.
         access: who may ask.
         writable: whether digits may be added.
         threads: how many queries are answered side by side, each in one thread.
@@ -60,7 +61,7 @@ def create_app(
     Raises:
         IndexNotFound and others: as for :meth:`DigitIndex.open`.
     """
-    live = LiveIndex(folder)
+    live = LiveIndex(place)
     pool = ThreadPoolExecutor(
         threads or os.cpu_count() or 1, "query", initializer=partial(set_threads, 1)
     )

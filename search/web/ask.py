@@ -124,7 +124,7 @@ def info(live: LiveIndex, *, writable: bool) -> Row:
         "names": [index.called(label) for label in range(len(index.manifest.names))],
         "most_digits": MOST_DIGITS,
     }
-    return index_facts(index, live.folder) | {"server": server}
+    return index_facts(index, live.place) | {"server": server}
 
 
 def add(live: LiveIndex, sent: Sent, label: str, *, single: bool) -> list[Row]:
@@ -138,7 +138,7 @@ def undo(live: LiveIndex) -> Row:
     """As `digits undo`."""
     manifest = live.undo()
     return {
-        "index": str(live.folder),
+        "index": str(live.place),
         "generation": manifest.generation,
         "count": manifest.count,
     }

@@ -8,28 +8,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from pathlib import Path
 
+from data.errors import StoreError
 from indexer.manifest import Manifest
-from indexer.store import MANIFEST
+from indexer.place import Place, store_at
 from search import grow
 from search.answers import Addition, FailedAnswer
 from search.index import DigitIndex
 from search.queries import AnyQuery
 
-Signature = tuple[int, int, int]
-
 
 class LiveIndex:
     """An index that others may change while it answers."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the index in `folder`.
+    def __init__(self, place: Place) -> None:
+        """Open the index at `place`.
 
         Raises:
             IndexNotFound and others: as for :meth:`DigitIndex.open`.
         """
-        self.folder = folder
+        self.place, self._store = place, store_at(place)
         self._opening = threading.Lock()
         self._held = self._open()
 
@@ -60,7 +58,7 @@ class LiveIndex:
             UsageError: the index knows no such class.
             IndexLocked, StorageError: the index is as it was.
         """
-        with grow.open_to_change(self.folder, threads=1) as (writer, index):
+        with grow.open_to_change(self.place, threads=1) as (writer, index):
             added = grow.add(writer, index, grow.with_label(index, queries, label))
         self._reopen()
         return added.rows, added.manifest
@@ -72,7 +70,7 @@ class LiveIndex:
             UsageError: there is none before.
             IndexLocked, StorageError: the index is as it was.
         """
-        manifest = grow.undo(self.folder)
+        manifest = grow.undo(self.place)
         self._reopen()
         return manifest
 
@@ -80,13 +78,12 @@ class LiveIndex:
         with self._opening:
             self._held = self._open()
 
-    def _open(self) -> tuple[Signature | None, DigitIndex]:
+    def _open(self) -> tuple[object, DigitIndex]:
         # What is in place may be newer than its signature, which then is looked at once more.
-        return self._signature(), DigitIndex.open(self.folder, threads=1)
+        return self._signature(), DigitIndex.open(self.place, threads=1)
 
-    def _signature(self) -> Signature | None:
+    def _signature(self) -> object:
         try:
-            status = (self.folder / MANIFEST).stat()
-        except OSError:
+            return self._store.signature()
+        except StoreError:
             return None  # opening it says why
-        return status.st_ino, status.st_mtime_ns, status.st_size

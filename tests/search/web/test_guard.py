@@ -22,7 +22,7 @@ from search.web.limits import Limits
 from search.web.server import GRACE_SECONDS
 from tests.search.web.serving import Client, running, served
 
-TOKEN = "a-token-of-the-tests"  # noqa: S105
+TOKEN = "a-token-of-the-tests"
 QUICK = Limits(body=1000, head_seconds=0.5, body_seconds=0.5, request_seconds=1)
 PAGE = Path(__file__).parents[3] / "search" / "web" / "page"
 PATHS = (

@@ -1,0 +1,167 @@
+"""The store of an index in a folder of this machine; meets `indexer.place.Store`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data.errors import IndexNotFound
+from data.files import make_folder
+from indexer.manifest import Manifest
+from indexer.place import Generation
+from indexer.segment import Segment
+from indexer.sources import Sources
+from indexer.store import (
+    MANIFEST,
+    Content,
+    Writer,
+    open_writer,
+    read_generation,
+    read_manifest,
+)
+from indexer.union import UnionImages, UnionVectors, union_labels
+
+if TYPE_CHECKING:
+    from data.progress import Progress
+
+
+def open_generation(
+    folder: Path, manifest: Manifest, contents: Mapping[str, Content]
+) -> Generation:
+    """Open what `read_generation(folder)` gave.
+
+    Raises:
+        IndexCorrupt: the files are not what the manifest says; the message names one.
+    """
+    segments = tuple(
+        Segment.open(folder, record, contents, manifest.dimension) for record in manifest.segments
+    )
+    return Generation(
+        manifest,
+        contents,
+        segments,
+        UnionVectors(segments),
+        union_labels(segments),
+        UnionImages(segments),
+        sum((one.sources for one in segments), Sources(())),
+    )
+
+
+@dataclass(frozen=True)
+class FolderStore:
+    """An index directory; see :class:`indexer.place.Store`."""
+
+    folder: Path
+
+    def read(self) -> Generation:
+        """The generation in place.
+
+        Raises:
+            IndexNotFound, IndexVersion, IndexCorrupt.
+        """
+        return open_generation(self.folder, *read_generation(self.folder))
+
+    def signature(self) -> object:
+        """The manifest as a file: it is replaced, never changed.
+
+        Raises:
+            IndexNotFound: it is there no more.
+        """
+        try:
+            status = (self.folder / MANIFEST).stat()
+        except OSError as exc:
+            raise IndexNotFound(
+                f"no index in {self.folder} any more ({exc.strerror}); make one with: digits build"
+            ) from exc
+        return status.st_ino, status.st_mtime_ns, status.st_size
+
+    @contextlib.contextmanager
+    def change(self) -> Iterator[FolderChange]:
+        """Keep all others from changing the index.
+
+        Raises:
+            IndexLocked: another process is changing it.
+            StorageError: the folder is not writable.
+            IndexNotFound, IndexCorrupt, IndexVersion: its manifest cannot be read.
+        """
+        read_manifest(self.folder)  # where there is no index, no lock is left either
+        with open_writer(self.folder) as writer:
+            yield FolderChange(writer)
+
+    def staging(self) -> Path:
+        """The folder itself: what is encoded is on the disk where it will lie."""
+        return self.folder
+
+    @contextlib.contextmanager
+    def replacing(self) -> Iterator[FolderReplacement]:
+        """Hold the lock of the folder, which is made if need be, from before any work is done.
+
+        Raises:
+            IndexLocked, StorageError.
+        """
+        make_folder(self.folder)
+        with open_writer(self.folder) as writer:
+            yield FolderReplacement(writer)
+
+
+@dataclass(frozen=True)
+class FolderReplacement:
+    """Whoever replaces what is in a folder; see :class:`indexer.place.Replacement`."""
+
+    writer: Writer
+
+    def put(
+        self,
+        facts: dict[str, Any],
+        files: Mapping[str, bytes],
+        segment: Segment,
+        embeddings: np.ndarray,
+        progress: Progress,
+    ) -> Manifest:
+        """Put a generation in place that holds the digits of `segment` alone.
+
+        Raises:
+            IndexLocked, StorageError: what was in the folder still answers.
+        """
+        del embeddings, progress  # the segment's own index of them is what is stored, at once
+        return self.writer.commit(facts, files, [segment.record()])
+
+
+class FolderChange:
+    """Whoever holds the lock of an index directory; see :class:`indexer.place.Change`."""
+
+    def __init__(self, writer: Writer) -> None:
+        """Change the index that `writer` has locked."""
+        self._writer = writer
+        self._base: Generation | None = None
+
+    @property
+    def base(self) -> Generation:
+        """The generation in place when it was first asked for."""
+        if self._base is None:
+            self._base = FolderStore(self._writer.folder).read()
+        return self._base
+
+    def add(
+        self, vectors: np.ndarray, labels: np.ndarray, images: np.ndarray
+    ) -> tuple[Manifest, list[str]]:
+        """Commit a generation with n more digits; see :func:`indexer.grow.add_digits`."""
+        from indexer.grow import add_digits  # queries only read
+
+        base = self.base
+        return add_digits(self._writer, base.manifest, base.segments, vectors, labels, images)
+
+    def remove(self, positions: np.ndarray) -> Manifest:
+        """Commit one without some; see :func:`indexer.grow.remove_digits`."""
+        from indexer.grow import remove_digits
+
+        return remove_digits(self._writer, self.base.manifest, self.base.segments, positions)
+
+    def undo(self) -> Manifest:
+        """Put the generation before in place; see :meth:`indexer.store.Writer.undo`."""
+        return self._writer.undo()

@@ -1,0 +1,333 @@
+"""The store of an index in Milvus; meets `indexer.place.Store`.
+
+The collection that the address names holds records alone (`indexer.milvus.records`). The digits lie
+in a second one, whose name has the hash of what is loaded: a load that was stopped is gone on with,
+one of anything else begins beside what is in place. The record that puts it there is written last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.errors import EmbedderMismatch, IndexCorrupt, IndexNotFound, UsageError
+from data.npy import BadArray, read_npy
+from data.progress import Progress
+from indexer.manifest import PREVIOUS, FileEntry, Manifest, SegmentRecord
+from indexer.milvus.address import Address
+from indexer.milvus.lock import locked
+from indexer.milvus.records import Records
+from indexer.milvus.rows import Batch, MilvusImages, MilvusLabels, MilvusVectors, RowTable
+from indexer.milvus.server import PATIENCE, Patience, Server
+from indexer.place import Generation
+from indexer.segment import Segment
+from indexer.sources import ADDED, Run, Sources, pack_sources, parse_sources
+
+KIND = "milvus"
+REQUIRED_OF_SEGMENT = frozenset({"sources"})
+MOST_REMOVED = 50_000  # each is named in every question
+LOADED = 5_000  # rows at a time
+OPTIONS = {"recall": 1.0, "rounding": 0.0, "chosen": "exact: Milvus's FLAT, metric L2"}
+
+
+class MilvusStore:
+    """An index in Milvus."""
+
+    def __init__(self, address: Address, patience: Patience = PATIENCE) -> None:
+        """At `address`; nobody is asked yet."""
+        self.address, self._patience = address, patience
+        self._connection: Server | None = None
+
+    @property
+    def _server(self) -> Server:
+        if self._connection is None:
+            self._connection = Server(self.address, self._patience)
+        return self._connection
+
+    def read(self) -> Generation:
+        """The generation in place.
+
+        Raises:
+            IndexNotFound: there is none, or its loading was never finished.
+            IndexVersion: written in a format this program does not read.
+            IndexCorrupt: something is missing or is not what the manifest promises.
+            StoreUnreachable: the server does not answer.
+        """
+        records = Records(self._server)
+        manifest = self._manifest(records, records.manifest_entry())
+        (segment,) = manifest.segments
+        table = RowTable(self._server, segment.kind_options["rows"])
+        table.check(manifest.dimension)
+        shared = {name: one for name, one in manifest.files.items() if name != PREVIOUS}
+        contents = records.load([*shared.values(), *segment.files.values()])
+        sources, removed = _parsed(segment, contents, self.address)
+        vectors = MilvusVectors(table, manifest.dimension, removed)
+        images = MilvusImages(table, sources)
+        return Generation(manifest, contents, (), vectors, MilvusLabels(vectors), images, sources)
+
+    def signature(self) -> object:
+        """What names the manifest in place."""
+        return Records(self._server).current()
+
+    def staging(self) -> Path:
+        """A folder in the user's cache."""
+        import platformdirs
+
+        name = hashlib.sha256(str(self.address).encode()).hexdigest()[:16]
+        return Path(platformdirs.user_cache_dir("digit-search")) / f"loading-{name}"
+
+    @contextlib.contextmanager
+    def change(self) -> Iterator[MilvusChange]:
+        """Keep all others from changing the index.
+
+        Raises:
+            IndexLocked: another process is changing it.
+            IndexNotFound, StoreUnreachable.
+        """
+        Records(self._server).manifest_entry()
+        with locked(self._server) as lock:
+            yield MilvusChange(self, lock)
+
+    @contextlib.contextmanager
+    def replacing(self) -> Iterator[MilvusStore]:
+        """Reach the server before any work is done.
+
+        Raises:
+            StoreUnreachable.
+        """
+        Records(self._server).create()
+        yield self
+
+    def put(
+        self,
+        facts: dict[str, Any],
+        files: Mapping[str, bytes],
+        segment: Segment,
+        embeddings: np.ndarray,
+        progress: Progress,
+    ) -> Manifest:
+        """Load the digits of `segment`, or go on where it was stopped; then put them in place.
+
+        Raises:
+            EmbedderMismatch: the index that is there is of another embedder.
+            IndexLocked, StoreUnreachable, IndexCorrupt: what was there still answers.
+        """
+        records = Records(self._server)
+        before = self._before(records)
+        if before and before.embedder != facts["embedder"]:
+            raise EmbedderMismatch(
+                f"{self.address}: expected embedder {before.embedder[:12]}, which its digits were"
+                f" encoded with, received {facts['embedder'][:12]}; choose another collection"
+            )
+        table = RowTable(self._server, _rows_name(self.address, facts, before))
+        table.create(facts["dimension"])
+        images = segment.images if isinstance(segment.images, np.ndarray) else None
+        for start in range(0, len(segment), LOADED):
+            part = slice(start, min(start + LOADED, len(segment)))
+            if table.count(part.start, part.stop) < part.stop - part.start:
+                names = [segment.sources.name(row) for row in range(part.start, part.stop)]
+                pictures = None if images is None else images[part]
+                batch = Batch(embeddings[part], segment.labels[part], names, pictures)
+                table.write(start, batch)
+            progress(part.stop, len(segment), "loading")
+        table.flush()
+        record: SegmentRecord[FileEntry] = SegmentRecord(
+            len(segment), 0, KIND, {**OPTIONS, "rows": table.name}, {}
+        )
+        with locked(self._server) as lock:
+            return self.commit(
+                lock,
+                facts,
+                {role: records.store(role, content) for role, content in files.items()},
+                record,
+                segment.sources,
+                np.zeros(len(segment), bool),
+            )
+
+    def commit(
+        self,
+        lock: Any,
+        facts: dict[str, Any],
+        files: Mapping[str, FileEntry],
+        segment: SegmentRecord[FileEntry],
+        sources: Sources,
+        removed: np.ndarray,
+        numbered: int = 0,
+    ) -> Manifest:
+        """Put the next generation in place, in one write; the rows of `segment` are there.
+
+        Raises:
+            IndexCorrupt: some rows are missing.
+            IndexLocked: another process took the lock meanwhile.
+        """
+        records = Records(self._server)
+        table = RowTable(self._server, segment.kind_options["rows"])
+        if (received := table.count(0, len(removed))) != len(removed):
+            raise IndexCorrupt(
+                f"{self.address}: expected {len(removed):,} rows, received {received:,}; give the"
+                " same command again"
+            )
+        before = self._before(records)
+        own = {"sources": records.store("sources", pack_sources(sources))}
+        if removed.any():
+            own["removed"] = records.store("removed", _npy(np.flatnonzero(removed)))
+        shared = {role: one for role, one in files.items() if role != PREVIOUS}
+        if before:
+            shared[PREVIOUS] = records.store(PREVIOUS, before.to_bytes())
+        manifest = Manifest(
+            generation=before.generation + 1 if before else 1,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            program=version("digit-search"),
+            next_number=(before.next_number if before else 0) + numbered,
+            files=shared,
+            segments=(replace(segment, count=len(removed), removed=int(removed.sum()), files=own),),
+            **facts,
+        )
+        entry = records.store("manifest", manifest.to_bytes())
+        lock.require()
+        records.point(entry)
+        self._tidy(records, entry, manifest, before)
+        return manifest
+
+    def _tidy(
+        self, records: Records, entry: FileEntry, manifest: Manifest, before: Manifest | None
+    ) -> None:
+        """Remove what neither this generation nor the one before it names."""
+        kept = [one for one in (manifest, before) if one]
+        names = {one for each in kept for one in (*each.entries, *_names(each.files))}
+        records.keep_only({entry.name, *names})
+        tables = {each.segments[0].kind_options["rows"] for each in kept}
+        for name in self._server.call("list_collections"):
+            if name.startswith(f"{self.address.collection}_rows_") and name not in tables:
+                self._server.call("drop_collection", name)
+
+    def _before(self, records: Records) -> Manifest | None:
+        """What is in place, if anything is."""
+        try:
+            return self._manifest(records, records.manifest_entry())
+        except IndexNotFound:
+            return None
+
+    def _manifest(self, records: Records, entry: FileEntry) -> Manifest:
+        content = records.load([entry])[entry.name]
+        return Manifest.from_bytes(content, str(self.address), REQUIRED_OF_SEGMENT)
+
+
+class MilvusChange:
+    """Whoever holds the lock of an index in Milvus; meets `indexer.place.Change`."""
+
+    def __init__(self, store: MilvusStore, lock: Any) -> None:
+        """Change the index in `store`, whose `lock` is held."""
+        self._store, self._lock = store, lock
+        self._base: Generation | None = None
+
+    @property
+    def base(self) -> Generation:
+        """The generation in place."""
+        if self._base is None:
+            self._base = self._store.read()
+        return self._base
+
+    def add(
+        self, vectors: np.ndarray, labels: np.ndarray, images: np.ndarray
+    ) -> tuple[Manifest, list[str]]:
+        """Put a generation in place with n more digits; it, and their ids."""
+        base, manifest = self.base, self.base.manifest
+        fresh = Sources((Run(ADDED, manifest.next_number, len(labels)),))
+        names = [fresh.name(row) for row in range(len(labels))]
+        removed = base.vectors.removed
+        table = RowTable(self._store._server, manifest.segments[0].kind_options["rows"])
+        table.write(len(removed), Batch(vectors, labels, names, images))
+        grown = np.concatenate([removed, np.zeros(len(labels), bool)])
+        return self._commit(manifest, base.sources + fresh, grown, len(labels)), names
+
+    def remove(self, positions: np.ndarray) -> Manifest:
+        """Put a generation in place without the digits at `positions` (m,)."""
+        removed = self.base.vectors.removed.copy()
+        removed[positions] = True
+        if removed.all():
+            raise UsageError(
+                "expected at least one digit to stay, received all"
+                f" {self.base.manifest.count:,} of the index"
+            )
+        if removed.sum() > MOST_REMOVED:
+            raise UsageError(
+                f"expected at most {MOST_REMOVED:,} removed digits in Milvus, received"
+                f" {removed.sum():,}; index again without them"
+            )
+        return self._commit(self.base.manifest, self.base.sources, removed)
+
+    def undo(self) -> Manifest:
+        """Put the generation before this one in place again, as the next.
+
+        Rows that it did not have stay, removed: a position is never given twice.
+        """
+        manifest = self.base.manifest
+        if PREVIOUS not in manifest.files:
+            raise UsageError(
+                f"nothing to undo: generation {manifest.generation} of {self._store.address} is the"
+                " first"
+            )
+        records = Records(self._store._server)
+        before = self._store._manifest(records, manifest.files[PREVIOUS])
+        (segment,) = before.segments
+        contents = records.load(list(segment.files.values()))
+        sources, removed = _parsed(segment, contents, self._store.address)
+        if segment.kind_options["rows"] == manifest.segments[0].kind_options["rows"]:
+            newer = max(0, len(self.base.sources) - len(sources))
+            removed = np.concatenate([removed, np.ones(newer, bool)])
+            sources = max(sources, self.base.sources, key=len)
+        return self._commit(before, sources, removed)
+
+    def _commit(
+        self, like: Manifest, sources: Sources, removed: np.ndarray, numbered: int = 0
+    ) -> Manifest:
+        (segment,) = like.segments
+        self._base = None
+        return self._store.commit(
+            self._lock, like.facts(), like.files, segment, sources, removed, numbered
+        )
+
+
+def _rows_name(address: Address, facts: Mapping[str, Any], before: Manifest | None) -> str:
+    """The collection of what is to be loaded; another one once digits were added to that."""
+    plan = {name: facts[name] for name in ("dataset", "embedder", "normaliser", "dimension")}
+    plan["next_number"] = before.next_number if before else 0
+    digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+    return f"{address.collection}_rows_{digest[:16]}"
+
+
+def _parsed(
+    segment: SegmentRecord[FileEntry], contents: Mapping[str, bytes], address: Address
+) -> tuple[Sources, np.ndarray]:
+    """What digits are called, and (positions,) whether they are removed."""
+    removed = np.zeros(segment.count, bool)
+    try:
+        sources = parse_sources(contents[segment.files["sources"].name])
+        if "removed" in segment.files:
+            removed[read_npy(contents[segment.files["removed"].name])] = True
+    except (ValueError, TypeError, IndexError, BadArray) as exc:
+        raise IndexCorrupt(f"{address}: its records cannot be read: {exc}; index again") from exc
+    if len(sources) != segment.count or removed.sum() != segment.removed:
+        raise IndexCorrupt(f"{address}: its records do not agree; index again")
+    return sources, removed
+
+
+def _names(files: Mapping[str, FileEntry]) -> list[str]:
+    return [entry.name for entry in files.values()]
+
+
+def _npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return file.getvalue()
