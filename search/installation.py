@@ -27,6 +27,8 @@ EXTRAS = {
     "parquet": "to export as Parquet",
     "web": "for digits serve",
     "browser": "to test the page",
+    "milvus": "for indexes in Milvus",
+    "ray": "to encode on a Ray cluster",
     "bench": "to measure this program beside others",
     "dev": "to work on this program",
 }

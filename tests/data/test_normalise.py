@@ -131,7 +131,7 @@ def test_noise_is_refused(side: int) -> None:
 
 @pytest.mark.parametrize("side", [48, 100, 400])
 def test_texture_of_two_shades_is_refused(side: int, rng: np.random.Generator) -> None:
-    with pytest.raises(PictureNotDigits, match="like texture"):
+    with pytest.raises(PictureNotDigits, match="noise or texture"):
         find_digits(picture_from_array(rng.random((side, side)) > 0.5))
 
 

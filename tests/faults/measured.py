@@ -122,7 +122,7 @@ def _classify(index: object, name: str) -> int:
 
     answers = classify_answers(index, Reader(index).read((name,), ()), None, "uniform")  # type: ignore[arg-type]
     try:
-        show(index, answers, ClassifyAnswer, "jsonl", None, None, strict=False)  # type: ignore[arg-type]
+        show(index, answers, ClassifyAnswer, "jsonl", None, None, strict=False, thumbnails="off")  # type: ignore[arg-type]
     except click.exceptions.Exit as exc:
         return exc.exit_code
     return 0
