@@ -258,9 +258,9 @@ def test_what_is_not_ours_or_not_whole_is_refused(
     connection = Server(lite)
     connection.call("delete", name, ids=[5])
     with pytest.raises(IndexCorrupt, match="expected 240 rows, received 239"):
-        DigitIndex.of(at.read(), str(lite)).check_vectors()
+        DigitIndex.of(at.read(), str(lite)).check_vectors(lite)
     load(at, few, embedder)  # puts back what is missing
-    DigitIndex.of(at.read(), str(lite)).check_vectors()
+    DigitIndex.of(at.read(), str(lite)).check_vectors(lite)
 
     connection.call("drop_collection", name)
     with pytest.raises(IndexCorrupt, match="is gone"):

@@ -126,7 +126,7 @@ def test_names_and_figures_are_the_same_everywhere(
     for name in ("confusion", "precision_at_10", "instance_recall_at_10", "risk_coverage"):
         assert measured[name] == known[name]
     assert measured["map_at_r"] == pytest.approx(known["map_at_r"], abs=1e-5)
-    index.check_vectors()
+    index.check_vectors(place)
 
 
 def _add(place: Place, image: np.ndarray, label: str) -> grow.Added:
@@ -157,7 +157,7 @@ def test_what_is_added_and_removed_answers_and_does_not(
     assert index.rivals(image[None], np.array([0])).ids[0, 0] != COUNT
     with pytest.raises(UsageError, match="no item 'added/0'"):
         index.position("added/0")
-    index.check_vectors()
+    index.check_vectors(place)
 
     grow.undo(place)
     assert DigitIndex.open(place).search(image[None], 1).ids.tolist() == [[COUNT]]
