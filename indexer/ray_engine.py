@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ PART = 64 * BATCH  # digits in a shard; whole batches, as the local engine encod
 # Half of what an actor takes is asked for, so that what a lost node ran finds room on the others.
 PROCESSORS = 0.5
 LOOPBACK = "127.0.0.1"
+PATIENCE = 10  # seconds until an address counts as unreachable
 COLUMNS = ("position", "id", "label", "vector")
 
 
@@ -163,21 +165,44 @@ def connected(cluster: Cluster) -> Iterator[int]:
     except ImportError as exc:
         raise MissingExtra("--engine ray needs: pip install 'digit-search[ray]'") from exc
     options: dict[str, Any] = {"address": cluster.address or "local"}
-    if cluster.address is None:
+    if cluster.address:
+        _reach(cluster.address)
+    else:
         options |= {"include_dashboard": False, "_node_ip_address": LOOPBACK}
     try:
         ray.init(logging_level=logging.CRITICAL, log_to_driver=False, **options)
     except Exception as exc:  # Ray raises whatever went wrong beneath it
-        said = " ".join(str(exc).split())[:200]
-        raise ClusterFailed(
-            f"no Ray cluster at {cluster.address or 'this machine'}: {said}; see that it runs there"
-            f" with Ray {ray.__version__}, or leave out --engine ray"
-        ) from exc
+        raise _no_cluster(cluster.address or "this machine", exc, ray.__version__) from exc
     try:
         resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
         yield max(1, int(resources.get("CPU", 1)))
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Refuse an address where nothing answers, for which Ray itself waits for minutes.
+
+    Raises:
+        ClusterFailed: nothing does.
+    """
+    from ray import __version__
+
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdecimal():
+        return  # a name that Ray knows, such as `auto`
+    try:
+        socket.create_connection((host, int(port)), PATIENCE).close()
+    except OSError as exc:
+        raise _no_cluster(address, exc, __version__) from exc
+
+
+def _no_cluster(where: str, exc: Exception, ours: str) -> ClusterFailed:
+    said = " ".join(str(exc).split())[:200]
+    return ClusterFailed(
+        f"no Ray cluster at {where}: {said}; see that it runs there with Ray {ours}, or leave out"
+        " --engine ray"
+    )
 
 
 def _dealt(starts: list[int], job: Job, processors: int) -> Iterator[int]:
