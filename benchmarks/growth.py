@@ -23,7 +23,7 @@ import onnx
 from benchmarks.encode import matrix_rate, operations
 from benchmarks.measure import DIGITS, medians, run, table
 from data.datasets import load_dataset
-from data.figures import new_figure, save_figure
+from data.figures import NEUTRAL, new_figure, save_figure
 from indexer.choose import Truth
 from indexer.kinds import find_kind
 from search.index import DigitIndex
@@ -36,20 +36,20 @@ PRICED = 500  # queries that the price of recall is measured with
 READ = 1 << 18  # stored vectors at a time
 CACHE = 1 << 28  # bytes, more than any processor's cache holds
 ROWS = {
-    "kind": "{kind}",
-    "building": "{build:,.0f} s",
-    "of that, encoding at the rate of sgemm": "{encoding:.0%}",
-    "peak memory of building": "{build_memory:.2f} GB",
-    "on disk": "{size:.2f} GB",
-    "recall@10": "{recall:.3f}",
-    "k-NN accuracy": "{accuracy:.2%}",
-    "a digit, encoded and searched: median": "{median:.2f} ms",
-    "a digit, encoded and searched: 99 %": "{slow:.2f} ms",
-    "a vector, searched: median": "{vector:.2f} ms",
-    "of that, reading lists at the rate of memory": "{reading:.0%}",
-    "memory of asking": "{ask_memory:.2f} GB",
-    "cold query": "{cold:.2f} s",
-    f"adding {ADDED} pictures": "{adding:.2f} s",
+    "kind": ("kind", "{}"),
+    "building": ("build", "{:,.0f} s"),
+    "of that, encoding at the rate of sgemm": ("encoding", "{:.0%}"),
+    "peak memory of building": ("build_memory", "{:.2f} GB"),
+    "on disk": ("size", "{:.2f} GB"),
+    "recall@10": ("recall", "{:.3f}"),
+    "k-NN accuracy": ("accuracy", "{:.2%}"),
+    "a digit, encoded and searched: median": ("median", "{:.2f} ms"),
+    "a digit, encoded and searched: 99 %": ("slow", "{:.2f} ms"),
+    "a vector, searched: median": ("vector", "{:.2f} ms"),
+    "of that, reading at the rate of memory": ("reading", "{:.0%}"),
+    "memory of asking": ("ask_memory", "{:.2f} GB"),
+    "cold query": ("cold", "{:.2f} s"),
+    f"adding {ADDED} pictures": ("adding", "{:.2f} s"),
 }
 
 
@@ -63,7 +63,8 @@ def bench_growth(embedder: Path, sample: Path, scratch: Path, sizes: Sequence[in
         print(f"{size:,}: {columns[size]}", file=sys.stderr, flush=True)
     header = ["digits", *(f"{size:,}" for size in columns)]
     rows = [
-        [name, *(form.format(**one) for one in columns.values())] for name, form in ROWS.items()
+        [name, *(_cell(one[key], form) for one in columns.values())]
+        for name, (key, form) in ROWS.items()
     ]
     print(
         f"## Growth\n\nmnist8m, `--recall {RECALL}`; memory is read at {bandwidth / 1e9:.1f} GB/s\n"
@@ -72,6 +73,10 @@ def bench_growth(embedder: Path, sample: Path, scratch: Path, sizes: Sequence[in
     draw(columns, Path("docs"))
     record = {str(size): one for size, one in columns.items()}
     Path("docs/growth.json").write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
+
+
+def _cell(value: Any, form: str) -> str:
+    return "-" if value is None else form.format(value)
 
 
 def _grown(
@@ -87,13 +92,14 @@ def _grown(
     bytes_on_disk = sum(path.stat().st_size for path in folder.iterdir())
     adding = run([*DIGITS, "add", pictures, "--index", folder])
     figures = json.loads(asked.output)
+    read = figures["read"]
     return figures | {
         "build": made.seconds,
         "encode_seconds": size * figures["seconds_a_digit"],
         "encoding": size * figures["operations"] / matrix_rate() / made.seconds,
         "build_memory": made.memory,
         "size": bytes_on_disk / 1e9,
-        "reading": figures["read"] / bandwidth / (figures["vector"] / 1e3),
+        "reading": read and read / bandwidth / (figures["vector"] / 1e3),
         "ask_memory": asked.memory,
         "cold": cold,
         "adding": adding.seconds,
@@ -166,9 +172,15 @@ def _milliseconds(queries: Sequence[np.ndarray], answer: Any) -> list[float]:
     return taken
 
 
-def _bytes_read(count: int, dimension: int, segment: Any) -> float:
-    """Bytes of centroids and lists that one query reads; of all vectors where search is exact."""
-    per_vector = find_kind(segment.kind).bytes_per_vector(dimension)
+def _bytes_read(count: int, dimension: int, segment: Any) -> float | None:
+    """Bytes of centroids and lists that one query reads.
+
+    Of all vectors where search is exact, though most lists are skipped; None where a graph leads.
+    """
+    kind = find_kind(segment.kind)
+    if kind.way == "graph":
+        return None
+    per_vector = kind.bytes_per_vector(dimension)
     lists, probes = (segment.kind_options.get(name) for name in ("lists", "probes"))
     if probes is None:
         return count * per_vector
@@ -197,17 +209,20 @@ def _pictures(folder: Path) -> Path:
 
 
 def draw(columns: Mapping[int, Mapping[str, Any]], folder: Path) -> Path:
-    """Seconds, bytes and milliseconds against the number of digits, both axes logarithmic."""
+    """What building, storing and asking cost against the number of digits, which is logarithmic."""
     figure = new_figure(9, 3)
     sizes = list(columns)
-    panels = {
-        "building, s": "build", "on disk, GB": "size", "a warm query, ms": "median",
-    }  # fmt: skip
-    for axes, (title, key) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
-        axes.loglog(sizes, [columns[size][key] for size in sizes], "o-", color="#0072B2")
+    building, storing, asking = figure.subplots(1, 3)
+    building.loglog(sizes, [columns[size]["build"] for size in sizes], "o-", color=NEUTRAL)
+    building.set_ylabel("building, s")
+    storing.loglog(sizes, [columns[size]["size"] for size in sizes], "o-", color=NEUTRAL)
+    storing.set_ylabel("on disk, GB")
+    asking.semilogx(sizes, [columns[size]["median"] for size in sizes], "o-", color=NEUTRAL)
+    asking.set_ylabel("a warm query, ms")
+    asking.set_ylim(bottom=0)
+    for axes in (building, storing, asking):
         axes.set_xlabel("digits")
-        axes.set_title(title)
-        axes.grid(visible=True, which="major", color="#DDDDDD")
+        axes.grid(visible=True, which="major", alpha=0.3)
     return save_figure(figure, folder, "growth")
 
 
