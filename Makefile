@@ -18,6 +18,8 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
 
+# Commands that tests start are slow to start without their bytecode cached.
+test faults: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)
 	$(BIN)/python -m pytest
 
