@@ -123,52 +123,70 @@ def audit(
     ids, distances = neighbour_table(index, asked, k, progress)
     own, others = index.labels[asked], index.labels[ids]
     near = NEAR * index.calibration.normal_distances[50]
-    rows, winners, shares = suspect_labels(own, others, distances[:, 0])
+    suspects = suspect_labels(own, others, distances[:, 0])
     pairs, apart = near_pairs(asked, ids, distances, near)
     counts = occurrences(ids, len(index.labels))
     differ = occurrences(ids[own[:, None] != others], len(index.labels))
-    found, leaked = (None, ()) if test is None else _leaks(index, test, near, most)
-    hubs = np.argsort(-counts, kind="stable")[:most]
+    leaked, leaks = (None, ()) if test is None else _leaks(index, test, near, most)
     return Audit(
         digits=len(index),
         asked=len(asked),
         k=k,
         near=near,
         hubness=skewness(counts[index.live]),
-        suspect_labels=len(rows),
+        suspect_labels=len(suspects[0]),
         near_duplicates=len(pairs),
-        leaked=found,
-        suspects=tuple(
-            Suspect(
-                index.name(int(asked[row])),
-                index.called(int(own[row])),
-                index.called(int(winner)),
-                float(share),
-                float(distances[row, 0]),
-            )
-            for row, winner, share in zip(rows[:most], winners, shares, strict=False)
-        ),
-        duplicates=tuple(
-            Duplicate(
-                index.name(int(a)),
-                index.name(int(b)),
-                index.called(int(index.labels[a])),
-                index.called(int(index.labels[b])),
-                float(distance),
-            )
-            for (a, b), distance in zip(pairs[:most], apart, strict=False)
-        ),
-        hubs=tuple(
-            Hub(
-                index.name(int(hub)),
-                index.called(int(index.labels[hub])),
-                int(counts[hub]),
-                float(differ[hub] / counts[hub]),
-            )
-            for hub in hubs
-            if counts[hub]
-        ),
-        leaks=leaked,
+        leaked=leaked,
+        suspects=_suspects(index, asked, distances[:, 0], *(one[:most] for one in suspects)),
+        duplicates=_duplicates(index, pairs[:most], apart),
+        hubs=_hubs(index, counts, differ, most),
+        leaks=leaks,
+    )
+
+
+def _suspects(
+    index: DigitIndex,
+    asked: np.ndarray,
+    nearest: np.ndarray,
+    rows: np.ndarray,
+    winners: np.ndarray,
+    shares: np.ndarray,
+) -> tuple[Suspect, ...]:
+    return tuple(
+        Suspect(
+            index.name(int(asked[row])),
+            index.called(int(index.labels[asked[row]])),
+            index.called(int(winner)),
+            float(share),
+            float(nearest[row]),
+        )
+        for row, winner, share in zip(rows, winners, shares, strict=True)
+    )
+
+
+def _duplicates(index: DigitIndex, pairs: np.ndarray, apart: np.ndarray) -> tuple[Duplicate, ...]:
+    return tuple(
+        Duplicate(
+            index.name(int(a)),
+            index.name(int(b)),
+            index.called(int(index.labels[a])),
+            index.called(int(index.labels[b])),
+            float(distance),
+        )
+        for (a, b), distance in zip(pairs, apart, strict=False)
+    )
+
+
+def _hubs(index: DigitIndex, counts: np.ndarray, differ: np.ndarray, most: int) -> tuple[Hub, ...]:
+    return tuple(
+        Hub(
+            index.name(int(hub)),
+            index.called(int(index.labels[hub])),
+            int(counts[hub]),
+            float(differ[hub] / counts[hub]),
+        )
+        for hub in np.argsort(-counts, kind="stable")[:most]
+        if counts[hub]
     )
 
 
