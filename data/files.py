@@ -19,6 +19,9 @@ from typing import IO, Any, BinaryIO
 from data.errors import IndexLocked, StorageError
 
 TEMPORARY_PREFIX = ".writing-"
+SPECIAL = {errno.EINVAL, errno.ENXIO}  # a folder, a pipe or a device is there
+DAMAGE = {errno.ENOENT, errno.ELOOP, errno.EFBIG} | SPECIAL  # what is there is no file of ours
+SEE = "check its name, and with ls -l who may read it"
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -37,7 +40,7 @@ def write_together(folder: Path, contents: dict[str, bytes]) -> None:
         StorageError: the disk is full or the folder is not writable; every file is as it was.
     """
     for name in contents:
-        _check_regular(folder / name)
+        check_regular(folder / name)
     size = sum(len(content) for content in contents.values())
     place = folder / next(iter(contents)) if len(contents) == 1 else folder
     written: dict[str, Path] = {}
@@ -62,7 +65,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """
     import tempfile
 
-    _check_regular(path)
+    check_regular(path)
     with storage_errors(path):
         descriptor, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
         try:
@@ -77,9 +80,18 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         sync_folder(path.parent)
 
 
-def _check_regular(path: Path) -> None:
-    if path.exists() and not path.is_file():
-        raise StorageError(f"cannot write {path}: it is no regular file; choose another")
+def check_regular(path: Path) -> None:
+    """Refuse a name that something else than a file has, such as a folder or a pipe.
+
+    Raises:
+        StorageError: it is no regular file, or cannot be looked at.
+    """
+    with storage_errors(path):
+        special = path.exists() and not path.is_file()
+    if special:
+        raise StorageError(
+            f"cannot write {path}: it is no regular file; remove it, or choose another name"
+        )
 
 
 def _write_temporary(folder: Path, content: bytes) -> Path:
@@ -98,6 +110,13 @@ def _write_temporary(folder: Path, content: bytes) -> Path:
     return Path(name)
 
 
+def clear_debris(folder: Path) -> None:
+    """Remove what writers of files in `folder` left when they were killed; none may be at work."""
+    for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
 def make_folder(folder: Path) -> None:
     """Create `folder` and its parents.
 
@@ -114,8 +133,31 @@ def open_plain(path: Path) -> BinaryIO:
     Raises:
         OSError: it is not there or not that; `strerror` says what it is.
     """
+    return os.fdopen(_opened(path, os.O_RDONLY), "rb")
+
+
+def read_plain(path: Path, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes; a larger one is not read.
+
+    Raises:
+        OSError: as for :func:`open_plain`, or it is larger.
+    """
+    with open_plain(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise OSError(errno.EFBIG, f"expected at most {most:,} bytes, received {size:,}")
+        return file.read()
+
+
+def mended(exc: OSError, advice: str) -> str:
+    """What to do where a file should be that `exc` says is none; `advice` is how to make it."""
+    return f"remove it, then {advice}" if exc.errno in SPECIAL else advice
+
+
+def _opened(path: Path, flags: int) -> int:
+    """The descriptor of a regular file; what is none is named, and never waited for."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as exc:
         if exc.errno == errno.ELOOP:
             raise OSError(errno.ELOOP, "it is a symbolic link, not a regular file") from exc
@@ -123,7 +165,7 @@ def open_plain(path: Path) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is no regular file")
-    return os.fdopen(descriptor, "rb")
+    return descriptor
 
 
 @contextlib.contextmanager
@@ -135,10 +177,22 @@ def locked(path: Path, refusal: str) -> Iterator[None]:
         StorageError: the folder is not there or not writable.
     """
     with storage_errors(path):
-        file = path.open("a")
+        file = os.fdopen(_opened(path, os.O_RDWR | os.O_CREAT), "r+b")
     with file:
         take_lock(file, refusal)
         yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock `path` now; tells, and keeps nobody from anything."""
+    try:
+        with open_plain(path) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # no lock was ever taken, or we may not see it
+    return False
 
 
 def take_lock(file: IO[Any], refusal: str) -> None:
@@ -179,6 +233,9 @@ def storage_errors(path: Path, size: int | None = None) -> Iterator[None]:
             errno.EDQUOT: "free some of your quota or choose another folder",
             errno.EACCES: "choose a folder you may write to",
             errno.EROFS: "choose a folder you may write to",
+            errno.ELOOP: "remove it, or choose another folder",
+            errno.EINVAL: "remove it, or choose another folder",
+            errno.EISDIR: "remove it, or choose another folder",
         }.get(exc.errno or 0, "choose another folder")
         reason = exc.strerror or type(exc).__name__
         raise StorageError(f"cannot write {path}{needed}: {reason}; {advice}") from exc

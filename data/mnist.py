@@ -21,6 +21,7 @@ from data import idx
 from data.errors import DatasetCorrupt, DatasetInvalid, DatasetNotFound
 from data.fetch import PATIENCE, FetchFailed, fetch
 from data.files import make_folder, write_whole
+from data.home import cache_folder
 from data.npz import read_npz
 
 VARIABLE = "DIGITS_MNIST"
@@ -106,7 +107,8 @@ def find_mnist() -> Path | None:
                 " its three companions, or a mnist.npz; correct it or unset it"
             )
         return place
-    return next((place for place in (keras_cache(), own_cache()) if is_mnist_place(place)), None)
+    caches = filter(None, (keras_cache(), own_cache()))
+    return next((place for place in caches if is_mnist_place(place)), None)
 
 
 def is_mnist_place(place: Path) -> bool:
@@ -118,15 +120,14 @@ def is_mnist_place(place: Path) -> bool:
 
 def keras_cache() -> Path:
     """Where Keras keeps MNIST, whether or not it is there."""
-    home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
-    return home / "datasets" / "mnist.npz"
+    home = os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras"))  # noqa: PTH111
+    return Path(home) / "datasets" / "mnist.npz"
 
 
-def own_cache() -> Path:
-    """Where our own download goes, whether or not it is there."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("digit-search")) / "mnist"
+def own_cache() -> Path | None:
+    """Where our own download goes, whether or not it is there; None where no home is known."""
+    folder = cache_folder()
+    return folder / "mnist" if folder else None
 
 
 def download_mnist(
@@ -150,6 +151,11 @@ def download_mnist(
         StorageError: the folder cannot be written.
     """
     folder = folder or own_cache()
+    if folder is None:
+        raise DatasetNotFound(
+            "MNIST is not on this machine, and no home folder is known to download it to; set HOME,"
+            f" or ${VARIABLE} to a folder that holds it"
+        )
     make_folder(folder)
     for file in files:
         if not _idx_path(folder, file):

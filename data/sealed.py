@@ -38,8 +38,8 @@ def unseal(content: bytes) -> dict[str, Any]:
     expected = record.pop(SEAL)
     try:
         intact = expected == _digest(record) and content == seal(record)
-    except ValueError as exc:
-        raise BrokenSeal("it holds numbers that are not JSON") from exc
+    except (ValueError, RecursionError) as exc:
+        raise BrokenSeal("it holds NaN, half a character or what lies too deep") from exc
     if not intact:
         raise BrokenSeal("it was changed after it was written")
     return record

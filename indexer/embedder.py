@@ -18,13 +18,21 @@ import onnxruntime
 
 from data.card import CARD_NAME, ONNX_NAME, EmbedderCard
 from data.convention import SIDE
-from data.errors import EmbedderCorrupt, EmbedderMismatch, EmbedderNotFound, UsageError
-from data.files import open_plain
+from data.errors import (
+    DigitsError,
+    EmbedderCorrupt,
+    EmbedderMismatch,
+    EmbedderNotFound,
+    StorageError,
+    UsageError,
+)
+from data.files import DAMAGE, SEE, mended, read_plain
 from data.normalise import NORMALISER_VERSION, scale_to_unit
 from data.progress import Progress, silent
 
 BATCH = 64  # enough to be worth a call; what it takes stays in the processor's cache
 CANARY_TOLERANCE = 1e-3
+LARGEST_CARD, LARGEST_ONNX = 16 << 20, 1 << 30  # bytes; larger ones are none
 
 
 @dataclass(frozen=True)
@@ -51,19 +59,22 @@ class Embedder:
             EmbedderNotFound: there is none.
             EmbedderCorrupt: damaged; the message names the file.
             EmbedderMismatch: made for another normaliser.
+            StorageError: a file may not be read.
         """
-        contents = []
-        for name in (CARD_NAME, ONNX_NAME):
-            try:
-                with open_plain(folder / name) as file:
-                    contents.append(file.read())
-            except OSError as exc:
-                raise EmbedderNotFound(
-                    f"no embedder in {folder}: {name} cannot be read ({exc.strerror}); make one"
-                    " with: digits train"
-                ) from exc
-        card = EmbedderCard.from_bytes(contents[0], str(folder / CARD_NAME))
-        return cls.from_bytes(contents[1], card, str(folder / ONNX_NAME), threads)
+        try:
+            content = read_plain(folder / CARD_NAME, LARGEST_CARD)
+        except (FileNotFoundError, NotADirectoryError) as exc:
+            raise EmbedderNotFound(
+                f"no embedder in {folder}: {CARD_NAME} is not there; make one with: digits train"
+            ) from exc
+        except OSError as exc:
+            raise _unreadable(folder / CARD_NAME, exc) from exc
+        card = EmbedderCard.from_bytes(content, str(folder / CARD_NAME))
+        try:
+            onnx = read_plain(folder / ONNX_NAME, LARGEST_ONNX)
+        except OSError as exc:
+            raise _unreadable(folder / ONNX_NAME, exc) from exc
+        return cls.from_bytes(onnx, card, str(folder / ONNX_NAME), threads)
 
     @classmethod
     def from_bytes(
@@ -177,6 +188,14 @@ def _usable(threads: int | None) -> int:
     """As many as asked for, or as there are processors."""
     processors = os.cpu_count() or 1
     return min(threads or processors, processors)
+
+
+def _unreadable(path: Path, exc: OSError) -> DigitsError:
+    """The error for a file that cannot be opened: damaged, or kept from us by the system."""
+    if exc.errno in DAMAGE:
+        advice = mended(exc, "train again")
+        return EmbedderCorrupt(f"{path}: cannot be read ({exc.strerror}); {advice}")
+    return StorageError(f"{path}: cannot be read ({exc.strerror}); {SEE}")
 
 
 def _session(onnx: bytes, name: str) -> onnxruntime.InferenceSession:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.errors import IndexNotFound
-from data.files import make_folder
+from data.errors import IndexCorrupt, IndexNotFound, IndexVersion, StorageError
+from data.files import check_regular, make_folder
 from indexer.manifest import Manifest
 from indexer.place import Generation
 from indexer.segment import Segment
 from indexer.sources import Sources
 from indexer.store import (
     MANIFEST,
+    OURS,
     Content,
     Writer,
     open_writer,
@@ -102,11 +103,27 @@ class FolderStore:
         """Hold the lock of the folder, which is made if need be, from before any work is done.
 
         Raises:
-            IndexLocked, StorageError.
+            IndexLocked.
+            StorageError: it cannot be written, or holds a manifest of something else.
         """
         make_folder(self.folder)
+        self._check_replaceable()
         with open_writer(self.folder) as writer:
             yield FolderReplacement(writer)
+
+    def _check_replaceable(self) -> None:
+        """Refuse a manifest that cannot be replaced, or that belongs to somebody else."""
+        manifest = self.folder / MANIFEST
+        check_regular(manifest)
+        try:
+            read_manifest(self.folder)
+        except IndexCorrupt as exc:
+            if not any(OURS.fullmatch(path.name) for path in self.folder.iterdir()):
+                raise StorageError(
+                    f"{manifest}: it is not of an index; choose another folder, or remove it"
+                ) from exc
+        except (IndexNotFound, IndexVersion):
+            pass
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,6 @@ new. Nothing is handed to a parser before its length and SHA-256 are those the m
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import mmap
 import os
@@ -29,9 +27,14 @@ from data.errors import (
     UsageError,
 )
 from data.files import (
+    DAMAGE,
+    SEE,
     TEMPORARY_PREFIX,
+    is_held,
     locked,
+    mended,
     open_plain,
+    read_plain,
     storage_errors,
     sync_file,
     sync_folder,
@@ -57,7 +60,7 @@ SUFFIXES = {
 OURS = re.compile(rf"({'|'.join(SUFFIXES)})-[0-9a-f]{{16}}\.\w+|{re.escape(TEMPORARY_PREFIX)}.*")
 MAPPED = ("images", "vectors")
 ATTEMPTS = 10
-DAMAGE = {errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.ENXIO}  # no plain file is there
+LARGEST = 16 << 20  # bytes of a manifest; more is none
 REBUILD = "build the index again"
 
 Content = bytes | mmap.mmap
@@ -71,14 +74,11 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        with open_plain(path) as file:
-            content = file.read()
+        content = read_plain(path, LARGEST)
     except (FileNotFoundError, NotADirectoryError) as exc:
         raise IndexNotFound(f"no index in {folder}; make one with: digits build") from exc
     except OSError as exc:
-        if exc.errno not in DAMAGE:
-            raise StorageError(f"{path}: cannot be read ({exc.strerror})") from exc
-        raise IndexCorrupt(f"{path}: cannot be read ({exc.strerror}); {REBUILD}") from exc
+        raise _unreadable(path, exc, REBUILD) from exc
     return Manifest.from_bytes(content, path)
 
 
@@ -107,6 +107,16 @@ def read_previous(folder: Path, manifest: Manifest) -> Manifest:
         if read_manifest(folder).generation != manifest.generation:
             raise IndexLocked(f"{folder}: replaced while it was being read; try again") from exc
         raise
+    return before
+
+
+def whole_previous(folder: Path, manifest: Manifest) -> Manifest | None:
+    """The generation that undo goes back to, if every file of it is whole."""
+    try:
+        before = read_previous(folder, manifest)
+        _read_files(folder, before.entries.values())
+    except DigitsError:
+        return None
     return before
 
 
@@ -247,14 +257,7 @@ def open_writer(folder: Path) -> Iterator[Writer]:
 
 def is_locked(folder: Path) -> bool:
     """Whether a process is writing in `folder` now; tells, and keeps nobody from anything."""
-    try:
-        with (folder / LOCK).open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False  # no lock was ever taken, or we may not see it
-    return False
+    return is_held(folder / LOCK)
 
 
 def _entry(role: str, part: Part) -> FileEntry:
@@ -320,9 +323,7 @@ def _read_verified(
     try:
         file = open_plain(path)
     except OSError as exc:
-        if exc.errno not in DAMAGE:
-            raise StorageError(f"{path}: cannot be opened ({exc.strerror})") from exc
-        raise IndexCorrupt(f"{path}: cannot be opened ({exc.strerror}); {advice}") from exc
+        raise _unreadable(path, exc, advice) from exc
     with file:
         size = os.fstat(file.fileno()).st_size
         if size != entry.size:
@@ -339,6 +340,13 @@ def _read_verified(
             f"{path}: expected SHA-256 {entry.sha256}, received {received}; {advice}"
         )
     return content
+
+
+def _unreadable(path: Path, exc: OSError, advice: str) -> DigitsError:
+    """The error for a file that cannot be opened: damaged, or kept from us by the system."""
+    if exc.errno in DAMAGE:
+        return IndexCorrupt(f"{path}: cannot be read ({exc.strerror}); {mended(exc, advice)}")
+    return StorageError(f"{path}: cannot be read ({exc.strerror}); {SEE}")
 
 
 def unnamed_files(folder: Path) -> list[Path]:
@@ -358,4 +366,5 @@ def unnamed_files(folder: Path) -> list[Path]:
 
 def _remove_unnamed(folder: Path) -> None:
     for path in unnamed_files(folder):
-        path.unlink()
+        with contextlib.suppress(OSError):  # a folder that is called so
+            path.unlink()

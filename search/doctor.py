@@ -7,11 +7,14 @@ tells. So a broken package, a damaged index and a locked one can all be seen in 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from data.errors import (
     DatasetError,
@@ -19,10 +22,14 @@ from data.errors import (
     EmbedderNotFound,
     IndexNotFound,
     MissingExtra,
+    StorageError,
     UsageError,
 )
 from search.installation import Finding, examine_installation
 from search.text import named
+
+if TYPE_CHECKING:
+    from indexer.manifest import Manifest
 
 CHECKPOINT = "checkpoint.npz"  # as training writes it; nothing of that is imported here
 ROOM = 200_000_000  # bytes that building an index of MNIST takes
@@ -39,6 +46,11 @@ class Place:
         """The folder, whatever its name holds."""
         return named(self.folder)
 
+    @property
+    def quoted(self) -> str:
+        """The folder as a word that a shell takes for one."""
+        return shlex.quote(str(self))
+
 
 def examine(index: Place, embedder: Place) -> Iterator[Finding]:
     """Every check, in the order in which one thing rests on another."""
@@ -50,13 +62,14 @@ def examine(index: Place, embedder: Place) -> Iterator[Finding]:
     ):
         yield from _told(name, check)
     for name, place in (("embedder", embedder), ("index", index)):
-        yield from check_folder(name, place)
+        yield from _told(f"{name} folder", partial(check_folder, name, place))
 
 
 def check_mnist() -> Iterator[Finding]:
     """Where MNIST lies, and that it is MNIST."""
-    from data.mnist import SPLITS, VARIABLE, find_mnist, load_mnist
+    from data.mnist import SPLITS, VARIABLE, find_mnist, keras_cache, load_mnist, own_cache
 
+    place = None
     try:
         place = find_mnist()
         if place is None:
@@ -67,23 +80,30 @@ def check_mnist() -> Iterator[Finding]:
         for split in SPLITS:
             load_mnist(split, place)
     except DatasetError as exc:
-        yield Finding("mnist", "problem", str(exc), f"export {VARIABLE}=FOLDER with a whole copy")
+        remedy = f"export {VARIABLE}=FOLDER with a whole copy"
+        if place and place in (keras_cache(), own_cache()):
+            remedy = f"rm -r {shlex.quote(named(place))}; it is downloaded when it is needed"
+        yield Finding("mnist", "problem", str(exc), remedy)
         return
     yield Finding("mnist", "ok", f"whole, at {named(place)}")
 
 
 def check_embedder(place: Place) -> Iterator[Finding]:
     """That the embedder opens and still computes what it did, and whether training was stopped."""
+    from data.card import CARD_NAME, KERAS_NAME, ONNX_NAME
     from indexer.embedder import Embedder
 
-    train = f"digits train --embedder {place}"
+    train = f"digits train --embedder {place.quoted}"
     try:
         card = Embedder.open(place.folder).card
     except EmbedderNotFound:
         detail = f"none in {place} ({place.why}); only needed to index"
         yield Finding("embedder", "warning", detail, train)
+    except StorageError as exc:
+        yield Finding("embedder", "problem", f"{exc} ({place.why})", f"ls -la {place.quoted}")
     except DigitsError as exc:
-        yield Finding("embedder", "problem", f"{exc} ({place.why})", train)
+        remedy = _clearing(place, (CARD_NAME, ONNX_NAME, KERAS_NAME)) + train
+        yield Finding("embedder", "problem", f"{exc} ({place.why})", remedy)
     else:
         what = f"recipe {card.recipe['name']}, {card.dimension} numbers, test digits unmoved"
         yield Finding("embedder", "ok", f"{place} ({place.why}): {what}")
@@ -93,25 +113,78 @@ def check_embedder(place: Place) -> Iterator[Finding]:
 
 
 def check_index(place: Place, embedder: Place) -> Iterator[Finding]:
-    """That the index opens, whose bytes and test digits are verified by that, and what it holds."""
+    """That the index opens, that its bytes and test digits are as they were, and what it holds."""
     from indexer.manifest import FORMAT_VERSION
     from search.index import DigitIndex
 
-    again = f"digits index --index {place} --embedder {embedder}"
     try:
         index = DigitIndex.open(place.folder)
+        index.vectors.verify()
     except IndexNotFound as exc:
-        yield Finding("index", "problem", f"{exc} ({place.why})", f"digits build --index {place}")
+        yield Finding("index", "problem", f"{exc} ({place.why})", _again(place, embedder))
         return
+    except StorageError as exc:
+        yield Finding("index", "problem", f"{exc} ({place.why})", f"ls -la {place.quoted}")
     except DigitsError as exc:
-        yield Finding("index", "problem", f"{exc} ({place.why})", again)
+        yield Finding("index", "problem", f"{exc} ({place.why})", _mending(place, embedder))
     else:
         manifest = index.manifest
         what = f"format {FORMAT_VERSION}, {manifest.count:,} digits of {manifest.dataset['name']}"
         yield Finding("index", "ok", f"{place} ({place.why}): {what}, every file whole")
         yield check_generations(place)
-        yield check_pairing(manifest.embedder, embedder, again)
+        yield check_pairing(manifest.embedder, embedder, _again(place, embedder, manifest))
     yield from check_writing(place)
+
+
+def _mending(place: Place, embedder: Place) -> str:
+    """What mends an index that is damaged: the generation before, if that is whole; a new one."""
+    from indexer.store import MANIFEST, OURS, read_manifest, whole_previous
+
+    names = [path.name for path in place.folder.iterdir() if OURS.fullmatch(path.name)]
+    cleared = _clearing(place, (MANIFEST, *names))
+    try:
+        manifest = read_manifest(place.folder)
+    except DigitsError:
+        return f"{cleared}{_again(place, embedder)}, with --dataset if it was not of MNIST"
+    if before := whole_previous(place.folder, manifest):
+        return (
+            f"digits undo --index {place.quoted}, which goes back to generation"
+            f" {before.generation} of {before.count:,} digits"
+        )
+    return cleared + _again(place, embedder, manifest)
+
+
+def _clearing(place: Place, names: Iterable[str]) -> str:
+    """What to do before: remove what is no file, which nothing of ours ever replaces."""
+    paths = [place.folder / name for name in names]
+    special = [path for path in paths if path.exists() and not path.is_file()]
+    return f"rm -r {' '.join(shlex.quote(named(path)) for path in special)} && " if special else ""
+
+
+def _again(place: Place, embedder: Place, manifest: Manifest | None = None) -> str:
+    """The command that makes an index anew, by a new embedder if the one there will not do."""
+    from indexer.embedder import Embedder
+
+    try:
+        Embedder.open(embedder.folder)
+        command = "index"
+    except DigitsError:
+        command = "build"
+    again = f"digits {command} --index {place.quoted} --embedder {embedder.quoted}"
+    return again + _of_dataset(manifest.dataset) if manifest else again
+
+
+def _of_dataset(facts: Mapping[str, Any]) -> str:
+    """The option that names what an index was made of; where a file was, nobody remembers."""
+    from data.convention import MNIST8M
+
+    name = facts["name"]
+    known = {
+        "mnist": "",
+        "optdigits": " --dataset optdigits",
+        MNIST8M: f" --dataset {MNIST8M} --count {facts['count']}",
+    }
+    return known.get(name, f" --dataset FILE, the file or folder that {name} was read from")
 
 
 def check_generations(place: Place) -> Finding:
@@ -132,9 +205,14 @@ def check_generations(place: Place) -> Finding:
 
 def check_writing(place: Place) -> Iterator[Finding]:
     """Whether somebody is writing here, and what writers that were killed left behind."""
-    from indexer.store import is_locked, unnamed_files
+    from indexer.store import LOCK, is_locked, unnamed_files
     from indexer.stream import FOLDER
 
+    lock = place.folder / LOCK
+    if os.path.lexists(lock) and (lock.is_symlink() or not lock.is_file()):
+        detail = f"{named(lock)} is no regular file: searching works, changing does not"
+        yield Finding("lock", "problem", detail, f"rm -r {shlex.quote(named(lock))}")
+        return
     if is_locked(place.folder):
         detail = f"another process is changing {place}; searching goes on"
         yield Finding("lock", "warning", detail, "wait until it is done")
@@ -145,7 +223,7 @@ def check_writing(place: Place) -> Iterator[Finding]:
     except DigitsError:
         return  # without a manifest nothing tells what belongs to it
     if left:
-        size = sum(path.stat().st_size for path in left)
+        size = sum(path.lstat().st_size for path in left)
         detail = f"{len(left)} files of {size:,} bytes that no generation names"
         yield Finding("debris", "warning", detail, "any change clears them, such as: digits add")
     else:
@@ -172,13 +250,15 @@ def check_pairing(wanted: str, place: Place, again: str) -> Finding:
 def check_folder(name: str, place: Place) -> Iterator[Finding]:
     """Who may write to a folder, or to where it would be made, and the room there."""
     home = next(path for path in (place.folder, *place.folder.absolute().parents) if path.exists())
-    mode = home.stat().st_mode
+    status, quoted = home.stat(), shlex.quote(named(home))
     if not os.access(home, os.W_OK):
         detail = f"{named(home)} is not writable: searching works, changing does not"
-        yield Finding(f"{name} folder", "warning", detail, f"chmod u+w {named(home)}")
-    elif mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        mine = status.st_uid == os.geteuid() and not status.st_mode & stat.S_IWUSR
+        remedy = f"chmod u+w {quoted}" if mine else f"another folder, named by --{name}"
+        yield Finding(f"{name} folder", "warning", detail, remedy)
+    elif status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
         detail = f"anybody may write to {named(home)}"
-        yield Finding(f"{name} folder", "warning", detail, f"chmod o-w {named(home)}")
+        yield Finding(f"{name} folder", "warning", detail, f"chmod o-w {quoted}")
     else:
         yield Finding(f"{name} folder", "ok", f"{named(home)} is writable by you")
     free = shutil.disk_usage(home).free
@@ -197,5 +277,8 @@ def _told(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding
         remedy = "pip install --upgrade --force-reinstall digit-search"
         yield Finding(name, "problem", f"could not be looked at: {exc}", remedy)
     except OSError as exc:
-        where = named(exc.filename) if exc.filename else name
-        yield Finding(name, "problem", f"{where}: {exc.strerror}", f"ls -l {where}")
+        if exc.filename is None:  # no name was looked at but that of the folder we are in
+            yield Finding(name, "problem", f"the folder you are in: {exc.strerror}", "cd")
+            return
+        where = named(exc.filename)
+        yield Finding(name, "problem", f"{where}: {exc.strerror}", f"ls -ld {shlex.quote(where)}")

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data.errors import UsageError
+from data.home import data_folder
+
+SET_HOME = "set HOME (or XDG_DATA_HOME) to a folder of yours"
+
 
 def default_embedder() -> Path:
     """The embedder folder in the user's data folder."""
@@ -20,7 +25,23 @@ def completion_file(shell: str) -> Path:
     return _data_folder() / f"completion.{shell}"
 
 
-def _data_folder() -> Path:
-    import platformdirs
+def home() -> Path:
+    """The user's home folder.
 
-    return Path(platformdirs.user_data_dir("digit-search"))
+    Raises:
+        UsageError: nothing tells where it is.
+    """
+    try:
+        return Path.home()
+    except RuntimeError as exc:
+        raise UsageError(f"expected a home folder, but none is known; {SET_HOME}") from exc
+
+
+def _data_folder() -> Path:
+    folder = data_folder()
+    if folder is None:
+        raise UsageError(
+            f"expected a home folder, but none is known; {SET_HOME}, or name what to use by --index"
+            " and --embedder"
+        )
+    return folder

@@ -20,7 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from data.errors import EmbedderMismatch, IndexCorrupt, IndexNotFound, UsageError
+from data.errors import (
+    EmbedderMismatch,
+    IndexCorrupt,
+    IndexNotFound,
+    StorageError,
+    UsageError,
+)
+from data.home import cache_folder
 from data.npy import BadArray, read_npy
 from data.progress import Progress
 from indexer.manifest import PREVIOUS, FileEntry, Manifest, SegmentRecord
@@ -80,11 +87,16 @@ class MilvusStore:
         return Records(self._server).current()
 
     def staging(self) -> Path:
-        """A folder in the user's cache."""
-        import platformdirs
+        """A folder in the user's cache.
 
+        Raises:
+            StorageError: no home folder is known.
+        """
+        cache = cache_folder()
+        if cache is None:
+            raise StorageError("no home folder is known to keep encoded digits in; set HOME")
         name = hashlib.sha256(str(self.address).encode()).hexdigest()[:16]
-        return Path(platformdirs.user_cache_dir("digit-search")) / f"loading-{name}"
+        return cache / f"loading-{name}"
 
     @contextlib.contextmanager
     def change(self) -> Iterator[MilvusChange]:

@@ -26,6 +26,7 @@ from search.cli.look import audit, draw_map, export, report
 from search.cli.make import build, index, train
 from search.cli.serve import serve
 from search.start import INTERRUPTED, TERMINATED, end_at_once_when_told
+from search.text import named
 
 FAILED, MISUSED = 1, 2
 LACKS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}  # of descriptors, memory, threads
@@ -106,6 +107,13 @@ def _of_the_system(exc: BaseException) -> str:
     if isinstance(exc, OSError):
         if exc.errno in LACKS:
             return f"the system gives no more: {exc.strerror}; close other programs"
+        if exc.filename is not None:
+            return f"{named(exc.filename)}: {exc.strerror}"
+        if exc.errno == errno.ENOENT:  # which no output gives: of the folder itself we are in
+            return (
+                f"{exc.strerror}: the folder you are in is gone (cd to another), or there is none"
+                " for temporary files (set TMPDIR)"
+            )
         _abandon_output()
         return f"cannot write the output: {exc.strerror}"
     if isinstance(exc, ImportError):

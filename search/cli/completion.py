@@ -53,10 +53,10 @@ def _install(shell: str, script: str) -> Path:
         StorageError: a file cannot be written.
     """
     from data.files import make_folder, storage_errors, write_whole
-    from search.places import completion_file
+    from search.places import completion_file, home
 
     if shell == "fish":
-        configured = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+        configured = Path(os.environ.get("XDG_CONFIG_HOME") or home() / ".config")
         path = configured / "fish" / "completions" / "digits.fish"
     else:
         path = completion_file(shell)
@@ -64,8 +64,8 @@ def _install(shell: str, script: str) -> Path:
     write_whole(path, script.encode())
     if shell == "fish":
         return path  # fish looks there by itself
-    home = Path(os.environ.get("ZDOTDIR") or Path.home()) if shell == "zsh" else Path.home()
-    start, line = home / f".{shell}rc", f'source "{path}"  # digits completion\n'
+    where = Path((shell == "zsh" and os.environ.get("ZDOTDIR")) or home())
+    start, line = where / f".{shell}rc", f'source "{path}"  # digits completion\n'
     with storage_errors(start):
         if not start.exists() or line not in start.read_text(errors="surrogateescape"):
             with start.open("a", errors="surrogateescape") as file:  # it may be a link

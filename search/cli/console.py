@@ -44,7 +44,7 @@ def progress_bar(label: str) -> Iterator[Progress]:
         length=1,
         label=label,
         file=sys.stderr,
-        hidden=not sys.stderr.isatty(),
+        hidden=not (sys.stderr and sys.stderr.isatty()),
         item_show_func=lambda text: text,
     ) as bar:
 

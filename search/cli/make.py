@@ -213,11 +213,15 @@ def _train(
     plots_folder: Path | None,
 ) -> EmbedderCard:
     """Train into a folder that no other training writes to meanwhile."""
-    from data.files import locked, make_folder
+    from data.card import CARD_NAME, KERAS_NAME, ONNX_NAME
+    from data.files import check_regular, clear_debris, locked, make_folder
 
     make_folder(folder)
+    for name in (CARD_NAME, ONNX_NAME, KERAS_NAME):
+        check_regular(folder / name)  # not only once hours are spent
     busy = f"{folder}: another process is training into this folder; choose another folder"
     with locked(folder / LOCK, busy):
+        clear_debris(folder)
         return _train_alone(dataset, recipe_name, asked, folder, seed, plots_folder)
 
 

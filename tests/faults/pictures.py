@@ -2,7 +2,8 @@
 
 Hypothesis draws which file is changed and how: bits flipped, parts cut, repeated and taken from
 other files, numbers of headers set to extremes; the checksums of half the PNGs are made right
-again, so that what lies behind them is reached. What failed once is kept in `corpus/pictures`.
+again, so that what lies behind them is reached. What failed once is kept in `corpus/pictures`; what
+fails anew lies in a folder for temporary files, which the failure names.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from tests.faults.measured import Measured, complaint_of, measure_each
 from tests.faults.tally import SIDE_BY_SIDE, Tally
 
 CORPUS = Path(__file__).parent / "corpus" / "pictures"
-MOST_KEPT = 12
 SECONDS, MEMORY = 2, 512 << 20
 HEADER = 64  # bytes in which the numbers are that decoders go by
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -54,16 +54,17 @@ def mutated(ground: Ground, tries: int, number: int) -> Tally:
     failures = []
     for content, reason in zip(contents, reasons, strict=True):
         if reason:
-            failures.append(f"{keep(CORPUS, content)}: {reason}")
+            failures.append(f"{keep(content)}: {reason}")
     return Tally(len(contents), tuple(failures))
 
 
-def keep(folder: Path, content: bytes) -> str:
-    """Put what did harm into a corpus, unless that is large already; what it is called there."""
-    name = hashlib.sha256(content).hexdigest()[:16]
-    if len(list(folder.iterdir())) < MOST_KEPT:
-        (folder / name).write_bytes(content)
-    return name
+def keep(content: bytes) -> Path:
+    """Put what did harm where it outlives the run: a person decides what enters a corpus."""
+    folder = Path(tempfile.gettempdir()) / "digit-search-faults"
+    folder.mkdir(exist_ok=True)
+    path = folder / hashlib.sha256(content).hexdigest()[:16]
+    path.write_bytes(content)
+    return path
 
 
 def _answers(index: Path, files: Sequence[Path]) -> list[Measured]:
