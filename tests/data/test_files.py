@@ -2,12 +2,21 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from data.errors import StorageError
-from data.files import make_folder, write_together, write_whole
+from data.files import (
+    clear_debris,
+    is_held,
+    locked,
+    make_folder,
+    read_plain,
+    write_together,
+    write_whole,
+)
 
 LIMITED = """
 import resource, signal, sys
@@ -49,6 +58,35 @@ def test_a_write_that_fails_changes_no_file(tmp_path: Path) -> None:
     assert "5,003 bytes" in done.stdout
     assert (tmp_path / "small").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("elsewhere")])
+def test_a_lock_that_is_no_file_is_named_and_not_waited_for(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    lock = tmp_path / "lock"
+    make(lock)
+    assert not is_held(lock)
+    with pytest.raises(StorageError, match=f"{lock}.*remove it"), locked(lock, "busy"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def test_what_is_far_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "record"
+    path.write_bytes(b"1234")
+    assert read_plain(path, 4) == b"1234"
+    os.truncate(path, 1 << 40)
+    with pytest.raises(OSError, match="at most 4 bytes, received 1,099,511,627,776"):
+        read_plain(path, 4)
+
+
+def test_only_what_killed_writers_left_is_cleared(tmp_path: Path) -> None:
+    for name in (".writing-abc", "writing-abc", "kept"):
+        (tmp_path / name).touch()
+    (tmp_path / ".writing-folder").mkdir()
+    clear_debris(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"writing-abc", "kept", ".writing-folder"}
 
 
 def test_refusals_of_the_system_are_ours(tmp_path: Path) -> None:

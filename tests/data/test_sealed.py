@@ -30,7 +30,8 @@ def test_every_flipped_bit_is_noticed() -> None:
 @pytest.mark.parametrize(
     "content",
     [b"", b"{}", b"[]", b"null", b'{"seal": 1}', seal(RECORD)[:-1], seal(RECORD) + b"\n",
-     seal(RECORD).replace(b"  ", b"   ", 1), b'{"a": NaN, "seal": ""}', b"[" * 100_000],
+     seal(RECORD).replace(b"  ", b"   ", 1), b'{"a": NaN, "seal": ""}', b"[" * 100_000,
+     b'{"a": ' + b"[" * 900 + b"]" * 900 + b', "seal": ""}', b'{"a": "\\ud800", "seal": ""}'],
 )  # fmt: skip
 def test_anything_else_is_refused(content: bytes) -> None:
     with pytest.raises(BrokenSeal):

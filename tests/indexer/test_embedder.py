@@ -82,7 +82,20 @@ def test_what_is_no_file_is_refused_and_not_waited_for(copied: Path) -> None:
     path = copied / ONNX_NAME
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(EmbedderNotFound, match=f"{ONNX_NAME}.*no regular file"):
+    with pytest.raises(EmbedderCorrupt, match=f"{ONNX_NAME}.*no regular file.*remove it"):
+        Embedder.open(copied)
+
+
+@pytest.mark.parametrize("name", [CARD_NAME, ONNX_NAME])
+def test_what_is_far_too_large_is_not_read(copied: Path, name: str) -> None:
+    os.truncate(copied / name, 1 << 40)
+    with pytest.raises(EmbedderCorrupt, match=f"{name}.*expected at most"):
+        Embedder.open(copied)
+
+
+def test_half_an_embedder_is_damaged_not_absent(copied: Path) -> None:
+    (copied / ONNX_NAME).unlink()
+    with pytest.raises(EmbedderCorrupt, match=f"{ONNX_NAME}.*No such file"):
         Embedder.open(copied)
 
 

@@ -26,6 +26,7 @@ from data.files import make_folder
 from data.sealed import seal, unseal
 from indexer import store
 from indexer.calibration import Calibration
+from indexer.folder import FolderStore
 from indexer.manifest import FORMAT_VERSION, PREVIOUS, Manifest, Part, SegmentRecord
 from search import DigitIndex
 
@@ -161,6 +162,7 @@ def test_a_staged_file_is_back_where_it_was_if_writing_fails(
 
 
 def test_debris_goes_and_what_is_not_ours_stays(folder: Path) -> None:
+    (folder / ".writing-a-folder").mkdir()
     for name in (".writing-abc", "labels-0123456789abcdef.npy", "holiday.jpg"):
         (folder / name).write_bytes(b"")
     write(folder)
@@ -272,6 +274,34 @@ def test_a_manifest_that_makes_no_sense_is_refused(folder: Path, changes: dict[s
     rewrite(folder, **changes)
     with pytest.raises(IndexCorrupt, match=store.MANIFEST):
         store.read_generation(folder)
+
+
+def test_a_manifest_that_is_far_too_large_is_not_read(folder: Path) -> None:
+    os.truncate(folder / store.MANIFEST, 1 << 40)
+    with pytest.raises(IndexCorrupt, match=f"{store.MANIFEST}.*expected at most"):
+        store.read_generation(folder)
+
+
+def replace_index(folder: Path) -> None:
+    with FolderStore(folder).replacing():
+        pass
+
+
+def test_a_manifest_of_something_else_is_never_replaced(folder: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / store.MANIFEST
+    manifest.write_bytes(b'{"name": "an app"}')
+    with pytest.raises(StorageError, match=f"{manifest}.*not of an index.*another folder"):
+        replace_index(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {folder.name, store.MANIFEST}
+    (folder / store.MANIFEST).write_bytes(b"damaged")
+    replace_index(folder)
+
+
+def test_a_manifest_that_cannot_be_replaced_is_told_before_any_work(folder: Path) -> None:
+    (folder / store.MANIFEST).unlink()
+    (folder / store.MANIFEST).mkdir()
+    with pytest.raises(StorageError, match=f"{store.MANIFEST}.*no regular file; remove it"):
+        replace_index(folder)
 
 
 def test_an_index_of_other_parts_is_refused(copied: Path, index: DigitIndex) -> None:

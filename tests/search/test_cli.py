@@ -386,6 +386,27 @@ def test_odd_arguments_are_one_clear_line(arguments: list[str], digits: Run, dra
     one_line_error(done, 2 if {"--sheet", "--threshold"} & set(arguments) else 1)
 
 
+def test_no_home_is_one_clear_line(digits_anywhere: Run) -> None:
+    nowhere = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"), "")
+    assert "set HOME" in one_line_error(digits_anywhere("info", env=nowhere), 2)
+
+
+def test_a_folder_that_is_gone_is_one_clear_line(index_folder: Path, tmp_path: Path) -> None:
+    """Neither it nor a name that is too long is taken for output that cannot be written."""
+    start = f"import os; os.chdir({str(tmp_path)!r}); os.rmdir({str(tmp_path)!r})\n"
+    environment = {**os.environ, "DIGITS_INDEX": str(index_folder)}
+    for arguments, said in (
+        (["evaluate", "--dataset", "."], "folder you are in is gone"),
+        (["evaluate", "--dataset", "x" * 300], "xxx: File name too long"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", f"import sys; from search.start import run\n"
+             f"sys.argv = ['digits', *{arguments!r}]\n{start if '.' in arguments else ''}run()"],
+            env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert said in one_line_error(done, 1)
+
+
 def test_absurd_threads_are_as_many_as_there_are(digits: Run, drawing: Path) -> None:
     done = digits("search", drawing, "--threads", 10**12, "-k", 1)
     assert done.returncode == 0, done.stderr

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import fcntl
 import json
+import os
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,10 @@ from packaging.requirements import Requirement
 from data.card import CARD_NAME, ONNX_NAME
 from data.datasets import Dataset
 from indexer.build import build_index
+from indexer.choose import Wish
+from search import DigitIndex
 from search.doctor import Place, check_embedder, check_folder, check_index, check_mnist
+from search.grow import open_to_change, undo
 from search.installation import (
     EXTRAS,
     Finding,
@@ -76,10 +81,29 @@ def _other_embedder(folder: Path) -> None:
     (folder / "embedder" / CARD_NAME).write_bytes(other.card.to_bytes())
 
 
+def _remove_both(folder: Path) -> None:
+    for name in ("index", "embedder"):
+        shutil.rmtree(folder / name)
+
+
+def _replace(path: Path, make: Callable[[Path], None]) -> None:
+    path.unlink()
+    make(path)
+
+
 @pytest.mark.parametrize(
     ("harm", "check", "status", "said", "remedy"),
     [
-        (lambda f: shutil.rmtree(f / "index"), "index", "problem", "no index", "digits build"),
+        (lambda f: shutil.rmtree(f / "index"), "index", "problem", "no index", "digits index"),
+        (_remove_both, "index", "problem", "no index", "digits build"),
+        (lambda f: _replace(f / "index" / "lock", os.mkfifo), "lock", "problem", "no reg", "rm -r"),
+        (
+            lambda f: _replace(f / "index" / "manifest.json", Path.mkdir),
+            "index",
+            "problem",
+            "no regular file",
+            "rm -r",
+        ),
         (lambda f: _flip(f, "vectors-*"), "index", "problem", "vectors-", "digits index --index"),
         (lambda f: _flip(f, "manifest.json"), "index", "problem", "sealed", "digits index"),
         (lambda f: shutil.rmtree(f / "embedder"), "embedder", "warning", "none in", "digits train"),
@@ -123,6 +147,60 @@ def test_each_ailment_is_told_with_its_remedy(
     assert found.status == status
     assert said in found.detail
     assert remedy in str(found.remedy)
+
+
+def test_a_damaged_list_is_found_before_a_query_comes_to_it(
+    train_set: Dataset, tmp_path: Path
+) -> None:
+    some = Dataset("some", "train", train_set.images[:300], train_set.labels[:300])
+    build_index(some, linear_embedder(), tmp_path / "index", 0, Wish("ivf-flat"))
+    (path,) = (tmp_path / "index").glob("vectors-*")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    DigitIndex.open(tmp_path / "index")
+    assert path.name in examined(tmp_path)["index"].detail
+
+
+def test_what_was_damaged_by_the_last_change_is_mended_by_undo(
+    train_set: Dataset, healthy: Path, ailing: Path
+) -> None:
+    index = ailing / "index"
+    with open_to_change(index) as (change, opened):
+        images = train_set.images[300:301]
+        change.add(opened.embed(images), train_set.labels[300:301], images)
+    added = set(index.glob("vectors-*")) - {index / path.name for path in healthy.rglob("*")}
+    (path,) = added
+    path.write_bytes(b"")
+    found = examined(ailing)["index"]
+    assert (
+        found.remedy
+        == f"digits undo --index {index}, which goes back to generation 2 of 300 digits"
+    )
+    undo(index)
+    assert examined(ailing)["index"].status == "ok"
+
+
+def test_remedies_are_words_that_a_shell_takes_for_one(ailing: Path) -> None:
+    odd = ailing.with_name("it's; here")
+    ailing.rename(odd)
+    _flip(odd, "labels-*")
+    remedy = str(examined(odd)["index"].remedy).partition(", ")[0]
+    words = shlex.split(remedy)
+    assert words[:6] == ["digits", "index", "--index", f"{odd}/index", "--embedder",
+                         f"{odd}/embedder"]  # fmt: skip
+
+
+def test_a_damaged_copy_in_a_cache_is_to_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DIGITS_MNIST", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    copy = tmp_path / "datasets" / "mnist.npz"
+    copy.parent.mkdir()
+    copy.write_bytes(b"cut off")
+    (found,) = check_mnist()
+    assert str(found.remedy).startswith(f"rm -r {copy}")
 
 
 def test_a_held_lock_is_told_and_left_alone(healthy: Path) -> None:
@@ -199,7 +277,7 @@ def test_the_command(digits_anywhere: Run, healthy: Path, tmp_path: Path) -> Non
     records = [json.loads(line) for line in done.stdout.splitlines()]
     (index,) = [one for one in records if one["status"] == "problem"]
     assert "named by $DIGITS_INDEX" in index["detail"]
-    assert index["remedy"] == f"digits build --index {tmp_path}"
+    assert str(index["remedy"]).startswith(f"digits build --index {tmp_path} --embedder ")
 
 
 def test_every_style_has_a_line_for_each_finding() -> None:
