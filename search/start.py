@@ -24,6 +24,7 @@ def run() -> NoReturn:
     cold query.
     """
     end_at_once_when_told()
+    occupy_streams()
     from search.cli import main
 
     try:
@@ -33,6 +34,15 @@ def run() -> NoReturn:
             with contextlib.suppress(OSError):
                 stream.flush()
         os._exit(exc.code if isinstance(exc.code, int) else 0)
+
+
+def occupy_streams() -> None:
+    """Let no file of ours have the number of a stream that libraries print to, if one is closed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
 
 
 def end_at_once_when_told() -> None:

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.sealed import BrokenSeal, seal, unseal
@@ -13,6 +13,7 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.dictionaries(st.text("xyz", min_size=1), json_values))
 def test_what_is_sealed_is_unsealed(record: dict[str, object]) -> None:
     assert unseal(seal(record)) == record

@@ -386,6 +386,26 @@ def test_odd_arguments_are_one_clear_line(arguments: list[str], digits: Run, dra
     one_line_error(done, 2 if {"--sheet", "--threshold"} & set(arguments) else 1)
 
 
+def test_nobody_to_hear_of_progress(index_folder: Path) -> None:
+    command = f"{sys.executable} -m search.cli evaluate --dataset optdigits 2>&-"
+    environment = {**os.environ, "DIGITS_INDEX": str(index_folder)}
+    done = subprocess.run(
+        ["bash", "-c", command], env=environment, stdout=subprocess.PIPE, check=True
+    )
+    assert json.loads(done.stdout)["n"] > 0
+
+
+def test_no_file_takes_the_place_of_a_closed_stream() -> None:
+    code = "import os; from search.start import occupy_streams as f; f(); print(os.dup(0))"
+    for closed in ("0<&-", "2>&-", "0<&- 2>&-"):
+        done = subprocess.run(
+            ["bash", "-c", f'{sys.executable} -c "{code}" {closed}'],
+            capture_output=True,
+            check=True,
+        )
+        assert int(done.stdout) > 2
+
+
 def test_no_home_is_one_clear_line(digits_anywhere: Run) -> None:
     nowhere = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"), "")
     assert "set HOME" in one_line_error(digits_anywhere("info", env=nowhere), 2)
