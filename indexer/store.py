@@ -110,14 +110,14 @@ def read_previous(folder: Path, manifest: Manifest) -> Manifest:
     return before
 
 
-def whole_previous(folder: Path, manifest: Manifest) -> Manifest | None:
-    """The generation that undo goes back to, if every file of it is whole."""
-    try:
-        before = read_previous(folder, manifest)
-        _read_files(folder, before.entries.values())
-    except DigitsError:
-        return None
-    return before
+def read_before(folder: Path, manifest: Manifest) -> tuple[Manifest, dict[str, Content]]:
+    """The generation that undo goes back to, as :func:`read_generation`, every byte verified.
+
+    Raises:
+        UsageError, IndexCorrupt, IndexLocked: as for :func:`read_previous`.
+    """
+    before = read_previous(folder, manifest)
+    return before, _read_files(folder, before.entries.values())
 
 
 def verified_entries(folder: Path, manifest: Manifest) -> dict[str, FileEntry]:

@@ -138,7 +138,8 @@ def check_index(place: Place, embedder: Place) -> Iterator[Finding]:
 
 def _mending(place: Place, embedder: Place) -> str:
     """What mends an index that is damaged: the generation before, if that is whole; a new one."""
-    from indexer.store import MANIFEST, OURS, read_manifest, whole_previous
+    from indexer.store import MANIFEST, OURS, read_before, read_manifest
+    from search.index import DigitIndex
 
     names = [path.name for path in place.folder.iterdir() if OURS.fullmatch(path.name)]
     cleared = _clearing(place, (MANIFEST, *names))
@@ -146,12 +147,15 @@ def _mending(place: Place, embedder: Place) -> str:
         manifest = read_manifest(place.folder)
     except DigitsError:
         return f"{cleared}{_again(place, embedder)}, with --dataset if it was not of MNIST"
-    if before := whole_previous(place.folder, manifest):
-        return (
-            f"digits undo --index {place.quoted}, which goes back to generation"
-            f" {before.generation} of {before.count:,} digits"
-        )
-    return cleared + _again(place, embedder, manifest)
+    try:
+        before, contents = read_before(place.folder, manifest)
+        DigitIndex.from_generation(place.folder, before, contents)
+    except DigitsError:
+        return cleared + _again(place, embedder, manifest)
+    return (
+        f"digits undo --index {place.quoted}, which goes back to generation {before.generation} of"
+        f" {before.count:,} digits"
+    )
 
 
 def _clearing(place: Place, names: Iterable[str]) -> str:
@@ -163,15 +167,19 @@ def _clearing(place: Place, names: Iterable[str]) -> str:
 
 def _again(place: Place, embedder: Place, manifest: Manifest | None = None) -> str:
     """The command that makes an index anew, by a new embedder if the one there will not do."""
+    from data.convention import MNIST8M
     from indexer.embedder import Embedder
 
+    options = f"--index {place.quoted} --embedder {embedder.quoted}"
+    if manifest:
+        options += _of_dataset(manifest.dataset)
     try:
         Embedder.open(embedder.folder)
-        command = "index"
     except DigitsError:
-        command = "build"
-    again = f"digits {command} --index {place.quoted} --embedder {embedder.quoted}"
-    return again + _of_dataset(manifest.dataset) if manifest else again
+        if manifest and manifest.dataset["name"] == MNIST8M:  # which nothing is trained on
+            return f"digits train --embedder {embedder.quoted} && digits index {options}"
+        return f"digits build {options}"
+    return f"digits index {options}"
 
 
 def _of_dataset(facts: Mapping[str, Any]) -> str:
