@@ -110,6 +110,16 @@ def _write_temporary(folder: Path, content: bytes) -> Path:
     return Path(name)
 
 
+def check_no_link(folder: Path) -> None:
+    """Refuse to write into a folder that is a link to another.
+
+    Raises:
+        StorageError: it is one.
+    """
+    if folder.is_symlink():
+        raise StorageError(f"cannot write {folder}: it is a symbolic link; remove it")
+
+
 def clear_debris(folder: Path) -> None:
     """Remove what writers of files in `folder` left when they were killed; none may be at work."""
     for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
@@ -134,6 +144,11 @@ def open_plain(path: Path) -> BinaryIO:
         OSError: it is not there or not that; `strerror` says what it is.
     """
     return os.fdopen(_opened(path, os.O_RDONLY), "rb")
+
+
+def open_to_change(path: Path) -> BinaryIO:
+    """Open a regular file to read and write, made if need be; errors as for :func:`open_plain`."""
+    return os.fdopen(_opened(path, os.O_RDWR | os.O_CREAT), "r+b")
 
 
 def read_plain(path: Path, most: int) -> bytes:
@@ -177,7 +192,7 @@ def locked(path: Path, refusal: str) -> Iterator[None]:
         StorageError: the folder is not there or not writable.
     """
     with storage_errors(path):
-        file = os.fdopen(_opened(path, os.O_RDWR | os.O_CREAT), "r+b")
+        file = open_to_change(path)
     with file:
         take_lock(file, refusal)
         yield

@@ -36,7 +36,9 @@ def write(index: VectorIndex, path: Path) -> dict[str, bytes]:
         StorageError: the disk is full or the folder cannot be written.
     """
     try:
-        with storage_errors(path), path.open("wb") as file:
+        with storage_errors(path):
+            path.unlink(missing_ok=True)  # it may be a link to what is not ours
+        with storage_errors(path), path.open("xb") as file:
             # FAISS's own writer does not notice a disk that is full when the file is closed.
             faiss.write_index(index.engine, FAISS.PyCallbackIOWriter(file.write, WRITTEN))
     except StorageError:

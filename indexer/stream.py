@@ -24,12 +24,21 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from data.datasets import Digits
-from data.files import make_folder, storage_errors, take_lock, write_whole
+from data.files import (
+    check_no_link,
+    make_folder,
+    open_to_change,
+    read_plain,
+    storage_errors,
+    take_lock,
+    write_whole,
+)
 from data.progress import Progress, silent
 from data.sealed import BrokenSeal, seal, unseal
 from indexer.embedder import Embedder
 
 FOLDER = "encoding"
+LARGEST = 16 << 20  # bytes of the record; a longer one is none
 RECORD, VECTORS, LABELS = "progress.json", "vectors", "labels"
 PART = 32_768  # digits; two parts of pictures are in memory at a time
 
@@ -68,6 +77,7 @@ def encoded(
         StorageError: the disk is full or the folder cannot be written; finished parts are kept.
     """
     stage = folder / FOLDER
+    check_no_link(stage)
     make_folder(stage)
     with _Staged.opened(stage, digits, embedder) as staged:
         staged.complete(digits, embedder, progress)
@@ -128,7 +138,7 @@ class _Staged:
 
     def _recorded(self) -> list[str]:
         try:
-            record = unseal((self.stage / RECORD).read_bytes())
+            record = unseal(read_plain(self.stage / RECORD, LARGEST))
         except (OSError, BrokenSeal):
             return []
         return list(record.get("parts", [])) if record.get("plan") == self.plan else []
@@ -177,8 +187,7 @@ class _Staged:
 def _whole_file(path: Path) -> Iterator[BinaryIO]:
     """`path` open to read and write, made if need be, and nobody else's meanwhile."""
     with storage_errors(path):
-        path.touch()
-        file = path.open("r+b")
+        file = open_to_change(path)
     with file:
         index = path.parent.parent
         take_lock(file, f"{index}: another process is encoding for it; try again when it is done")

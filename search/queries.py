@@ -130,12 +130,19 @@ class Reader:
 
     def _named(self, image: str) -> Iterator[AnyQuery]:
         if image == STDIN:
-            content = sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin else b""
-            yield from self._content(STDIN, io.BytesIO(content), len(content))
+            yield from self._stdin()
         elif os.path.isdir(image):  # noqa: PTH112, Path's own raises for names that are too long
             yield from self._folder(image)
         else:
             yield from self._file(image)
+
+    def _stdin(self) -> Iterator[AnyQuery]:
+        try:
+            content = sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin else b""
+        except OSError as exc:
+            yield FailedQuery(STDIN, f"{STDIN}: stdin cannot be read ({exc.strerror})")
+            return
+        yield from self._content(STDIN, io.BytesIO(content), len(content))
 
     def _folder(self, folder: str) -> Iterator[AnyQuery]:
         unreadable: list[OSError] = []

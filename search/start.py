@@ -24,7 +24,7 @@ def run() -> NoReturn:
     cold query.
     """
     end_at_once_when_told()
-    occupy_streams()
+    ready_streams()
     from search.cli import main
 
     try:
@@ -36,11 +36,14 @@ def run() -> NoReturn:
         os._exit(exc.code if isinstance(exc.code, int) else 0)
 
 
-def occupy_streams() -> None:
-    """Let no file of ours have the number of a stream that libraries print to, if one is closed."""
+def ready_streams() -> None:
+    """Standard streams that wait, whoever we share them with.
+
+    Where one is closed its number is taken, lest a file of ours get it and libraries print there.
+    """
     for number in range(3):
         try:
-            os.fstat(number)
+            os.set_blocking(number, True)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
 

@@ -14,7 +14,9 @@ from data.errors import IndexLocked, StorageError
 from data.mnist8m import EndlessDigits
 from indexer import stream
 from indexer.embedder import Embedder
+from indexer.packing import write
 from indexer.stream import FOLDER, LABELS, RECORD, VECTORS, encoded
+from indexer.vectors import VectorIndex
 from tests.embedders import DIMENSION, linear_embedder
 
 COUNT, PART = 2300, 500
@@ -233,3 +235,34 @@ def test_a_full_disk_is_said_at_once_and_the_run_goes_on_later(
     digits = some_digits()
     assert encode(tmp_path, digits, linear) == encode(tmp_path / "whole", some_digits(), linear)
     assert digits.drawn[0][0] == 1500
+
+
+@pytest.mark.parametrize("name", [FOLDER, f"{FOLDER}/{VECTORS}", f"{FOLDER}/{LABELS}"])
+def test_a_link_is_never_written_through(linear: Embedder, tmp_path: Path, name: str) -> None:
+    victim = tmp_path / "victim"
+    place = tmp_path / "index" / name
+    place.parent.mkdir(parents=True)
+    place.symlink_to(victim)
+    if name == FOLDER:
+        victim.mkdir()
+    else:
+        victim.write_bytes(b"mine")
+    with pytest.raises(StorageError, match=f"{place}.*symbolic link.*remove it"):
+        encode(tmp_path / "index", some_digits(), linear)
+    assert not list(victim.iterdir()) if name == FOLDER else victim.read_bytes() == b"mine"
+
+
+def test_what_is_written_in_a_link_s_place_leaves_its_goal_alone(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    (tmp_path / "index").symlink_to(victim)
+    write(VectorIndex.build(np.eye(4, dtype=np.float32)), tmp_path / "index")
+    assert victim.read_bytes() == b"mine"
+    assert not (tmp_path / "index").is_symlink()
+
+
+def test_a_record_that_is_a_pipe_is_not_waited_for(linear: Embedder, tmp_path: Path) -> None:
+    (tmp_path / FOLDER).mkdir()
+    os.mkfifo(tmp_path / FOLDER / RECORD)
+    with pytest.raises(StorageError, match=f"{RECORD}.*no regular file"):
+        encode(tmp_path, some_digits(), linear)

@@ -396,7 +396,7 @@ def test_nobody_to_hear_of_progress(index_folder: Path) -> None:
 
 
 def test_no_file_takes_the_place_of_a_closed_stream() -> None:
-    code = "import os; from search.start import occupy_streams as f; f(); print(os.dup(0))"
+    code = "import os; from search.start import ready_streams as f; f(); print(os.dup(0))"
     for closed in ("0<&-", "2>&-", "0<&- 2>&-"):
         done = subprocess.run(
             ["bash", "-c", f'{sys.executable} -c "{code}" {closed}'],
@@ -404,6 +404,23 @@ def test_no_file_takes_the_place_of_a_closed_stream() -> None:
             check=True,
         )
         assert int(done.stdout) > 2
+
+
+def test_a_stdin_that_does_not_wait_is_waited_for(drawing: Path, index_folder: Path) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with subprocess.Popen(
+        [sys.executable, "-m", "search.cli", "classify", "-"],
+        stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "DIGITS_INDEX": str(index_folder)},
+    ) as classifying:  # fmt: skip
+        os.close(reading)
+        time.sleep(3)
+        with os.fdopen(writing, "wb") as file:
+            file.write(drawing.read_bytes())
+        out, errors = classifying.communicate(timeout=60)
+    assert not errors
+    assert json.loads(out)["query"] == "-"
 
 
 def test_no_home_is_one_clear_line(digits_anywhere: Run) -> None:
