@@ -386,9 +386,9 @@ def test_odd_arguments_are_one_clear_line(arguments: list[str], digits: Run, dra
     one_line_error(done, 2 if {"--sheet", "--threshold"} & set(arguments) else 1)
 
 
-def test_nobody_to_hear_of_progress(index_folder: Path) -> None:
+def test_nobody_to_hear_of_progress(plain_folder: Path) -> None:
     command = f"{sys.executable} -m search.cli evaluate --dataset optdigits 2>&-"
-    environment = {**os.environ, "DIGITS_INDEX": str(index_folder)}
+    environment = {**os.environ, "DIGITS_INDEX": str(plain_folder)}
     done = subprocess.run(
         ["bash", "-c", command], env=environment, stdout=subprocess.PIPE, check=True
     )
@@ -406,13 +406,13 @@ def test_no_file_takes_the_place_of_a_closed_stream() -> None:
         assert int(done.stdout) > 2
 
 
-def test_a_stdin_that_does_not_wait_is_waited_for(drawing: Path, index_folder: Path) -> None:
+def test_a_stdin_that_does_not_wait_is_waited_for(drawing: Path, plain_folder: Path) -> None:
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     with subprocess.Popen(
         [sys.executable, "-m", "search.cli", "classify", "-"],
         stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "DIGITS_INDEX": str(index_folder)},
+        env={**os.environ, "DIGITS_INDEX": str(plain_folder)},
     ) as classifying:  # fmt: skip
         os.close(reading)
         time.sleep(3)
@@ -428,10 +428,10 @@ def test_no_home_is_one_clear_line(digits_anywhere: Run) -> None:
     assert "set HOME" in one_line_error(digits_anywhere("info", env=nowhere), 2)
 
 
-def test_a_folder_that_is_gone_is_one_clear_line(index_folder: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_gone_is_one_clear_line(plain_folder: Path, tmp_path: Path) -> None:
     """Neither it nor a name that is too long is taken for output that cannot be written."""
     start = f"import os; os.chdir({str(tmp_path)!r}); os.rmdir({str(tmp_path)!r})\n"
-    environment = {**os.environ, "DIGITS_INDEX": str(index_folder)}
+    environment = {**os.environ, "DIGITS_INDEX": str(plain_folder)}
     for arguments, said in (
         (["evaluate", "--dataset", "."], "folder you are in is gone"),
         (["evaluate", "--dataset", "x" * 300], "xxx: File name too long"),
