@@ -14,7 +14,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, Literal
 
 from data.errors import IndexLocked, StorageError
 
@@ -143,12 +143,12 @@ def open_plain(path: Path) -> BinaryIO:
     Raises:
         OSError: it is not there or not that; `strerror` says what it is.
     """
-    return os.fdopen(_opened(path, os.O_RDONLY), "rb")
+    return _file(path, "rb", os.O_RDONLY)
 
 
 def open_to_change(path: Path) -> BinaryIO:
     """Open a regular file to read and write, made if need be; errors as for :func:`open_plain`."""
-    return os.fdopen(_opened(path, os.O_RDWR | os.O_CREAT), "r+b")
+    return _file(path, "r+b", os.O_RDWR | os.O_CREAT)
 
 
 def read_plain(path: Path, most: int) -> bytes:
@@ -169,7 +169,11 @@ def mended(exc: OSError, advice: str) -> str:
     return f"remove it, then {advice}" if exc.errno in SPECIAL else advice
 
 
-def _opened(path: Path, flags: int) -> int:
+def _file(path: Path, mode: Literal["rb", "r+b"], flags: int) -> BinaryIO:
+    return open(path, mode, opener=lambda name, _: _opened(name, flags))
+
+
+def _opened(path: str, flags: int) -> int:
     """The descriptor of a regular file; what is none is named, and never waited for."""
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)

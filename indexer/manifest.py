@@ -7,9 +7,9 @@ docs/format.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from data.errors import IndexCorrupt, IndexVersion
 from data.sealed import BrokenSeal, seal, unseal
@@ -166,6 +166,11 @@ class Manifest:
                 f"{path}: a field is missing or unknown: {exc}; build the index again with this"
                 " program"
             ) from exc
+        for name, hint in get_type_hints(cls).items():
+            if not _fits(getattr(manifest, name), hint):
+                raise IndexCorrupt(
+                    f"{path}: {name} is of the wrong kind; build the index again with this program"
+                )
         manifest._check_parts(path, of_segment)
         return manifest
 
@@ -179,6 +184,27 @@ class Manifest:
                 missing |= {"removed"} - one.files.keys()
         if missing:
             raise IndexCorrupt(f"{path}: names no {', '.join(sorted(missing))}")
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether `value`, out of JSON, is of the type that a field is annotated with."""
+    kind, inner = get_origin(hint) or hint, get_args(hint)
+    if kind is Any or isinstance(kind, TypeVar):
+        return True
+    if kind in (int, float):
+        return isinstance(value, int | kind) and not isinstance(value, bool)
+    if not isinstance(value, kind):
+        return False
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return all(_fits(getattr(value, name), one) for name, one in hints.items())
+    if isinstance(value, Mapping):
+        return all(
+            _fits(part, one)
+            for pair in value.items()
+            for part, one in zip(pair, inner, strict=True)
+        )
+    return not isinstance(value, list | tuple) or all(_fits(one, inner[0]) for one in value)
 
 
 def _entries(record: dict[str, Any]) -> dict[str, FileEntry]:

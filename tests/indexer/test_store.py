@@ -266,7 +266,8 @@ def test_another_format_version_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [{"format": "other"}, {"files": {}}, {"files": 3}, {"surprise": 1}, {"segments": []},
-     {"segments": 3}, {"segments": [{"count": 1}]},
+     {"segments": 3}, {"segments": [{"count": 1}]}, {"generation": "1"}, {"generation": True},
+     {"names": [1]}, {"k": {"uniform": "1"}}, {"dataset": []}, {"next_number": 1.5},
      {"segments": [{"count": 1, "removed": 0, "kind": "flat", "kind_options": {}, "files": {}}]},
      {"files": {role: {"name": f"../{role}", "size": 1, "sha256": ""} for role in FILES}}],
 )  # fmt: skip

@@ -423,9 +423,30 @@ def test_a_stdin_that_does_not_wait_is_waited_for(drawing: Path, plain_folder: P
     assert json.loads(out)["query"] == "-"
 
 
-def test_no_home_is_one_clear_line(digits_anywhere: Run) -> None:
-    nowhere = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"), "")
-    assert "set HOME" in one_line_error(digits_anywhere("info", env=nowhere), 2)
+UNKNOWN_USER = """
+import pwd, sys
+def unknown(uid):
+    raise KeyError(uid)
+pwd.getpwuid = unknown  # as in a container that runs under any number
+from search.start import run
+sys.argv[0] = "digits"
+run()
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["info"], ["completion", "bash", "--install"], ["train"], ["doctor"]]
+)
+def test_no_home_is_one_clear_line(arguments: list[str], tmp_path: Path) -> None:
+    known = {"HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "KERAS_HOME", "DIGITS_MNIST"}
+    done = subprocess.run(
+        [sys.executable, "-c", UNKNOWN_USER, *arguments],
+        env={name: value for name, value in os.environ.items() if name not in known}
+        | {"PYTHONPATH": str(Path.cwd())},
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "set HOME" in one_line_error(done, 2)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_is_gone_is_one_clear_line(plain_folder: Path, tmp_path: Path) -> None:
