@@ -24,7 +24,7 @@ import numpy as np
 from data.card import EmbedderCard
 from data.datasets import Digits
 from data.errors import ClusterFailed, MissingExtra, StorageError
-from data.files import TEMPORARY_PREFIX, make_folder, storage_errors
+from data.files import TEMPORARY_PREFIX, check_no_link, make_folder, storage_errors
 from data.progress import Progress, silent
 from indexer.embedder import BATCH, Embedder
 from indexer.stream import LABELS, VECTORS, Encoded
@@ -88,7 +88,7 @@ class Worker:
         )
         path = shard(Path(self._job.folder), start)
         temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
-        parquet.write_table(table, temporary)
+        parquet.write_table(table, temporary, write_page_checksum=True)
         temporary.replace(path)
 
 
@@ -141,6 +141,7 @@ def _prepare(stage: Path, digits: Digits, embedder: Embedder) -> None:
     plan = json.dumps(
         {"dataset": digits.facts(), "embedder": embedder.identity, "part": PART}, sort_keys=True
     )
+    check_no_link(stage)
     make_folder(stage)
     with storage_errors(stage):
         record = stage / "plan.json"
@@ -249,7 +250,7 @@ def _collected(stage: Path, count: int, dimension: int, dtype: type[np.floating[
     for start in range(0, count, PART):
         path, rows = shard(stage, start), slice(start, min(start + PART, count))
         try:
-            table = parquet.read_table(path, columns=list(COLUMNS))
+            table = parquet.read_table(path, columns=list(COLUMNS), page_checksum_verification=True)
             if not np.array_equal(table["position"], np.arange(rows.start, rows.stop)):
                 raise ClusterFailed(f"{path}: holds other digits than it should")
             numbers = table["vector"].combine_chunks().flatten().to_numpy()

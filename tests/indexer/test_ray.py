@@ -11,14 +11,16 @@ import pytest
 
 from data.datasets import Dataset
 from data.errors import ClusterFailed
+from indexer import ray_engine
 from indexer.build import build_index
-from indexer.ray_engine import PART, Cluster, encoded_by_ray, shard
+from indexer.ray_engine import PART, Cluster, Job, Worker, encoded_by_ray, shard
 from search import DigitIndex
 from tests.embedders import linear_embedder
 
 PARTS = 6
 SEED = 0
 SECONDS = 60
+LABELS = np.arange(50, dtype=np.uint8) % 10
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +157,27 @@ def test_where_no_cluster_is_one_line_says_so(many: Dataset, tmp_path: Path) -> 
     ):
         pass
     assert "\n" not in str(caught.value)
+
+
+def test_a_flipped_bit_of_a_shard_never_becomes_another_vector(
+    rng: np.random.Generator, tmp_path: Path
+) -> None:
+    digits = Dataset("few", "train", rng.integers(0, 256, (50, 28, 28), np.uint8), LABELS)
+    embedder = linear_embedder()
+    Worker(Job(digits, embedder.onnx, embedder.card.to_bytes(), str(tmp_path)))(
+        {"start": np.array([0])}
+    )
+    path, refused = shard(tmp_path, 0), 0
+    good, expected = path.read_bytes(), embedder.embed(digits.images)
+    for place in rng.integers(0, len(good), 100):
+        bad = bytearray(good)
+        bad[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bad)
+        try:
+            found = ray_engine._collected(tmp_path, 50, embedder.card.dimension, np.float32)
+        except ClusterFailed:
+            refused += 1
+        else:
+            assert np.array_equal(found.vectors, expected)
+            assert np.array_equal(found.labels, LABELS)
+    assert refused
