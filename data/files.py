@@ -21,7 +21,6 @@ from data.errors import IndexLocked, StorageError
 TEMPORARY_PREFIX = ".writing-"
 SPECIAL = {errno.EINVAL, errno.ENXIO}  # a folder, a pipe or a device is there
 DAMAGE = {errno.ENOENT, errno.ELOOP, errno.EFBIG} | SPECIAL  # what is there is no file of ours
-SEE = "check its name, and with ls -l who may read it"
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -162,6 +161,16 @@ def read_plain(path: Path, most: int) -> bytes:
         if size > most:
             raise OSError(errno.EFBIG, f"expected at most {most:,} bytes, received {size:,}")
         return file.read()
+
+
+def kept_from_us(path: Path, exc: OSError) -> StorageError:
+    """The error for a file that the system does not let us read."""
+    advice = {
+        errno.EMFILE: "close some files, or raise the limit (ulimit -n)",
+        errno.ENFILE: "close other programs",
+        errno.EIO: "check the disk",
+    }.get(exc.errno or 0, "check its name, and with ls -l who may read it")
+    return StorageError(f"{path}: cannot be read ({exc.strerror}); {advice}")
 
 
 def mended(exc: OSError, advice: str) -> str:

@@ -23,10 +23,9 @@ from data.errors import (
     EmbedderCorrupt,
     EmbedderMismatch,
     EmbedderNotFound,
-    StorageError,
     UsageError,
 )
-from data.files import DAMAGE, SEE, mended, read_plain
+from data.files import DAMAGE, kept_from_us, mended, read_plain
 from data.normalise import NORMALISER_VERSION, scale_to_unit
 from data.progress import Progress, silent
 
@@ -195,7 +194,7 @@ def _unreadable(path: Path, exc: OSError) -> DigitsError:
     if exc.errno in DAMAGE:
         advice = mended(exc, "train again")
         return EmbedderCorrupt(f"{path}: cannot be read ({exc.strerror}); {advice}")
-    return StorageError(f"{path}: cannot be read ({exc.strerror}); {SEE}")
+    return kept_from_us(path, exc)
 
 
 def _session(onnx: bytes, name: str) -> onnxruntime.InferenceSession:

@@ -23,14 +23,13 @@ from data.errors import (
     IndexCorrupt,
     IndexLocked,
     IndexNotFound,
-    StorageError,
     UsageError,
 )
 from data.files import (
     DAMAGE,
-    SEE,
     TEMPORARY_PREFIX,
     is_held,
+    kept_from_us,
     locked,
     mended,
     open_plain,
@@ -346,7 +345,7 @@ def _unreadable(path: Path, exc: OSError, advice: str) -> DigitsError:
     """The error for a file that cannot be opened: damaged, or kept from us by the system."""
     if exc.errno in DAMAGE:
         return IndexCorrupt(f"{path}: cannot be read ({exc.strerror}); {mended(exc, advice)}")
-    return StorageError(f"{path}: cannot be read ({exc.strerror}); {SEE}")
+    return kept_from_us(path, exc)
 
 
 def unnamed_files(folder: Path) -> list[Path]:
