@@ -117,7 +117,7 @@ def load_dataset(source: str, split: str) -> Dataset:
             f"{MNIST8M} is drawn from MNIST while it is indexed: train and evaluate with mnist"
         )
     path = Path(os.path.expanduser(source))  # noqa: PTH111, Path's own raises for unknown users
-    if path.is_dir():
+    if source and path.is_dir():
         if is_mnist_place(path):
             return Dataset("mnist", split, *load_mnist(split, path))
         return _held_out(_name(path), split, *_labelled_folder(path))

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -50,14 +49,29 @@ class Bytes(click.ParamType[int]):
         return int(size)
 
 
-class PlaceType(click.Path):
+class FolderType(click.Path):
+    """A folder, which need not be there."""
+
+    name = "directory"
+
+    def __init__(self) -> None:
+        """No file."""
+        super().__init__(file_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse, or refuse what an unset variable of the shell leaves, and not take it for here."""
+        if value == "":
+            self.fail("expected a folder, received an empty name; . is the one you are in")
+        return super().convert(value, param, ctx)
+
+
+FOLDER = FolderType()
+
+
+class PlaceType(FolderType):
     """Where an index is: a folder, or an address in Milvus."""
 
     name = "place"
-
-    def __init__(self) -> None:
-        """A folder need not be there."""
-        super().__init__(file_okay=False, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Parse, or refuse what looks like an address but is none."""

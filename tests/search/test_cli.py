@@ -273,6 +273,9 @@ def test_train_index_and_build_from_the_command_line(digits: Run, tmp_path: Path
         (["evaluate", "--dataset", "optdigits", "-k", "0"], 2, "received 0"),
         (["search", "DRAWING", "--sheet", "NOWHERE/sheet.png"], 2, "existing folder"),
         (["dance"], 2, "dance"),
+        (["info", "--index", ""], 2, "empty name"),
+        (["index", "--embedder", "", "--dataset", "optdigits"], 2, "empty name"),
+        (["evaluate", "--dataset", ""], 1, "no dataset ''"),
     ],
 )
 def test_misuse_is_one_clear_line(
