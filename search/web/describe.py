@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
+from search.web.access import Refusal
 from search.web.body import JSON
 from search.web.limits import MOST_NEIGHBOURS
 
@@ -43,7 +45,6 @@ PAIR: dict[str, Any] = {
 class Single(BaseModel):
     """How a picture is read."""
 
-    model_config = ConfigDict(extra="forbid")
     single: Annotated[bool, Field(description="Take all ink on a picture as one digit")] = False
 
 
@@ -91,10 +92,16 @@ def parsed(options: type[Options], request: Request) -> Options:
     FastAPI would look for one parameter after the other, asked for or not.
 
     Raises:
-        RequestValidationError: unknown, missing or wrong.
+        Refusal: a name that the route does not know.
+        RequestValidationError: a value that is missing or wrong.
     """
-    query = request.query_params
-    many = [name for name, field in options.model_fields.items() if field.annotation == list[str]]
+    query, known = request.query_params, options.model_fields
+    if unknown := [repr(name) for name in query if name not in known]:
+        raise Refusal(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"expected parameters among {', '.join(known)}, received {', '.join(unknown)}",
+        )
+    many = [name for name, field in known.items() if field.annotation == list[str]]
     given = {name: query.getlist(name) if name in many else query[name] for name in query}
     try:
         return options.model_validate(given)

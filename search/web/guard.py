@@ -88,7 +88,7 @@ class Guard:
         self._inside += 1
         try:
             body = await self._body(receive)
-            await self._app(scope, _replayed(body, receive), answer)
+            await self._app(_plain(scope), _replayed(body, receive), answer)
         finally:
             self._inside -= 1
 
@@ -192,6 +192,17 @@ async def _drained(receive: Receive) -> None:
         async with asyncio.timeout(DRAINED_SECONDS):
             while (await receive()).get("more_body", False):
                 pass
+
+
+def _plain(scope: Scope) -> Scope:
+    """The same question as the application knows it.
+
+    Of HEAD it is asked for all, which Uvicorn does not send. A part of a file is asked for in vain:
+    none is large, and to say what is wrong with a range would be another kind of error.
+    """
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+    return {**scope, "method": method, "headers": headers}
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

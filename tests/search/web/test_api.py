@@ -229,6 +229,29 @@ def test_bad_bodies(body: bytes, status: int, said: str, client: Client) -> None
         assert said in client.post(f"/api/{name}", body).error(status)
 
 
+def test_head_tells_what_get_would_send(client: Client) -> None:
+    for path in (
+        "/",
+        "/docs",
+        "/page/main.js",
+        "/healthz",
+        "/api/info",
+        "/api/items/few/train/1.png",
+    ):
+        told, sent = client.ask("HEAD", path), client.get(path)
+        assert told.content == b""
+        assert (told.status, told.headers["content-length"]) == (200, str(len(sent.content)))
+    assert client.ask("HEAD", "/nowhere").status == 404
+    assert client.ask("HEAD", "/api/classify").status == 405
+
+
+def test_files_come_whole(client: Client) -> None:
+    whole = client.get("/page/main.js")
+    for part in ("bytes=0-9", "bytes=999999-", "bytes=x"):
+        reply = client.get("/page/main.js", Range=part)
+        assert (reply.status, reply.content) == (200, whole.content)
+
+
 def test_other_misuse(client: Client) -> None:
     three = png(draw_digit(3))
     for query, said in (
@@ -238,7 +261,7 @@ def test_other_misuse(client: Client) -> None:
         ("k=999", "expected k from 1 to 300"),
         ("single=perhaps", "single: "),
         ("weights=none", "weights: "),
-        ("sinlge=true", "sinlge: "),
+        ("sinlge=true", "expected parameters among single, input, k, id, place, weights, explain"),
     ):
         assert said in client.post(f"/api/classify?{query}", three).error(422)
     reply = client.ask("POST", "/api/search", three, {"Content-Type": "text/html"})
