@@ -117,9 +117,13 @@ def described(options: type[BaseModel], body: dict[str, Any]) -> dict[str, Any]:
             "name": name,
             "in": "query",
             "required": name in schema.get("required", ()),
-            "description": one.pop("description"),
-            "schema": one,
+            "description": told["description"],
+            "schema": {
+                key: value
+                for key, value in told.items()
+                if key not in ("title", "description") and value is not None
+            },
         }
-        for name, one in schema["properties"].items()
+        for name, told in schema["properties"].items()
     ]
     return {**body, "parameters": parameters}

@@ -353,8 +353,14 @@ def test_every_route_is_described(client: Client) -> None:
     for methods in description["paths"].values():
         for operation in methods.values():
             assert operation["description"]
-    named = {one["name"] for one in description["paths"]["/api/classify"]["post"]["parameters"]}
-    assert named == {"single", "input", "k", "id", "place", "weights", "explain"}
+    told = description["paths"]["/api/classify"]["post"]["parameters"]
+    standard = {one["name"]: one["schema"].get("default", "none") for one in told}
+    assert standard == {
+        **dict.fromkeys(("single", "input", "place", "explain"), False),
+        "k": "none",
+        "id": [],
+        "weights": "uniform",
+    }
     (label,) = (
         one for one in description["paths"]["/api/items"]["post"]["parameters"] if one["required"]
     )
