@@ -221,10 +221,9 @@ def _decoded(image: ImageFile.ImageFile, name: str) -> Picture:
 
 def _upright(image: Image.Image) -> Image.Image:
     """Turn the picture as its EXIF orientation says; a damaged EXIF block says nothing."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except _DECODE_ERRORS:
-        return image
+    with contextlib.suppress(*_DECODE_ERRORS):
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _grey(image: Image.Image) -> Plane:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,12 +75,16 @@ class FolderStore:
             IndexNotFound: it is there no more.
         """
         try:
-            status = (self.folder / MANIFEST).stat()
+            status = self._manifest.stat()
         except OSError as exc:
             raise IndexNotFound(
                 f"no index in {self.folder} any more ({exc.strerror}); make one with: digits build"
             ) from exc
         return status.st_ino, status.st_mtime_ns, status.st_size
+
+    @cached_property
+    def _manifest(self) -> Path:
+        return self.folder / MANIFEST
 
     @contextlib.contextmanager
     def change(self) -> Iterator[FolderChange]:

@@ -87,7 +87,7 @@ class InvertedLists:
         reach = np.sqrt(reach + slack(queries, reach))
         nearest = np.sqrt(np.maximum(centroids - slack(queries, centroids), 0))
         matters = nearest - BALL * self.radii <= reach  # (n, lists)
-        np.put_along_axis(matters, lists, values=False, axis=1)
+        matters[np.arange(len(lists))[:, None], lists] = False
         if not matters.any():
             return ids, squares[:, -1]
         more, more_squares = self._read(queries, _padded(matters), fetched)
@@ -165,6 +165,8 @@ class InvertedLists:
 
 def _padded(chosen: np.ndarray) -> np.ndarray:
     """The columns chosen (n, m) in each row, as (n, most) int64 filled up with -1."""
+    if len(chosen) == 1:
+        return np.flatnonzero(chosen)[None]
     counts = chosen.sum(axis=1)
     rows, columns = np.nonzero(chosen)
     places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)

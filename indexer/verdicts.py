@@ -61,13 +61,18 @@ def calibrate(
         sharpness=_fit_sharpness(evidence, named == truth),
         normal_distances=tuple(float(value) for value in np.percentile(distances, scale)),
     )
-    reasons = judge(named, labels, class_distances, calibration)
+    chances = confidence(named, labels, class_distances, calibration)
+    reasons = judge(named, labels, class_distances, chances, calibration)
     refused = {why: round(float((reasons == why).mean()), 6) for why in (TOO_FAR, SPLIT_VOTE)}
     return replace(calibration, refused=refused)
 
 
 def judge(
-    named: np.ndarray, labels: np.ndarray, class_distances: np.ndarray, calibration: Calibration
+    named: np.ndarray,
+    labels: np.ndarray,
+    class_distances: np.ndarray,
+    chances: np.ndarray,
+    calibration: Calibration,
 ) -> np.ndarray:
     """Why each of n names is not to be trusted.
 
@@ -75,12 +80,13 @@ def judge(
         named: (n,) integers, the names in question.
         labels: (n, w) integers, labels of the witnesses.
         class_distances: (n, w) float32.
+        chances: (n,) floats, the :func:`confidence` in each name.
         calibration: of the index that was asked.
 
     Returns:
         (n,) strings: empty for a match, else `"too-far"` or `"split-vote"`.
     """
-    unsure = confidence(named, labels, class_distances, calibration) < calibration.least_confidence
+    unsure = chances < calibration.least_confidence
     agreed = (labels == named[:, None]).all(axis=1)
     far = (class_distances.mean(axis=1) > calibration.too_far) | (unsure & agreed)
     return np.where(far, TOO_FAR, np.where(unsure, SPLIT_VOTE, ""))

@@ -257,7 +257,7 @@ def _batches(items: Iterable[T]) -> Iterator[list[T]]:
 
 
 def _images(queries: list[Query]) -> np.ndarray:
-    return np.stack([query.image for query in queries]).astype(np.float32)
+    return np.stack([query.image for query in queries]).astype(np.float32, copy=False)
 
 
 def _excluded(queries: list[Query]) -> np.ndarray | None:
@@ -266,10 +266,10 @@ def _excluded(queries: list[Query]) -> np.ndarray | None:
 
 
 def _neighbours(index: DigitIndex, found: Neighbours, row: int) -> tuple[Neighbour, ...]:
-    columns = zip(found.ids[row], found.labels[row], found.distances[row], strict=True)
+    columns = (values[row].tolist() for values in (found.ids, found.labels, found.distances))
     return tuple(
-        Neighbour(rank, index.name(int(position)), index.called(int(label)), float(distance))
-        for rank, (position, label, distance) in enumerate(columns, 1)
+        Neighbour(rank, index.name(position), index.called(label), distance)
+        for rank, (position, label, distance) in enumerate(zip(*columns, strict=True), 1)
     )
 
 

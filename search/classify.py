@@ -78,11 +78,12 @@ def classify(
     voters, witnesses = neighbours.nearest(k), neighbours.nearest(calibration.witnesses)
     votes = cast_votes(voters.labels, voters.distances, weights, classes)
     labels = winners(votes, voters.labels)
+    chances = confidence(labels, witnesses.labels, class_distances, calibration)
     return Classification(
         labels,
-        confidence(labels, witnesses.labels, class_distances, calibration),
+        chances,
         votes,
-        judge(labels, witnesses.labels, class_distances, calibration),
+        judge(labels, witnesses.labels, class_distances, chances, calibration),
         class_distances.mean(axis=1, dtype=np.float64),
         voters,
     )

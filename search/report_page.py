@@ -32,8 +32,8 @@ SHADES = 6  # of a cell of the confusion matrix
 STYLE = """
 :root { color-scheme: light dark; --text: #1a1a1a; --faint: #5c5c5c; --paper: #fff; --rim: #ccc;
   --shade: 213, 94, 0; --right: 0, 114, 178; }
-@media (prefers-color-scheme: dark) { :root { --text: #ddd; --faint: #a0a0a0; --paper: #16181d;
-  --rim: #444; --shade: 230, 130, 50; --right: 86, 180, 233; } }
+@media screen and (prefers-color-scheme: dark) { :root { --text: #ddd; --faint: #a0a0a0;
+  --paper: #16181d; --rim: #444; --shade: 230, 130, 50; --right: 86, 180, 233; } }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var(--paper);
   max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
@@ -53,9 +53,9 @@ img.digit { width: 56px; height: 56px; image-rendering: pixelated; background: #
 .s1 { background: rgba(var(--shade), .12); } .s2 { background: rgba(var(--shade), .24); }
 .s3 { background: rgba(var(--shade), .36); } .s4 { background: rgba(var(--shade), .48); }
 .s5 { background: rgba(var(--shade), .6); } .s6 { background: rgba(var(--shade), .72); }
-@media print { body { max-width: none; margin: 0; font-size: 11pt; } a { color: inherit; }
-  h2 { break-after: avoid; } figure, table { break-inside: avoid; } .wide { overflow: visible; }
-  * { print-color-adjust: exact; } }
+@media print { :root { color-scheme: light; } body { max-width: none; margin: 0; font-size: 11pt; }
+  a { color: inherit; } h2 { break-after: avoid; } figure, table { break-inside: avoid; }
+  .wide { overflow: visible; } * { print-color-adjust: exact; } }
 """
 Rows = Iterable[Sequence[Any]]
 
@@ -244,7 +244,8 @@ def _growth(index: DigitIndex) -> str:
     ]
     note = (
         f"Generation {manifest.generation} holds {manifest.count:,} digits; number of segments:"
-        f" {len(rows)}; digits ever added: {manifest.next_number:,}."
+        f" {len(rows)}; digits ever added: {manifest.next_number:,}. Of the generations before, an"
+        " index keeps only the last, for undo, so their counts are not told."
     )
     labels = index.labels[index.live]
     added = index.live >= manifest.segments[0].count
@@ -303,7 +304,8 @@ def _plot(draw: Callable[[], Figure], caption: str) -> str:
             drawn.append(_data_uri(png_of(draw())))
     light, dim = drawn
     return (
-        f'<figure><picture><source srcset="{dim}" media="(prefers-color-scheme: dark)">'
+        f'<figure><picture><source srcset="{dim}"'
+        ' media="screen and (prefers-color-scheme: dark)">'
         f'<img src="{light}" alt="{escape(caption)}"></picture>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )

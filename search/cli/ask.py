@@ -57,7 +57,7 @@ showing = with_options(
 def search(
     images: tuple[str, ...],
     ids: tuple[str, ...],
-    index_folder: Place,
+    index_place: Place,
     k: int | None,
     max_pixels: int,
     single: bool,
@@ -72,7 +72,7 @@ def search(
 
     IMAGE is a picture, a folder of pictures, an .npy array, or - for stdin.
     """
-    reader = _open(index_folder, images, ids, max_pixels, single, threads)
+    reader = _open(index_place, images, ids, max_pixels, single, threads)
     from search.answers import SearchAnswer, search_answers
     from search.index import DEFAULT_K
 
@@ -94,7 +94,7 @@ def search(
 def classify(
     images: tuple[str, ...],
     ids: tuple[str, ...],
-    index_folder: Place,
+    index_place: Place,
     k: int | None,
     max_pixels: int,
     single: bool,
@@ -111,7 +111,7 @@ def classify(
 
     IMAGE is a picture, a folder of pictures, an .npy array, or - for stdin.
     """
-    reader = _open(index_folder, images, ids, max_pixels, single, threads)
+    reader = _open(index_place, images, ids, max_pixels, single, threads)
     from search.answers import ClassifyAnswer, classify_answers
 
     queries = reader.read(images, ids)
@@ -129,14 +129,14 @@ def classify(
 def compare(
     a: str,
     b: str,
-    index_folder: Place,
+    index_place: Place,
     max_pixels: int,
     single: bool,
     style: str,
     threads: int | None,
 ) -> None:
     """Tell how far apart the digits on pictures A and B are, and whether they are the same."""
-    reader = _open(index_folder, (a, b), (), max_pixels, single, threads)
+    reader = _open(index_place, (a, b), (), max_pixels, single, threads)
     from dataclasses import asdict
 
     from search.compare import compare as judge

@@ -67,7 +67,7 @@ def _check_finite(
 )
 def evaluate(
     source: str,
-    index_folder: Place,
+    index_place: Place,
     embedder_folder: Path | None,
     k: int | None,
     weights: Literal["uniform", "distance"],
@@ -83,7 +83,7 @@ def evaluate(
     from search.report import format_facts
 
     test = load_dataset(source, "test")
-    index = DigitIndex.open(index_folder, threads)
+    index = DigitIndex.open(index_place, threads)
     if embedder_folder:
         index.require_embedder(embedder_folder)
     evaluation = measure(index, test, seed, k=k, weights=weights, threshold=threshold)
@@ -127,20 +127,20 @@ def tell_plots(evaluation: Evaluation, test: Dataset, folder: Path) -> None:
 
 @click.command(short_help="Tell what an index is.", epilog="Example: digits info --format json")
 @with_options(index_option, format_option)
-def info(index_folder: Place, style: str) -> None:
+def info(index_place: Place, style: str) -> None:
     """Tell what the index holds, how it was made, and what was chosen when it was built."""
     from search.facts import index_facts
     from search.index import DigitIndex
     from search.report import format_facts
 
-    say(format_facts(index_facts(DigitIndex.open(index_folder), index_folder), style))
+    say(format_facts(index_facts(DigitIndex.open(index_place), index_place), style))
 
 
 @click.command(
     short_help="Check every byte of an index.", epilog="Example: digits verify --index mnist-index"
 )
 @with_options(index_option, format_option)
-def verify(index_folder: Place, style: str) -> None:
+def verify(index_place: Place, style: str) -> None:
     """Check every byte of the index, also of what undo goes back to, and encode digits again."""
     import time
 
@@ -149,15 +149,15 @@ def verify(index_folder: Place, style: str) -> None:
     from search.report import format_facts
 
     started = time.perf_counter()
-    index = DigitIndex.open(index_folder)
-    index.check_vectors(index_folder)
+    index = DigitIndex.open(index_place)
+    index.check_vectors(index_place)
     entries = (
-        verified_entries(index_folder, index.manifest)
-        if isinstance(index_folder, Path)
+        verified_entries(index_place, index.manifest)
+        if isinstance(index_place, Path)
         else index.manifest.entries
     )
     facts = {
-        "index": named(str(index_folder)),
+        "index": named(str(index_place)),
         "generation": index.manifest.generation,
         "files": len(entries) + 1,
         "bytes": sum(entry.size for entry in entries.values()),
@@ -173,7 +173,7 @@ def verify(index_folder: Place, style: str) -> None:
 )
 @with_options(index_option, embedder_option, format_option)
 @click.pass_context
-def doctor(context: click.Context, index_folder: Path, embedder_folder: Path, style: str) -> None:
+def doctor(context: click.Context, index_place: Path, embedder_folder: Path, style: str) -> None:
     """Look at the installation, MNIST, the embedder and the index; change nothing.
 
     Exit status 1 if something must be mended; the command that mends it stands beside it.
@@ -182,21 +182,23 @@ def doctor(context: click.Context, index_folder: Path, embedder_folder: Path, st
     from search.doctor import Place, examine
     from search.report import format_findings
 
-    if not isinstance(index_folder, Path):
+    if not isinstance(index_place, Path):
         raise UsageError(
-            f"expected a folder, received {index_folder}; an index in Milvus is looked at with:"
+            f"expected a folder, received {index_place}; an index in Milvus is looked at with:"
             " digits verify"
         )
 
-    def place(option: str, folder: Path) -> Place:
-        source = context.get_parameter_source(f"{option}_folder")
+    def place(parameter: str, folder: Path) -> Place:
+        option = parameter.partition("_")[0]
+        source = context.get_parameter_source(parameter)
         why: dict[ParameterSource | None, str] = {
             ParameterSource.COMMANDLINE: f"named by --{option}",
             ParameterSource.ENVIRONMENT: f"named by $DIGITS_{option.upper()}",
         }
         return Place(folder, why.get(source, "the default"))
 
-    findings = list(examine(place("index", index_folder), place("embedder", embedder_folder)))
+    places = place("index_place", index_place), place("embedder_folder", embedder_folder)
+    findings = list(examine(*places))
     say(format_findings(findings, style))
     if any(one.status == "problem" for one in findings):
         raise click.exceptions.Exit(FAILED)

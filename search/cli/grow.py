@@ -39,7 +39,7 @@ def add(
     max_pixels: int,
     single: bool,
     threads: int | None,
-    index_folder: Place,
+    index_place: Place,
     style: str,
 ) -> None:
     """Add the digits on each IMAGE to the index as NAME, or those in each FOLDER of LABEL/name.png.
@@ -54,7 +54,7 @@ def add(
     from search.report import format_additions
 
     hush_libraries()
-    with open_to_change(index_folder, threads) as (change, index):
+    with open_to_change(index_place, threads) as (change, index):
         reader = Reader(index, max_pixels, single)
         pictures = (
             from_folders(reader, images)
@@ -78,15 +78,15 @@ def add(
 )
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @changing
-def remove(ids: tuple[str, ...], index_folder: Place, style: str) -> None:
+def remove(ids: tuple[str, ...], index_place: Place, style: str) -> None:
     """Take the stored digits with these IDs out, so that they never answer again."""
     from search.grow import open_to_change
     from search.grow import remove as take_out
     from search.report import format_facts
 
-    with open_to_change(index_folder) as (change, index):
+    with open_to_change(index_place) as (change, index):
         manifest = take_out(change, index, ids)
-    facts = {"removed": len(index) - manifest.count, **_facts(manifest, index_folder)}
+    facts = {"removed": len(index) - manifest.count, **_facts(manifest, index_place)}
     say(format_facts(facts, style))
     _tell_generation(manifest)
 
@@ -96,12 +96,12 @@ def remove(ids: tuple[str, ...], index_folder: Place, style: str) -> None:
     epilog="Example: digits undo --index mnist-index",
 )
 @changing
-def undo(index_folder: Place, style: str) -> None:
+def undo(index_place: Place, style: str) -> None:
     """Go back to the index before the last change; a second undo does that change again."""
     from search.grow import undo as go_back
     from search.report import format_facts
 
-    say(format_facts(_facts(go_back(index_folder), index_folder), style))
+    say(format_facts(_facts(go_back(index_place), index_place), style))
 
 
 def _facts(manifest: Manifest, place: Place) -> dict[str, object]:

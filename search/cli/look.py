@@ -59,7 +59,7 @@ FAILED = 1
 )
 def draw_map(
     out: Path,
-    index_folder: Place,
+    index_place: Place,
     method: str,
     queries: tuple[str, ...],
     sample: int,
@@ -82,7 +82,7 @@ def draw_map(
     from search.report import format_facts
 
     require_matplotlib()
-    index = DigitIndex.open(index_folder, threads)
+    index = DigitIndex.open(index_place, threads)
     read = list(Reader(index, max_pixels, single).read(queries, ()))
     for one in read:
         if isinstance(one, FailedQuery):
@@ -127,7 +127,7 @@ def _embed(index: DigitIndex, asked: list[Any]) -> Any:
 def report(
     out: Path,
     source: str,
-    index_folder: Place,
+    index_place: Place,
     k: int | None,
     weights: Literal["uniform", "distance"],
     seed: int,
@@ -147,7 +147,7 @@ def report(
 
     require_matplotlib()
     test = load_dataset(source, "test")
-    index = DigitIndex.open(index_folder, threads)
+    index = DigitIndex.open(index_place, threads)
     evaluation = measure(index, test, seed, k=k, weights=weights)
     size = write_report(out, index, evaluation, test)
     facts = {"report": str(out), "bytes": size, "n": evaluation.n}
@@ -193,7 +193,7 @@ def write_report(out: Path, index: DigitIndex, evaluation: Any, test: Any) -> in
     format_option,
 )
 def audit(
-    index_folder: Place,
+    index_place: Place,
     source: str | None,
     k: int,
     most: int,
@@ -217,7 +217,7 @@ def audit(
     from search.report import format_facts
 
     test = load_dataset(source, "test") if source else None
-    index = DigitIndex.open(index_folder, threads)
+    index = DigitIndex.open(index_place, threads)
     with progress_bar("Asking") as progress:
         found = look(index, test, k=k, most=most, sample=sample, seed=seed, progress=progress)
     lists = ("suspects", "duplicates", "hubs", "leaks")
@@ -241,7 +241,7 @@ def _draw_findings(index: DigitIndex, found: Audit, test: Any, path: Path) -> No
     epilog="Example: digits export --out vectors.parquet",
 )
 @with_options(out_option(".npz", ".parquet"), index_option, format_option)
-def export(out: Path, index_folder: Place, style: str) -> None:
+def export(out: Path, index_place: Place, style: str) -> None:
     """Write the vectors, labels and ids of all digits as .npz, or as Parquet.
 
     Parquet needs the extra: pip install 'digit-search[parquet]'.
@@ -250,7 +250,7 @@ def export(out: Path, index_folder: Place, style: str) -> None:
     from search.index import DigitIndex
     from search.report import format_facts
 
-    index = DigitIndex.open(index_folder)
+    index = DigitIndex.open(index_place)
     count = write(index, out)
     facts = {"out": str(out), "count": count, "dimension": index.manifest.dimension}
     say(format_facts(facts | {"bytes": out.stat().st_size}, style))

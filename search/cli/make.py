@@ -105,7 +105,7 @@ def index(
     embedder_folder: Path,
     engine: Literal["local", "ray"],
     address: str | None,
-    index_folder: Place,
+    index_place: Place,
     kind: str,
     memory: int | None,
     recall: float,
@@ -134,8 +134,8 @@ def index(
     embedder = Embedder.open(embedder_folder, threads)
     cluster = Cluster(address) if engine == "ray" else None
     digits = open_mnist8m(count) if source == MNIST8M else load_dataset(source, "train")
-    manifest = _index(digits, embedder, index_folder, wish, seed, threads, cluster)
-    say(format_facts(_index_facts(manifest, index_folder), style))
+    manifest = _index(digits, embedder, index_place, wish, seed, threads, cluster)
+    say(format_facts(_index_facts(manifest, index_place), style))
 
 
 @click.command(
@@ -154,7 +154,7 @@ def build(
     resume: bool,
     tensorboard_folder: Path | None,
     embedder_folder: Path,
-    index_folder: Place,
+    index_place: Place,
     kind: str,
     memory: int | None,
     recall: float,
@@ -185,9 +185,9 @@ def build(
     asked = (epochs, budget, resume, tensorboard_folder)
     card = _train(dataset, recipe_name, asked, embedder_folder, seed, plots_folder)
     embedder = Embedder.open(embedder_folder, threads)
-    manifest = _index(dataset, embedder, index_folder, wish, seed, threads)
-    facts = _card_facts(card, embedder_folder) | _index_facts(manifest, index_folder)
-    test, built = load_dataset(source, "test"), DigitIndex.open(index_folder, threads)
+    manifest = _index(dataset, embedder, index_place, wish, seed, threads)
+    facts = _card_facts(card, embedder_folder) | _index_facts(manifest, index_place)
+    test, built = load_dataset(source, "test"), DigitIndex.open(index_place, threads)
     evaluation = measure(built, test, seed)
     if plots_folder:
         tell_plots(evaluation, test, plots_folder)

@@ -139,7 +139,7 @@ def limit_threads(threads: int) -> int:
 
 index_option = click.option(
     "--index",
-    "index_folder",
+    "index_place",
     type=PlaceType(),
     envvar="DIGITS_INDEX",
     default=_folder_default("index"),
@@ -150,7 +150,7 @@ index_option = click.option(
 to_option = click.option(
     "--index",
     "--to",
-    "index_folder",
+    "index_place",
     type=PlaceType(),
     envvar="DIGITS_INDEX",
     default=_folder_default("index"),

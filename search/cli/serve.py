@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     ),
 )
 def serve(
-    index_folder: Place,
+    index_place: Place,
     host: str,
     port: int,
     token: str | None,
@@ -74,7 +74,7 @@ def serve(
             " say of: openssl rand -hex 16"
         )
     access, limits = Access(host, token), Limits()
-    app = create_app(index_folder, access, writable=writable, threads=threads, limits=limits)
+    app = create_app(index_place, access, writable=writable, threads=threads, limits=limits)
     with listen(host, port) as sock:
         say([f"{address(sock)}{'?token=' + token if token else ''}"])
         note("Open it in a browser; stop with Ctrl-C.")

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, Response
@@ -28,7 +28,17 @@ from search.report import strict_json
 from search.web import ask
 from search.web.access import Access, Refusal
 from search.web.body import JSON, Sent, media_type
-from search.web.describe import BODY, FORM, PAIR, Ids, Input, Neighbours, Place, Single
+from search.web.describe import (
+    BODY,
+    FORM,
+    PAIR,
+    Addition,
+    Naming,
+    Pair,
+    Search,
+    described,
+    parsed,
+)
 from search.web.failures import add_errors
 from search.web.guard import Guard
 from search.web.limits import Limits
@@ -93,41 +103,29 @@ def create_app(
 def add_questions(app: FastAPI, live: LiveIndex, run: Run) -> None:
     """Routes that only read."""
 
-    @app.post("/api/search", openapi_extra=BODY)
-    async def search(
-        request: Request,
-        k: Neighbours = None,
-        ids: Ids = [],  # noqa: B006, FastAPI copies it
-        single: Single = False,
-        show_input: Input = False,
-        place: Place = False,
-    ) -> Response:
+    @app.post("/api/search", openapi_extra=described(Search, BODY))
+    async def search(request: Request) -> Response:
         """The stored digits most like each digit, nearest first."""
-        question = ask.Question(await _sent(request), tuple(ids), k, single, show_input, place)
-        return _answer(await run(ask.search, live, question))
+        options = parsed(Search, request)
+        return _answer(await run(ask.search, live, _question(await _sent(request), options)))
 
-    @app.post("/api/classify", openapi_extra=BODY)
-    async def classify(
-        request: Request,
-        k: Neighbours = None,
-        ids: Ids = [],  # noqa: B006
-        single: Single = False,
-        weights: Literal["uniform", "distance"] = "uniform",
-        explain: bool = False,
-        show_input: Input = False,
-        place: Place = False,
-    ) -> Response:
+    @app.post("/api/classify", openapi_extra=described(Naming, BODY))
+    async def classify(request: Request) -> Response:
         """The name of each digit, by the vote of its nearest stored ones."""
-        question = ask.Question(await _sent(request), tuple(ids), k, single, show_input, place)
-        return _answer(await run(ask.classify, live, question, weights, explain=explain))
+        options = parsed(Naming, request)
+        question = _question(await _sent(request), options)
+        return _answer(
+            await run(ask.classify, live, question, options.weights, explain=options.explain)
+        )
 
-    @app.post("/api/compare", openapi_extra=PAIR)
-    async def compare(
-        request: Request, single: Single = False, show_input: Input = False
-    ) -> Response:
+    @app.post("/api/compare", openapi_extra=described(Pair, PAIR))
+    async def compare(request: Request) -> Response:
         """How far apart two digits are, and whether they are the same."""
+        options = parsed(Pair, request)
         sent = await _pair(request)
-        return _json(await run(ask.compare, live, sent, single=single, show_input=show_input))
+        return _json(
+            await run(ask.compare, live, sent, single=options.single, show_input=options.input)
+        )
 
     @app.get("/api/items/{name:path}.png", response_class=Response)
     async def item(name: str) -> Response:
@@ -157,11 +155,13 @@ def add_changes(app: FastAPI, live: LiveIndex, run: Run, *, writable: bool) -> N
         """What the index is; `server` says what this server allows."""
         return _json(await run(ask.info, live, writable=writable))
 
-    @app.post("/api/items", openapi_extra=BODY)
-    async def add(request: Request, label: str, single: Single = False) -> Response:
+    @app.post("/api/items", openapi_extra=described(Addition, BODY))
+    async def add(request: Request) -> Response:
         """Store each digit as one called `label`; only with --writable."""
         require_writable()
-        return _answer(await run(ask.add, live, await _sent(request), label, single=single))
+        options = parsed(Addition, request)
+        sent = await _sent(request)
+        return _answer(await run(ask.add, live, sent, options.label, single=options.single))
 
     @app.post("/api/undo")
     async def undo() -> Response:
@@ -206,6 +206,12 @@ def _answer(rows: Sequence[dict[str, Any]]) -> Response:
         return Response(strict_json(rows), media_type=JSON)
     failed = HTTPStatus.UNPROCESSABLE_ENTITY if "error" in rows[0] else HTTPStatus.OK
     return Response(strict_json(rows[0]), failed, media_type=JSON)
+
+
+def _question(sent: Sent, options: Search) -> ask.Question:
+    return ask.Question(
+        sent, tuple(options.id), options.k, options.single, options.input, options.place
+    )
 
 
 async def _sent(request: Request) -> Sent:

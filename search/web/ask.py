@@ -12,7 +12,14 @@ import numpy as np
 from PIL import Image
 
 from data.errors import UsageError
-from search.answers import Answered, classify_answers, search_answers
+from search.answers import (
+    Addition,
+    Answer,
+    Answered,
+    FailedAnswer,
+    classify_answers,
+    search_answers,
+)
 from search.compare import compare as judge
 from search.compare import the_digit
 from search.facts import index_facts
@@ -23,6 +30,7 @@ from search.web.body import Sent, as_rows, read_all
 from search.web.limits import MOST_DIGITS
 from search.web.live import LiveIndex
 from search.web.map import map_points, place
+from search.web.words import by_http
 
 Row = dict[str, Any]
 
@@ -131,7 +139,7 @@ def add(live: LiveIndex, sent: Sent, label: str, *, single: bool) -> list[Row]:
     """As `digits add`."""
     queries = read_all(Reader(live.current(), single=single), [sent], ())
     rows, _ = live.add(queries, label)
-    return [asdict(row) for row in rows]
+    return [_row(row) for row in rows]
 
 
 def undo(live: LiveIndex) -> Row:
@@ -148,13 +156,18 @@ def _rows(index: DigitIndex, question: Question, answers: Iterable[Answered]) ->
     """Answers as JSON takes them, with what else was asked for."""
     rows = []
     for query, answer in answers:
-        row = dict(vars(answer))
+        row = _row(answer)
         if question.shows_input:
             row["input"] = as_rows(query.image) if query else None
         if question.shows_place:
             row["place"] = place(index, query.image[None].astype(np.float32)) if query else None
         rows.append(row)
     return rows
+
+
+def _row(answer: Answer | Addition) -> Row:
+    row = dict(vars(answer))
+    return row | {"error": by_http(answer.error)} if isinstance(answer, FailedAnswer) else row
 
 
 def _position(index: DigitIndex, name: str) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from http import HTTPStatus
+from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import Query
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field, ValidationError
 
+from search.web.access import Refusal
 from search.web.body import JSON
 from search.web.limits import MOST_NEIGHBOURS
 
@@ -37,12 +41,89 @@ PAIR: dict[str, Any] = {
     }
 }
 
-Neighbours = Annotated[
-    int | None, Query(ge=1, le=MOST_NEIGHBOURS, description="How many neighbours")
-]
-Ids = Annotated[list[str], Query(alias="id", description="Stored digits to ask about")]
-Single = Annotated[bool, Query(description="Take all ink on a picture as one digit")]
-Input = Annotated[
-    bool, Query(alias="input", description="Add each digit as the model sees it, 28 rows of 28")
-]
-Place = Annotated[bool, Query(description="Add the place of each digit on the map")]
+
+class Single(BaseModel):
+    """How a picture is read."""
+
+    single: Annotated[bool, Field(description="Take all ink on a picture as one digit")] = False
+
+
+class Pair(Single):
+    """What a comparison can ask for."""
+
+    input: Annotated[
+        bool, Field(description="Add each digit as the model sees it, 28 rows of 28")
+    ] = False
+
+
+class Search(Pair):
+    """What a search can ask for."""
+
+    k: Annotated[int | None, Field(ge=1, le=MOST_NEIGHBOURS, description="How many neighbours")] = (
+        None
+    )
+    id: Annotated[list[str], Field(description="Stored digits to ask about")] = []
+    place: Annotated[bool, Field(description="Add the place of each digit on the map")] = False
+
+
+class Naming(Search):
+    """What a name can ask for."""
+
+    weights: Annotated[
+        Literal["uniform", "distance"], Field(description="How much each neighbour's vote counts")
+    ] = "uniform"
+    explain: Annotated[
+        bool, Field(description="Add each neighbour's share, and the nearest of another class")
+    ] = False
+
+
+class Addition(Single):
+    """What is stored."""
+
+    label: Annotated[str, Field(description="What each digit is called")]
+
+
+Options = TypeVar("Options", bound=BaseModel)
+
+
+def parsed(options: type[Options], request: Request) -> Options:
+    """What a request says after its question mark, checked as a whole.
+
+    FastAPI would look for one parameter after the other, asked for or not.
+
+    Raises:
+        Refusal: a name that the route does not know.
+        RequestValidationError: a value that is missing or wrong.
+    """
+    query, known = request.query_params, options.model_fields
+    if unknown := [repr(name) for name in query if name not in known]:
+        raise Refusal(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"expected parameters among {', '.join(known)}, received {', '.join(unknown)}",
+        )
+    many = [name for name, field in known.items() if field.annotation == list[str]]
+    given = {name: query.getlist(name) if name in many else query[name] for name in query}
+    try:
+        return options.model_validate(given)
+    except ValidationError as exc:
+        raise RequestValidationError(exc.errors()) from exc
+
+
+def described(options: type[BaseModel], body: dict[str, Any]) -> dict[str, Any]:
+    """Parameters and body of a route for OpenAPI."""
+    schema = options.model_json_schema()
+    parameters = [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "description": told["description"],
+            "schema": {
+                key: value
+                for key, value in told.items()
+                if key not in ("title", "description") and value is not None
+            },
+        }
+        for name, told in schema["properties"].items()
+    ]
+    return {**body, "parameters": parameters}

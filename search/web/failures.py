@@ -14,6 +14,7 @@ from data.errors import DigitsError, IndexLocked, PictureError, StorageError, Us
 from search.web.access import Refusal
 from search.web.body import JSON
 from search.web.guard import error_json
+from search.web.words import by_http
 
 STATUS = {
     UsageError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -52,4 +53,4 @@ def add_errors(app: FastAPI) -> None:
 
 
 def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(error_json(text), status, headers, JSON)
+    return Response(error_json(by_http(text)), status, headers, JSON)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from search.web.access import COOKIE, Access, Refusal
@@ -28,7 +28,7 @@ POLICY = (
     " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
     " require-trusted-types-for 'script'; trusted-types 'none'"
 )
-HEADERS = {
+LOCKED_DOWN = {
     "content-security-policy": POLICY,
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
@@ -37,6 +37,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+HEADERS = [(name.encode(), value.encode()) for name, value in LOCKED_DOWN.items()]
 
 
 class Guard:
@@ -87,7 +88,7 @@ class Guard:
         self._inside += 1
         try:
             body = await self._body(receive)
-            await self._app(scope, _replayed(body, receive), answer)
+            await self._app(_plain(scope), _replayed(body, receive), answer)
         finally:
             self._inside -= 1
 
@@ -135,13 +136,13 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._started = True
-            headers = MutableHeaders(scope=message)
-            headers.update(HEADERS)
-            headers.setdefault("cache-control", "no-store")
+            headers = [*message["headers"], *HEADERS]
+            if not any(name == b"cache-control" for name, _ in headers):
+                headers.append((b"cache-control", b"no-store"))
             if self.cookie:
-                headers.append(
-                    "set-cookie", f"{COOKIE}={self.cookie}; HttpOnly; SameSite=Strict; Path=/"
-                )
+                kept = f"{COOKIE}={self.cookie}; HttpOnly; SameSite=Strict; Path=/"
+                headers.append((b"set-cookie", kept.encode()))
+            message["headers"] = headers
         await self._send(message)
 
     async def refuse(self, refusal: Refusal) -> None:
@@ -191,6 +192,17 @@ async def _drained(receive: Receive) -> None:
         async with asyncio.timeout(DRAINED_SECONDS):
             while (await receive()).get("more_body", False):
                 pass
+
+
+def _plain(scope: Scope) -> Scope:
+    """The same question as the application knows it.
+
+    Of HEAD it is asked for all, which Uvicorn does not send. A part of a file is asked for in vain:
+    none is large, and to say what is wrong with a range would be another kind of error.
+    """
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+    return {**scope, "method": method, "headers": headers}
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from http import HTTPStatus
 from typing import Any
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from data.errors import UsageError
+from search.web.body import JSON
+from search.web.guard import HEADERS, error_json
 from search.web.limits import Limits
 
 IDLE_SECONDS = 5
@@ -93,6 +97,23 @@ def _patient(limits: Limits) -> type[asyncio.Protocol]:
                 await self._inner(scope, receive, send)
             finally:
                 self._allow(limits.head_seconds)
+
+        def send_400_response(self, msg: str) -> None:
+            content = error_json(f"expected a request of HTTP/1.1: {msg}")
+            length = (b"content-length", str(len(content)).encode())
+            headers = [
+                *HEADERS,
+                (b"content-type", JSON.encode()),
+                length,
+                (b"connection", b"close"),
+            ]
+            for event in (
+                h11.Response(status_code=HTTPStatus.BAD_REQUEST, headers=headers),
+                h11.Data(data=content),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+            self.transport.close()
 
         def _allow(self, seconds: float) -> None:
             if self._timer:

@@ -40,6 +40,13 @@ def calibration(rng: np.random.Generator) -> Calibration:
     return calibrate(labels, distances, distances, truth, "drawn by chance")
 
 
+def judged(
+    named: np.ndarray, labels: np.ndarray, distances: np.ndarray, calibration: Calibration
+) -> np.ndarray:
+    chances = confidence(named, labels, distances, calibration)
+    return judge(named, labels, distances, chances, calibration)
+
+
 def winners(labels: np.ndarray) -> np.ndarray:
     return np.array([np.bincount(row, minlength=10).argmax() for row in labels])
 
@@ -47,7 +54,7 @@ def winners(labels: np.ndarray) -> np.ndarray:
 def test_as_many_are_refused_as_was_promised(rng: np.random.Generator) -> None:
     labels, distances, truth = votes(rng, 4000)
     calibration = calibrate(labels, distances, distances, truth, "drawn by chance")
-    reasons = judge(winners(labels), labels, distances, calibration)
+    reasons = judged(winners(labels), labels, distances, calibration)
     far = distances.mean(axis=1) > calibration.too_far
     assert 4000 * 0.0025 - 1 <= far.sum() <= 4000 * 0.0025
     assert (reasons[far] == "too-far").all()
@@ -60,7 +67,7 @@ def test_names_are_refused_where_they_are_likelier_wrong(
 ) -> None:
     labels, distances, truth = votes(rng, 4000)
     named = (truth + rng.integers(0, 2, 4000)) % 10
-    reasons = judge(named, labels, distances, calibration)
+    reasons = judged(named, labels, distances, calibration)
     near = distances.mean(axis=1) <= calibration.too_far
     for row in np.flatnonzero(near)[:500]:
         evidence = plain_evidence(named[row], labels[row], distances[row], calibration.too_far)
@@ -71,7 +78,7 @@ def test_distance_comes_before_disagreement(calibration: Calibration) -> None:
     labels = np.array([[1] * 10, [1] * 10, [1, 2, 3, 4, 5, 6, 7, 8, 9, 0], [1, 2, 3, 4, 5] * 2])
     near, far = [0.1] * 10, [3.0] * 10
     distances = np.array([near, far, near, far], np.float32)
-    reasons = judge(np.ones(4, int), labels, distances, calibration)
+    reasons = judged(np.ones(4, int), labels, distances, calibration)
     assert reasons.tolist() == ["", "too-far", "split-vote", "too-far"]
 
 
@@ -113,7 +120,7 @@ def test_doubles_of_stored_digits_are_no_division_by_zero() -> None:
     labels = np.repeat(truth[:, None], 3, axis=1)
     distances = np.zeros((20, 3), np.float32)
     calibration = calibrate(labels, distances, distances, truth, "doubles")
-    assert judge(truth, labels, distances, calibration).tolist() == [""] * 20
+    assert judged(truth, labels, distances, calibration).tolist() == [""] * 20
     assert np.isfinite(confidence(truth, labels, distances, calibration)).all()
     assert np.isfinite(percentile(distances, calibration)).all()
 

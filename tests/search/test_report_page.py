@@ -89,6 +89,12 @@ def test_every_picture_is_one_and_says_what_it_shows(page: bytes) -> None:
     assert len(Page(page).all("source")) >= 2  # for dark screens
 
 
+def test_it_is_printed_as_on_a_light_screen(page: bytes) -> None:
+    told = re.findall(r"[^@\"]*prefers-color-scheme: dark", page.decode())
+    assert len(told) >= 3
+    assert all(one.startswith(("media screen and", "screen and")) for one in told)
+
+
 def test_the_page_says_what_was_measured(
     page: bytes, evaluation: Evaluation, few: Dataset, plain_index: DigitIndex
 ) -> None:

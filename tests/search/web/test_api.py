@@ -229,6 +229,29 @@ def test_bad_bodies(body: bytes, status: int, said: str, client: Client) -> None
         assert said in client.post(f"/api/{name}", body).error(status)
 
 
+def test_head_tells_what_get_would_send(client: Client) -> None:
+    for path in (
+        "/",
+        "/docs",
+        "/page/main.js",
+        "/healthz",
+        "/api/info",
+        "/api/items/few/train/1.png",
+    ):
+        told, sent = client.ask("HEAD", path), client.get(path)
+        assert told.content == b""
+        assert (told.status, told.headers["content-length"]) == (200, str(len(sent.content)))
+    assert client.ask("HEAD", "/nowhere").status == 404
+    assert client.ask("HEAD", "/api/classify").status == 405
+
+
+def test_files_come_whole(client: Client) -> None:
+    whole = client.get("/page/main.js")
+    for part in ("bytes=0-9", "bytes=999999-", "bytes=x"):
+        reply = client.get("/page/main.js", Range=part)
+        assert (reply.status, reply.content) == (200, whole.content)
+
+
 def test_other_misuse(client: Client) -> None:
     three = png(draw_digit(3))
     for query, said in (
@@ -238,6 +261,7 @@ def test_other_misuse(client: Client) -> None:
         ("k=999", "expected k from 1 to 300"),
         ("single=perhaps", "single: "),
         ("weights=none", "weights: "),
+        ("sinlge=true", "expected parameters among single, input, k, id, place, weights, explain"),
     ):
         assert said in client.post(f"/api/classify?{query}", three).error(422)
     reply = client.ask("POST", "/api/search", three, {"Content-Type": "text/html"})
@@ -308,6 +332,20 @@ def test_many_clients_at_once(client: Client, few_index: DigitIndex) -> None:
     assert replies == [(200, 0.0)] * 160
 
 
+def test_errors_name_nothing_that_only_the_command_line_has(client: Client) -> None:
+    vast = png(Image.new("1", (6000, 5000)))
+    text = client.post("/api/search", vast).error(422)
+    assert "at most 25,000,000 pixels" in text
+    assert "--" not in text
+    three, two = png(draw_digit(3)), samples()["2026-string.jpg"]
+    form, kind = multipart({"a": three, "b": png(two)})
+    text = client.ask("POST", "/api/compare", form, {"Content-Type": kind}).error(422)
+    assert "single=true" in text
+    assert "--" not in text
+    reply = client.ask("POST", "/api/compare?single=true", form, {"Content-Type": kind})
+    assert reply.status == 200
+
+
 def test_every_route_is_described(client: Client) -> None:
     description = client.get("/openapi.json").json
     assert {"/api/search", "/api/classify", "/api/compare", "/api/items/{name}.png", "/api/info",
@@ -315,5 +353,17 @@ def test_every_route_is_described(client: Client) -> None:
     for methods in description["paths"].values():
         for operation in methods.values():
             assert operation["description"]
+    told = description["paths"]["/api/classify"]["post"]["parameters"]
+    standard = {one["name"]: one["schema"].get("default", "none") for one in told}
+    assert standard == {
+        **dict.fromkeys(("single", "input", "place", "explain"), False),
+        "k": "none",
+        "id": [],
+        "weights": "uniform",
+    }
+    (label,) = (
+        one for one in description["paths"]["/api/items"]["post"]["parameters"] if one["required"]
+    )
+    assert label["name"] == "label"
     page = client.get("/docs")
     assert page.headers["content-type"].startswith("text/html")

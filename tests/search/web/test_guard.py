@@ -1,6 +1,7 @@
 """Nobody gets in who should not, and nobody can keep the server busy by being slow."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -225,10 +226,13 @@ def test_a_client_that_does_not_read_is_left() -> None:
 @pytest.mark.parametrize(
     "request_head", [b"\x16\x03\x01 nonsense\r\n\r\n", b"GET / HTTP/9\r\n\r\n"]
 )
-def test_what_is_no_http_is_hung_up_on(request_head: bytes, quick: Client) -> None:
+def test_what_is_no_http_is_told_and_hung_up_on(request_head: bytes, quick: Client) -> None:
     with closing(socket.create_connection(("127.0.0.1", quick.port), timeout=30)) as link:
         link.sendall(request_head)
-        assert b"Traceback" not in everything(link)
+        head, _, content = everything(link).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"content-security-policy: default-src 'none'" in head
+    assert json.loads(content)["error"].startswith("expected a request of HTTP/1.1")
     assert quick.get("/healthz").status == 200
 
 

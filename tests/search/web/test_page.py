@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from data.datasets import Dataset
@@ -30,13 +31,23 @@ Open = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def before_the_camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film of a photo of a 7, for the browser's camera to see."""
+    film = tmp_path_factory.mktemp("film") / "7.mjpeg"
+    Image.open(SAMPLES / "7-photo.jpg").convert("RGB").save(film, "JPEG", quality=95)
+    return film
+
+
+@pytest.fixture(scope="module")
+def browser(before_the_camera: Path) -> Iterator[Browser]:
     named = os.environ.get("DIGITS_BROWSER")
     found = named or shutil.which("chromium") or shutil.which("google-chrome")
     if not found:
         pytest.skip("no browser: install chromium, or name one in $DIGITS_BROWSER")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        camera = f"--use-file-for-fake-video-capture={before_the_camera}"
+        flags = [*FLAGS, "--use-fake-device-for-media-stream", camera]
+        browser = playwright.chromium.launch(executable_path=found, args=flags)
         yield browser
         browser.close()
 
@@ -246,6 +257,24 @@ def test_nothing_is_seriously_inaccessible(scheme: str, site: Client, visit: Ope
         found = Axe().run(page).response["violations"]
         serious = [one for one in found if one["impact"] in ("serious", "critical")]
         assert not [(view, one["id"], one["nodes"][0]["html"]) for one in serious]
+
+
+def test_what_the_camera_sees_is_named(site: Client, visit: Open) -> None:
+    page = visit(site.url, permissions=["camera"])
+    page.click("#camera")
+    expect(page.locator("#viewfinder")).to_be_visible(timeout=PATIENCE)
+    page.wait_for_function("document.querySelector('#video').videoWidth > 0")
+    page.click("#shoot")
+    expect(page.locator("#viewfinder")).to_be_hidden(timeout=PATIENCE)
+    says(page, "#name", "7")
+    page.wait_for_function("document.querySelector('#video').srcObject === null")
+
+
+def test_a_camera_that_is_not_allowed(site: Client, visit: Open) -> None:
+    page = visit(site.url, permissions=[])
+    page.click("#camera")
+    says(page, "#toast", "not allowed")
+    expect(page.locator("#viewfinder")).to_be_hidden(timeout=PATIENCE)
 
 
 def test_what_is_added_can_be_taken_back(index_folder: Path, tmp_path: Path, visit: Open) -> None:
