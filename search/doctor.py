@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data.errors import (
     DatasetError,
@@ -24,12 +25,15 @@ from data.errors import (
 from search.installation import Finding, examine_installation
 from search.text import named
 
+if TYPE_CHECKING:
+    from search.doctor_milvus import Collection
+
 CHECKPOINT = "checkpoint.npz"  # as training writes it; nothing of that is imported here
 ROOM = 200_000_000  # bytes that building an index of MNIST takes
 
 
 @dataclass(frozen=True)
-class Place:
+class Folder:
     """A folder that is used, and why: an option, a variable or the default."""
 
     folder: Path
@@ -40,17 +44,26 @@ class Place:
         return named(self.folder)
 
 
-def examine(index: Place, embedder: Place) -> Iterator[Finding]:
+def examine(index: Folder | Collection, embedder: Folder) -> Iterator[Finding]:
     """Every check, in the order in which one thing rests on another."""
     yield from examine_installation()
     for name, check in (
         ("mnist", check_mnist),
         ("embedder", lambda: check_embedder(embedder)),
-        ("index", lambda: check_index(index, embedder)),
+        ("index", lambda: _check_index_at(index, embedder)),
     ):
         yield from _told(name, check)
     for name, place in (("embedder", embedder), ("index", index)):
-        yield from check_folder(name, place)
+        if isinstance(place, Folder):
+            yield from check_folder(name, place)
+
+
+def _check_index_at(index: Folder | Collection, embedder: Folder) -> Iterator[Finding]:
+    if isinstance(index, Folder):
+        return check_index(index, embedder)
+    from search.doctor_milvus import check_collection
+
+    return check_collection(index, embedder)
 
 
 def check_mnist() -> Iterator[Finding]:
@@ -72,7 +85,7 @@ def check_mnist() -> Iterator[Finding]:
     yield Finding("mnist", "ok", f"whole, at {named(place)}")
 
 
-def check_embedder(place: Place) -> Iterator[Finding]:
+def check_embedder(place: Folder) -> Iterator[Finding]:
     """That the embedder opens and still computes what it did, and whether training was stopped."""
     from indexer.embedder import Embedder
 
@@ -92,7 +105,7 @@ def check_embedder(place: Place) -> Iterator[Finding]:
         yield Finding("embedder", "warning", detail, f"{train} --resume")
 
 
-def check_index(place: Place, embedder: Place) -> Iterator[Finding]:
+def check_index(place: Folder, embedder: Folder) -> Iterator[Finding]:
     """That the index opens, whose bytes and test digits are verified by that, and what it holds."""
     from indexer.manifest import FORMAT_VERSION
     from search.index import DigitIndex
@@ -114,7 +127,7 @@ def check_index(place: Place, embedder: Place) -> Iterator[Finding]:
     yield from check_writing(place)
 
 
-def check_generations(place: Place) -> Finding:
+def check_generations(place: Folder) -> Finding:
     """Which generation answers, and whether the one before it can be gone back to."""
     from indexer.store import read_manifest, read_previous
 
@@ -130,7 +143,7 @@ def check_generations(place: Place) -> Finding:
     return Finding("generations", "ok", f"{now}; undo goes back to {before.generation}")
 
 
-def check_writing(place: Place) -> Iterator[Finding]:
+def check_writing(place: Folder) -> Iterator[Finding]:
     """Whether somebody is writing here, and what writers that were killed left behind."""
     from indexer.store import is_locked, unnamed_files
     from indexer.stream import FOLDER
@@ -155,7 +168,7 @@ def check_writing(place: Place) -> Iterator[Finding]:
         yield Finding("debris", "warning", detail, "the same digits index command as before")
 
 
-def check_pairing(wanted: str, place: Place, again: str) -> Finding:
+def check_pairing(wanted: str, place: Folder, again: str) -> Finding:
     """Whether the embedder in the folder is the one that the index carries with it."""
     from indexer.embedder import Embedder
 
@@ -169,7 +182,7 @@ def check_pairing(wanted: str, place: Place, again: str) -> Finding:
     return Finding("pairing", "warning", detail, again)
 
 
-def check_folder(name: str, place: Place) -> Iterator[Finding]:
+def check_folder(name: str, place: Folder) -> Iterator[Finding]:
     """Who may write to a folder, or to where it would be made, and the room there."""
     home = next(path for path in (place.folder, *place.folder.absolute().parents) if path.exists())
     mode = home.stat().st_mode

@@ -25,10 +25,12 @@ from data.npy import BadArray, read_npy
 from data.progress import Progress
 from indexer.manifest import PREVIOUS, FileEntry, Manifest, SegmentRecord
 from indexer.milvus.address import Address
-from indexer.milvus.lock import locked
+from indexer.milvus.fields import MilvusImages, MilvusLabels
+from indexer.milvus.lock import is_held, locked
 from indexer.milvus.records import Records
-from indexer.milvus.rows import Batch, MilvusImages, MilvusLabels, MilvusVectors, RowTable
+from indexer.milvus.rows import Batch, RowTable
 from indexer.milvus.server import PATIENCE, Patience, Server
+from indexer.milvus.vectors import MilvusVectors
 from indexer.place import Generation
 from indexer.segment import Segment
 from indexer.sources import ADDED, Run, Sources, pack_sources, parse_sources
@@ -63,6 +65,7 @@ class MilvusStore:
             IndexCorrupt: something is missing or is not what the manifest promises.
             StoreUnreachable: the server does not answer.
         """
+        self._require_file()
         records = Records(self._server)
         manifest = self._manifest(records, records.manifest_entry())
         (segment,) = manifest.segments
@@ -94,9 +97,26 @@ class MilvusStore:
             IndexLocked: another process is changing it.
             IndexNotFound, StoreUnreachable.
         """
+        self._require_file()
         Records(self._server).manifest_entry()
         with locked(self._server) as lock:
             yield MilvusChange(self, lock)
+
+    def is_locked(self) -> bool:
+        """Whether another process is changing the index now."""
+        return is_held(self._server)
+
+    def _require_file(self) -> None:
+        """Keep Milvus Lite from making a file where there should be one to read.
+
+        Raises:
+            IndexNotFound: there is none.
+        """
+        if self.address.local and not Path(self.address.uri).exists():
+            raise IndexNotFound(
+                f"no index at {self.address}: there is no {self.address.uri}; make one with: digits"
+                f" index --to {self.address}"
+            )
 
     @contextlib.contextmanager
     def replacing(self) -> Iterator[MilvusStore]:

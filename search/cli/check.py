@@ -173,30 +173,29 @@ def verify(index_folder: Place, style: str) -> None:
 )
 @with_options(index_option, embedder_option, format_option)
 @click.pass_context
-def doctor(context: click.Context, index_folder: Path, embedder_folder: Path, style: str) -> None:
+def doctor(context: click.Context, index_folder: Place, embedder_folder: Path, style: str) -> None:
     """Look at the installation, MNIST, the embedder and the index; change nothing.
 
     Exit status 1 if something must be mended; the command that mends it stands beside it.
     """
-    from data.errors import UsageError
-    from search.doctor import Place, examine
+    from search.doctor import Folder, examine
+    from search.doctor_milvus import Collection
     from search.report import format_findings
 
-    if not isinstance(index_folder, Path):
-        raise UsageError(
-            f"expected a folder, received {index_folder}; an index in Milvus is looked at with:"
-            " digits verify"
-        )
-
-    def place(option: str, folder: Path) -> Place:
+    def why(option: str) -> str:
         source = context.get_parameter_source(f"{option}_folder")
-        why: dict[ParameterSource | None, str] = {
+        named_by: dict[ParameterSource | None, str] = {
             ParameterSource.COMMANDLINE: f"named by --{option}",
             ParameterSource.ENVIRONMENT: f"named by $DIGITS_{option.upper()}",
         }
-        return Place(folder, why.get(source, "the default"))
+        return named_by.get(source, "the default")
 
-    findings = list(examine(place("index", index_folder), place("embedder", embedder_folder)))
+    index = (
+        Folder(index_folder, why("index"))
+        if isinstance(index_folder, Path)
+        else Collection(index_folder, why("index"))
+    )
+    findings = list(examine(index, Folder(embedder_folder, why("embedder"))))
     say(format_findings(findings, style))
     if any(one.status == "problem" for one in findings):
         raise click.exceptions.Exit(FAILED)

@@ -46,11 +46,11 @@ def write_png_bytes(folder: Path, some: Dataset) -> Path:
     (folder / "set").mkdir()
     order = np.argsort(some.labels, kind="stable")
     images, labels = some.images[order], some.labels[order]
-    for start in range(0, COUNT, 25):
+    for start in range(0, len(some), 25):
         part = slice(start, start + 25)
         files = [cv2.imencode(".png", image)[1].tobytes() for image in images[part]]
         column = pa.array([{"bytes": content, "path": None} for content in files])
-        write_parquet(folder / "set" / f"all-{start:02}.parquet", column, labels[part])
+        write_parquet(folder / "set" / f"all-{start:04}.parquet", column, labels[part])
     return folder / "set"
 
 

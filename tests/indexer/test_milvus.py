@@ -30,7 +30,7 @@ from data.sealed import seal, unseal
 from indexer.build import ANY_KIND, index_embeddings
 from indexer.embedder import Embedder
 from indexer.manifest import FORMAT_VERSION
-from indexer.milvus import lock, rows, store
+from indexer.milvus import lock, store, vectors
 from indexer.milvus.address import Address
 from indexer.milvus.records import Records
 from indexer.milvus.rows import RowTable
@@ -192,9 +192,9 @@ def few(train_set: Dataset, monkeypatch: pytest.MonkeyPatch) -> Dataset:
 
 def load(at: MilvusStore, digits: Dataset, embedder: Embedder, progress: Progress = silent) -> None:
     """As `build_index` does, into a store of its own patience."""
-    vectors = embedder.embed(digits.images)
+    encoded = embedder.embed(digits.images)
     with at.replacing() as replacement:
-        index_embeddings(digits, embedder, replacement, vectors, SEED, ANY_KIND, progress)
+        index_embeddings(digits, embedder, replacement, encoded, SEED, ANY_KIND, progress)
 
 
 def test_a_load_outlives_a_restart_and_one_that_was_cut_is_no_index(
@@ -302,7 +302,7 @@ def test_more_neighbours_than_milvus_gives_are_refused(
 ) -> None:
     at = MilvusStore(lite)
     load(at, few, embedder)
-    monkeypatch.setattr(rows, "MOST_FOUND", 100)
+    monkeypatch.setattr(vectors, "MOST_FOUND", 100)
     index = DigitIndex.of(at.read(), str(lite))
     assert index.search(few.images[:1], 91).ids.shape == (1, 91)
     with pytest.raises(UsageError, match="expected k"):

@@ -2,18 +2,19 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from data.datasets import Dataset
-from data.errors import ClusterFailed
-from indexer.build import build_index
+from data.datasets import Dataset, load_dataset, open_dataset
+from data.errors import ClusterFailed, DatasetInvalid
+from indexer.build import build_index, build_on_cluster
 from indexer.ray_engine import PART, Cluster, encoded_by_ray, shard
 from search import DigitIndex
+from tests.data.test_parted import WRITERS, write_folder
 from tests.embedders import linear_embedder
 
 PARTS = 6
@@ -114,7 +115,7 @@ def test_parts_that_are_done_are_not_done_again_and_the_index_is_the_same(
     def look(done: int, total: int, note: str = "") -> None:
         assert (kept.stat().st_mtime_ns, kept.stat().st_ino) == written
 
-    build_index(few, embedder, place, SEED, progress=look, cluster=cluster)
+    build_on_cluster(few, embedder, place, SEED, cluster, progress=look)
     build_index(few, embedder, tmp_path / "local", SEED)
     index, local = DigitIndex.open(place), DigitIndex.open(tmp_path / "local")
     everything = np.arange(len(few))
@@ -126,6 +127,66 @@ def test_parts_that_are_done_are_not_done_again_and_the_index_is_the_same(
         index.vectors.vectors(everything), local.vectors.vectors(everything), atol=1e-6
     )
     assert not (place / "ray-shards").exists()
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_workers_read_their_own_parts_and_the_index_is_the_local_one(
+    nodes: Any,
+    train_set: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write: Callable[[Path, Dataset], Path],
+) -> None:
+    source = str(write(tmp_path, train_set))
+    cluster, embedder = Cluster(nodes.address), linear_embedder()
+    monkeypatch.setattr(np, "stack", None)  # nothing is read here
+    digits = open_dataset(source, "train")
+    build_on_cluster(digits, embedder, tmp_path / "by-ray", SEED, cluster)
+    monkeypatch.undo()
+    build_index(load_dataset(source, "train"), embedder, tmp_path / "local", SEED)
+    index, local = DigitIndex.open(tmp_path / "by-ray"), DigitIndex.open(tmp_path / "local")
+    assert index.manifest.dataset == local.manifest.dataset
+    assert index.manifest.names == local.manifest.names
+    assert index.sources == local.sources
+    everything = np.arange(len(local))
+    assert np.array_equal(index.labels, local.labels)
+    assert np.array_equal(index.images[everything], local.images[everything])
+    assert np.allclose(
+        index.vectors.vectors(everything), local.vectors.vectors(everything), atol=1e-6
+    )
+    assert not (tmp_path / "by-ray" / "ray-shards").exists()
+    index.check_vectors(tmp_path / "by-ray")
+
+
+def test_a_picture_that_cannot_be_read_is_named_as_it_is_here(
+    nodes: Any, train_set: Dataset, tmp_path: Path
+) -> None:
+    source = write_folder(tmp_path, train_set)
+    digits = open_dataset(str(source), "train")
+    (source / "3" / "003.png").write_bytes(b"no picture")
+    with pytest.raises(DatasetInvalid) as here:
+        load_dataset(str(source), "train")
+    with pytest.raises(DatasetInvalid) as there:
+        build_on_cluster(
+            digits, linear_embedder(), tmp_path / "index", SEED, Cluster(nodes.address)
+        )
+    assert str(there.value) == str(here.value)
+    assert not (tmp_path / "index" / "manifest.json").exists()
+
+
+def test_a_folder_that_workers_do_not_see_is_named(
+    nodes: Any, many: Dataset, tmp_path: Path
+) -> None:
+    place = tmp_path / "index"
+
+    def vanish(done: int, total: int, note: str = "") -> None:
+        (place / "ray-shards").rename(tmp_path / "elsewhere")
+
+    with (
+        pytest.raises(ClusterFailed, match="must see the folder of the index"),
+        encoded_by_ray(many, linear_embedder(), place, np.float32, Cluster(nodes.address), vanish),
+    ):
+        pass
 
 
 def test_a_damaged_shard_is_noticed(nodes: Any, many: Dataset, tmp_path: Path) -> None:

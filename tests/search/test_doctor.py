@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from data.card import CARD_NAME, ONNX_NAME
 from data.datasets import Dataset
 from indexer.build import build_index
-from search.doctor import Place, check_embedder, check_folder, check_index, check_mnist
+from search.doctor import Folder, check_embedder, check_folder, check_index, check_mnist
 from search.installation import (
     EXTRAS,
     Finding,
@@ -51,7 +51,7 @@ def ailing(healthy: Path, tmp_path: Path) -> Path:
 
 def examined(folder: Path) -> dict[str, Finding]:
     """What is found in an index, by check; the gravest of each."""
-    index, embedder = (Place(folder / name, "the default") for name in ("index", "embedder"))
+    index, embedder = (Folder(folder / name, "the default") for name in ("index", "embedder"))
     graveness = ("ok", "warning", "problem")
     found = [*check_embedder(embedder), *check_index(index, embedder)]
     return {one.check: one for one in sorted(found, key=lambda one: graveness.index(one.status))}
@@ -133,7 +133,7 @@ def test_a_held_lock_is_told_and_left_alone(healthy: Path) -> None:
 
 
 def test_folders_that_all_may_write_to(tmp_path: Path) -> None:
-    place = Place(tmp_path / "not" / "yet", "the default")
+    place = Folder(tmp_path / "not" / "yet", "the default")
     assert {one.status for one in check_folder("index", place)} == {"ok"}
     tmp_path.chmod(0o777)
     found = next(check_folder("index", place))
