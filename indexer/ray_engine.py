@@ -15,6 +15,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
@@ -28,25 +29,38 @@ from data import errors
 from data.card import EmbedderCard
 from data.convention import SIDE
 from data.datasets import Digits
-from data.errors import ClusterFailed, DigitsError, MissingExtra, StorageError
-from data.files import TEMPORARY_PREFIX, make_folder, storage_errors
+from data.errors import ClusterFailed, DigitsError, MissingExtra, StorageError, UsageError
+from data.files import TEMPORARY_PREFIX, locked, make_folder, storage_errors, write_whole
 from data.progress import Progress, silent
 from indexer.embedder import BATCH, Embedder
 from indexer.stream import IMAGES, LABELS, VECTORS, Encoded, reserve
 
 FOLDER = "ray-shards"
+PLAN, LOCK = "plan.json", "lock"
 PART = 64 * BATCH  # digits in a shard; whole batches, as the local engine encodes them
 # Half of what an actor takes is asked for, so that what a lost node ran finds room on the others.
 PROCESSORS = 0.5
+ADDRESS = re.compile(r"auto|(ray://)?(?P<host>[^\s/:]+|\[[^\s/]+\]):(?P<port>\d+)")
 LOOPBACK = "127.0.0.1"
 PATIENCE = 10  # seconds until an address counts as unreachable
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where to encode: the address of a Ray cluster, or None for one of this machine's own."""
+    """Where to encode: the address of a Ray cluster, or None for one of this machine's own.
+
+    Raises:
+        UsageError: the address is of something else.
+    """
 
     address: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if self.address is not None and not ADDRESS.fullmatch(self.address):
+            raise UsageError(
+                f"expected HOST:PORT or ray://HOST:PORT of a Ray cluster, received {self.address!r}"
+            )
 
 
 @dataclass(frozen=True)
@@ -86,11 +100,6 @@ class Worker:
         from pyarrow import parquet
 
         digits, folder = self._job.digits, Path(self._job.folder)
-        if not folder.is_dir():
-            raise ClusterFailed(
-                f"a worker on {socket.gethostname()} does not find {folder}: every machine of the"
-                " cluster must see the folder of the index under this name"
-            )
         images, labels = digits.part(start, start + PART)
         vectors = self._embedder.embed(images)  # (m, d)
         positions = np.arange(start, start + len(labels))
@@ -106,9 +115,17 @@ class Worker:
             )
         path = shard(folder, start)
         temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
-        with storage_errors(path):
-            parquet.write_table(pyarrow.table(columns), temporary)
-            temporary.replace(path)
+        try:
+            with storage_errors(path):
+                parquet.write_table(pyarrow.table(columns), temporary)
+                temporary.replace(path)
+        except StorageError as exc:
+            if folder.is_dir():
+                raise
+            raise ClusterFailed(
+                f"a worker on {socket.gethostname()} does not find {folder}: every machine of the"
+                " cluster must see the folder of the index under this name"
+            ) from exc
 
 
 def shard(folder: Path, start: int) -> Path:
@@ -145,39 +162,40 @@ def encoded_by_ray(
         StorageError: the folder cannot be written.
     """
     stage = folder / FOLDER
-    _prepare(stage, digits, embedder, pictures)
-    starts = [one for one in range(0, len(digits), PART) if not shard(stage, one).exists()]
-    if starts:
-        where = str(stage.resolve())
-        job = Job(digits, embedder.onnx, embedder.card.to_bytes(), where, pictures)
-        with connected(cluster) as processors:
-            done = len(digits) - len(starts) * PART
-            for _ in _dealt(starts, job, processors):
-                done += PART
-                progress(min(max(done, 0), len(digits)), len(digits), "encoding")
-    yield _collected(stage, len(digits), embedder.card.dimension, dtype, pictures)
-    with storage_errors(stage):
-        shutil.rmtree(stage)
+    make_folder(stage)
+    busy = f"{folder}: another process is encoding for it; try again when it is done"
+    with locked(stage / LOCK, busy):
+        _prepare(stage, digits, embedder, pictures)
+        starts = [one for one in range(0, len(digits), PART) if not shard(stage, one).exists()]
+        if starts:
+            where = str(stage.resolve())
+            job = Job(digits, embedder.onnx, embedder.card.to_bytes(), where, pictures)
+            with connected(cluster) as processors:
+                done = len(digits) - len(starts) * PART
+                for _ in _dealt(starts, job, processors):
+                    done += PART
+                    progress(min(max(done, 0), len(digits)), len(digits), "encoding")
+        yield _collected(stage, len(digits), embedder.card.dimension, dtype, pictures)
+        with storage_errors(stage):
+            shutil.rmtree(stage)
 
 
 def _prepare(stage: Path, digits: Digits, embedder: Embedder, pictures: bool) -> None:
-    """The folder of the shards; those of anything else are removed."""
-    plan = json.dumps(
-        {
-            "dataset": digits.facts(),
-            "embedder": embedder.identity,
-            "part": PART,
-            "pictures": pictures,
-        },
-        sort_keys=True,
-    )
-    make_folder(stage)
+    """Leave the shards of this run alone, and remove those of anything else."""
+    plan = {
+        "dataset": digits.facts(),
+        "embedder": embedder.identity,
+        "part": PART,
+        "pictures": pictures,
+    }
+    record, content = stage / PLAN, json.dumps(plan, sort_keys=True).encode()
     with storage_errors(stage):
-        record = stage / "plan.json"
-        if not record.exists() or record.read_text() != plan:
-            shutil.rmtree(stage)
-            stage.mkdir()
-            record.write_text(plan)
+        if record.exists() and record.read_bytes() == content:
+            return
+        for path in stage.iterdir():
+            if path.name != LOCK:
+                path.unlink()
+        write_whole(record, content)
 
 
 @contextlib.contextmanager
@@ -218,12 +236,12 @@ def _reach(address: str) -> None:
     """
     from ray import __version__
 
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not port.isdecimal():
-        return  # a name that Ray knows, such as `auto`
+    found = ADDRESS.fullmatch(address)
+    if not found or not found["port"]:
+        return  # Ray looks for one on this machine
     try:
-        socket.create_connection((host, int(port)), PATIENCE).close()
-    except OSError as exc:
+        socket.create_connection((found["host"].strip("[]"), int(found["port"])), PATIENCE).close()
+    except (OSError, OverflowError) as exc:
         raise _no_cluster(address, exc, __version__) from exc
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data.errors import DigitsError, IndexNotFound, MissingExtra, StoreUnreachable
+from indexer.milvus.server import PATIENCE, Patience
 from search.doctor import Folder, check_pairing
 from search.installation import Finding
 from search.text import named
@@ -32,13 +33,15 @@ class Collection:
         return named(str(self.address))
 
 
-def check_collection(place: Collection, embedder: Folder) -> Iterator[Finding]:
+def check_collection(
+    place: Collection, embedder: Folder, patience: Patience = PATIENCE
+) -> Iterator[Finding]:
     """That the server answers, that an index is in place there and whole, and who writes to it."""
     from indexer.milvus.store import MilvusStore
     from search.index import DigitIndex
 
     again = f"digits index --to {place} --embedder {embedder}"
-    store = MilvusStore(place.address)
+    store = MilvusStore(place.address, patience)
     try:
         index = DigitIndex.of(store.read(), str(place))
     except MissingExtra as exc:

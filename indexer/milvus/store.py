@@ -20,7 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from data.errors import EmbedderMismatch, IndexCorrupt, IndexNotFound, UsageError
+from data.errors import (
+    DigitsError,
+    EmbedderMismatch,
+    IndexCorrupt,
+    IndexNotFound,
+    UsageError,
+)
 from data.npy import BadArray, read_npy
 from data.progress import Progress
 from indexer.manifest import PREVIOUS, FileEntry, Manifest, SegmentRecord
@@ -144,11 +150,7 @@ class MilvusStore:
         """
         records = Records(self._server)
         before = self._before(records)
-        if before and before.embedder != facts["embedder"]:
-            raise EmbedderMismatch(
-                f"{self.address}: expected embedder {before.embedder[:12]}, which its digits were"
-                f" encoded with, received {facts['embedder'][:12]}; choose another collection"
-            )
+        self._require_embedder(before, facts)
         table = RowTable(self._server, _rows_name(self.address, facts, before))
         table.create(facts["dimension"])
         images = segment.images if isinstance(segment.images, np.ndarray) else None
@@ -165,6 +167,7 @@ class MilvusStore:
             len(segment), 0, KIND, {**OPTIONS, "rows": table.name}, {}
         )
         with locked(self._server) as lock:
+            self._require_embedder(self._before(records), facts)  # another one may have been first
             return self.commit(
                 lock,
                 facts,
@@ -216,7 +219,8 @@ class MilvusStore:
         entry = records.store("manifest", manifest.to_bytes())
         lock.require()
         records.point(entry)
-        self._tidy(records, entry, manifest, before)
+        with contextlib.suppress(DigitsError):  # what is in place does not depend on it
+            self._tidy(records, entry, manifest, before)
         return manifest
 
     def _tidy(
@@ -230,6 +234,13 @@ class MilvusStore:
         for name in self._server.call("list_collections"):
             if name.startswith(f"{self.address.collection}_rows_") and name not in tables:
                 self._server.call("drop_collection", name)
+
+    def _require_embedder(self, before: Manifest | None, facts: Mapping[str, Any]) -> None:
+        if before and before.embedder != facts["embedder"]:
+            raise EmbedderMismatch(
+                f"{self.address}: expected embedder {before.embedder[:12]}, which its digits were"
+                f" encoded with, received {facts['embedder'][:12]}; choose another collection"
+            )
 
     def _before(self, records: Records) -> Manifest | None:
         """What is in place, if anything is."""

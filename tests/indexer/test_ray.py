@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from data.datasets import Dataset, load_dataset, open_dataset
-from data.errors import ClusterFailed, DatasetInvalid
+from data.errors import ClusterFailed, DatasetInvalid, IndexLocked, UsageError
 from indexer.build import build_index, build_on_cluster
 from indexer.ray_engine import PART, Cluster, encoded_by_ray, shard
 from search import DigitIndex
@@ -207,6 +207,34 @@ def test_a_damaged_shard_is_noticed(nodes: Any, many: Dataset, tmp_path: Path) -
         pass
     with encoded_by_ray(few, embedder, tmp_path, np.float32, cluster) as staged:
         assert np.array_equal(staged.labels, few.labels)
+
+
+def test_shards_of_another_embedder_are_not_taken(
+    nodes: Any, many: Dataset, tmp_path: Path
+) -> None:
+    few = Dataset("few", "train", many.images[:PART], many.labels[:PART])
+    cluster, other = Cluster(nodes.address), linear_embedder(seed=1)
+
+    class Stopped(Exception):
+        pass
+
+    with pytest.raises(Stopped), encoded_by_ray(few, other, tmp_path, np.float32, cluster):
+        with (
+            pytest.raises(IndexLocked, match="another process is encoding"),
+            encoded_by_ray(few, other, tmp_path, np.float32, cluster),
+        ):
+            pass
+        raise Stopped
+    embedder = linear_embedder()
+    (tmp_path / "ray-shards" / "plan.json").write_bytes(b"\xff")
+    with encoded_by_ray(few, embedder, tmp_path, np.float32, cluster) as staged:
+        assert np.allclose(staged.vectors, embedder.embed(few.images), atol=1e-6)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1", "127.0.0.1", "ray://", "", "a b:1"])
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(UsageError, match="expected HOST:PORT or ray://HOST:PORT"):
+        Cluster(address)
 
 
 def test_where_no_cluster_is_one_line_says_so(many: Dataset, tmp_path: Path) -> None:
