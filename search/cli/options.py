@@ -158,8 +158,8 @@ dataset_option = click.option(
     default="mnist",
     show_default=True,
     metavar="NAME|FOLDER|FILE",
-    help="mnist, optdigits, a folder of LABEL/name.png, an .npz with x_train and y_train, Parquet with"
-    " image and label, or an images-idx3 file.",
+    help="mnist, optdigits, a folder of LABEL/name.png, an .npz with x_train and y_train, Parquet"
+    " with image and label, or an images-idx3 file.",
 )
 count_option = click.option(
     "--count",
