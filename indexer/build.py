@@ -21,7 +21,8 @@ from indexer.packing import write
 from indexer.place import Place, Replacement, store_at
 from indexer.projection import SAMPLE as PROJECTED
 from indexer.projection import Projection
-from indexer.ray_engine import Cluster, encoded_by_ray
+from indexer.ray_cluster import Cluster
+from indexer.ray_engine import encoded_by_ray
 from indexer.segment import Redrawn, Segment
 from indexer.sources import Run, Sources
 from indexer.stream import IMAGES, encoded

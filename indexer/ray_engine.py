@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
-import re
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
@@ -29,10 +27,11 @@ from data import errors
 from data.card import EmbedderCard
 from data.convention import SIDE
 from data.datasets import Digits
-from data.errors import ClusterFailed, DigitsError, MissingExtra, StorageError, UsageError
+from data.errors import ClusterFailed, DigitsError, StorageError
 from data.files import TEMPORARY_PREFIX, locked, make_folder, storage_errors, write_whole
 from data.progress import Progress, silent
 from indexer.embedder import BATCH, Embedder
+from indexer.ray_cluster import Cluster, connected
 from indexer.stream import IMAGES, LABELS, VECTORS, Encoded, reserve
 
 FOLDER = "ray-shards"
@@ -40,27 +39,6 @@ PLAN, LOCK = "plan.json", "lock"
 PART = 64 * BATCH  # digits in a shard; whole batches, as the local engine encodes them
 # Half of what an actor takes is asked for, so that what a lost node ran finds room on the others.
 PROCESSORS = 0.5
-ADDRESS = re.compile(r"auto|(ray://)?(?P<host>[^\s/:]+|\[[^\s/]+\]):(?P<port>\d+)")
-LOOPBACK = "127.0.0.1"
-PATIENCE = 10  # seconds until an address counts as unreachable
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Where to encode: the address of a Ray cluster, or None for one of this machine's own.
-
-    Raises:
-        UsageError: the address is of something else.
-    """
-
-    address: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
-        if self.address is not None and not ADDRESS.fullmatch(self.address):
-            raise UsageError(
-                f"expected HOST:PORT or ray://HOST:PORT of a Ray cluster, received {self.address!r}"
-            )
 
 
 @dataclass(frozen=True)
@@ -196,61 +174,6 @@ def _prepare(stage: Path, digits: Digits, embedder: Embedder, pictures: bool) ->
             if path.name != LOCK:
                 path.unlink()
         write_whole(record, content)
-
-
-@contextlib.contextmanager
-def connected(cluster: Cluster) -> Iterator[int]:
-    """Be a driver of `cluster` and no other; gives how many processors it has.
-
-    Raises:
-        MissingExtra, ClusterFailed.
-    """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_worker_niceness", "0")  # else workers wait for all else that runs
-    logging.getLogger("ray").setLevel(logging.CRITICAL)
-    try:
-        import ray
-    except ImportError as exc:
-        raise MissingExtra("--engine ray needs: pip install 'digit-search[ray]'") from exc
-    options: dict[str, Any] = {"address": cluster.address or "local"}
-    if cluster.address:
-        _reach(cluster.address)
-    else:
-        options |= {"include_dashboard": False, "_node_ip_address": LOOPBACK}
-    try:
-        ray.init(logging_level=logging.CRITICAL, log_to_driver=False, **options)
-    except Exception as exc:  # Ray raises whatever went wrong beneath it
-        raise _no_cluster(cluster.address or "this machine", exc, ray.__version__) from exc
-    try:
-        resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        yield max(1, int(resources.get("CPU", 1)))
-    finally:
-        ray.shutdown()
-
-
-def _reach(address: str) -> None:
-    """Refuse an address where nothing answers, for which Ray itself waits for minutes.
-
-    Raises:
-        ClusterFailed: nothing does.
-    """
-    from ray import __version__
-
-    found = ADDRESS.fullmatch(address)
-    if not found or not found["port"]:
-        return  # Ray looks for one on this machine
-    try:
-        socket.create_connection((found["host"].strip("[]"), int(found["port"])), PATIENCE).close()
-    except (OSError, OverflowError) as exc:
-        raise _no_cluster(address, exc, __version__) from exc
-
-
-def _no_cluster(where: str, exc: Exception, ours: str) -> ClusterFailed:
-    said = " ".join(str(exc).split())[:200]
-    return ClusterFailed(
-        f"no Ray cluster at {where}: {said}; see that it runs there with Ray {ours}, or leave out"
-        " --engine ray"
-    )
 
 
 def _dealt(starts: list[int], job: Job, processors: int) -> Iterator[int]:

@@ -24,6 +24,7 @@ from data.errors import (
     DigitsError,
     EmbedderMismatch,
     IndexCorrupt,
+    IndexLocked,
     IndexNotFound,
     UsageError,
 )
@@ -153,16 +154,15 @@ class MilvusStore:
         self._require_embedder(before, facts)
         table = RowTable(self._server, _rows_name(self.address, facts, before))
         table.create(facts["dimension"])
-        images = segment.images if isinstance(segment.images, np.ndarray) else None
-        for start in range(0, len(segment), LOADED):
-            part = slice(start, min(start + LOADED, len(segment)))
-            if table.count(part.start, part.stop) < part.stop - part.start:
-                names = [segment.sources.name(row) for row in range(part.start, part.stop)]
-                pictures = None if images is None else images[part]
-                batch = Batch(embeddings[part], segment.labels[part], names, pictures)
-                table.write(start, batch)
-            progress(part.stop, len(segment), "loading")
-        table.flush()
+        try:
+            _load(table, segment, embeddings, progress)
+        except IndexCorrupt as exc:
+            if self._server.call("has_collection", table.name):
+                raise
+            raise IndexLocked(
+                f"{self.address}: another process put an index in place meanwhile; give the same"
+                " command again"
+            ) from exc
         record: SegmentRecord[FileEntry] = SegmentRecord(
             len(segment), 0, KIND, {**OPTIONS, "rows": table.name}, {}
         )
@@ -328,6 +328,19 @@ class MilvusChange:
         return self._store.commit(
             self._lock, like.facts(), like.files, segment, sources, removed, numbered
         )
+
+
+def _load(table: RowTable, segment: Segment, embeddings: np.ndarray, progress: Progress) -> None:
+    """Write those parts of a segment that are not there yet."""
+    images = segment.images if isinstance(segment.images, np.ndarray) else None
+    for start in range(0, len(segment), LOADED):
+        part = slice(start, min(start + LOADED, len(segment)))
+        if table.count(part.start, part.stop) < part.stop - part.start:
+            names = [segment.sources.name(row) for row in range(part.start, part.stop)]
+            pictures = None if images is None else images[part]
+            table.write(start, Batch(embeddings[part], segment.labels[part], names, pictures))
+        progress(part.stop, len(segment), "loading")
+    table.flush()
 
 
 def _rows_name(address: Address, facts: Mapping[str, Any], before: Manifest | None) -> str:

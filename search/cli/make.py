@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from indexer.embedder import Embedder
     from indexer.manifest import Manifest
     from indexer.place import Place
-    from indexer.ray_engine import Cluster
+    from indexer.ray_cluster import Cluster
 
 LOCK = "lock"
 
@@ -123,7 +123,7 @@ def index(
     from data.mnist8m import open_mnist8m
     from indexer.choose import Wish
     from indexer.embedder import Embedder
-    from indexer.ray_engine import Cluster
+    from indexer.ray_cluster import Cluster
     from search.report import format_facts
 
     if count is not None and source != MNIST8M:

@@ -282,6 +282,23 @@ def test_what_is_not_ours_or_not_whole_is_refused(
     connection.close()
 
 
+def test_of_two_that_load_at_once_one_is_told(
+    lite: Address, few: Dataset, embedder: Embedder
+) -> None:
+    other = Dataset("other", "train", few.images[:90], few.labels[:90], few.names)
+
+    def hurry(done: int, total: int, note: str = "") -> None:
+        if done == 100:
+            load(MilvusStore(lite), other, embedder)
+
+    with pytest.raises(IndexLocked, match="put an index in place meanwhile"):
+        load(MilvusStore(lite), few, embedder, hurry)
+    assert MilvusStore(lite).read().manifest.dataset["name"] == "other"
+    load(MilvusStore(lite), few, embedder)
+    assert MilvusStore(lite).read().manifest.dataset["name"] == "few"
+    assert len(DigitIndex.open(lite)) == len(few)
+
+
 def test_a_lock_that_was_left_behind_counts_no_more_after_a_while(
     lite: Address, few: Dataset, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,8 @@ import pytest
 from data.datasets import Dataset, load_dataset, open_dataset
 from data.errors import ClusterFailed, DatasetInvalid, IndexLocked, UsageError
 from indexer.build import build_index, build_on_cluster
-from indexer.ray_engine import PART, Cluster, encoded_by_ray, shard
+from indexer.ray_cluster import Cluster
+from indexer.ray_engine import PART, encoded_by_ray, shard
 from search import DigitIndex
 from tests.data.test_parted import WRITERS, write_folder
 from tests.embedders import linear_embedder
