@@ -45,6 +45,8 @@ def connected(cluster: Cluster) -> Iterator[int]:
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_worker_niceness", "0")  # else workers wait for all else that runs
+    # Else what Ray Data tidies up after we have left would start a cluster of its own.
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     try:
         import ray

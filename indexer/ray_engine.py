@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,9 +150,10 @@ def encoded_by_ray(
             job = Job(digits, embedder.onnx, embedder.card.to_bytes(), where, pictures)
             with connected(cluster) as processors:
                 done = len(digits) - len(starts) * PART
-                for _ in _dealt(starts, job, processors):
-                    done += PART
-                    progress(min(max(done, 0), len(digits)), len(digits), "encoding")
+                with contextlib.closing(_dealt(starts, job, processors)) as encoded:
+                    for _ in encoded:
+                        done += PART
+                        progress(min(max(done, 0), len(digits)), len(digits), "encoding")
         yield _collected(stage, len(digits), embedder.card.dimension, dtype, pictures)
         with storage_errors(stage):
             shutil.rmtree(stage)
@@ -176,7 +177,7 @@ def _prepare(stage: Path, digits: Digits, embedder: Embedder, pictures: bool) ->
         write_whole(record, content)
 
 
-def _dealt(starts: list[int], job: Job, processors: int) -> Iterator[int]:
+def _dealt(starts: list[int], job: Job, processors: int) -> Generator[int]:
     """Have each part encoded by whichever worker is free; gives the starts of those done.
 
     Raises:
@@ -197,11 +198,12 @@ def _dealt(starts: list[int], job: Job, processors: int) -> Iterator[int]:
         num_cpus=PROCESSORS,
     )
     try:
-        for row in done.iter_rows():
-            if row["error"]:
-                name, said = json.loads(row["error"])
-                raise getattr(errors, name)(said)
-            yield int(row["start"])
+        with contextlib.closing(iter(done.iter_rows())) as rows:
+            for row in rows:
+                if row["error"]:
+                    name, said = json.loads(row["error"])
+                    raise getattr(errors, name)(said)
+                yield int(row["start"])
     except (ray.exceptions.RayError, OSError) as exc:
         said = " ".join(str(exc).split())[-200:]
         raise ClusterFailed(

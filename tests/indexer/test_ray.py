@@ -27,6 +27,7 @@ SECONDS = 60
 def nodes() -> Iterator[Any]:
     """A cluster of two nodes on this machine, each with a processor."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112, so Ray spells it
     from ray.cluster_utils import Cluster as LocalCluster
 
