@@ -179,14 +179,17 @@ def test_a_picture_that_cannot_be_read_is_named_as_it_is_here(
 def test_a_folder_that_workers_do_not_see_is_named(
     nodes: Any, many: Dataset, tmp_path: Path
 ) -> None:
-    place = tmp_path / "index"
+    place, digits = tmp_path / "index", slow(many, tmp_path)
 
     def vanish(done: int, total: int, note: str = "") -> None:
-        (place / "ray-shards").rename(tmp_path / "elsewhere")
+        if done == PART:
+            (place / "ray-shards").rename(tmp_path / "elsewhere")
 
     with (
         pytest.raises(ClusterFailed, match="must see the folder of the index"),
-        encoded_by_ray(many, linear_embedder(), place, np.float32, Cluster(nodes.address), vanish),
+        encoded_by_ray(
+            digits, linear_embedder(), place, np.float32, Cluster(nodes.address), vanish
+        ),
     ):
         pass
 
