@@ -179,11 +179,11 @@ def test_a_picture_that_cannot_be_read_is_named_as_it_is_here(
 def test_a_folder_that_workers_do_not_see_is_named(
     nodes: Any, many: Dataset, tmp_path: Path
 ) -> None:
-    place, digits = tmp_path / "index", slow(many, tmp_path)
+    place, digits, gone = tmp_path / "index", slow(many, tmp_path), tmp_path / "elsewhere"
 
     def vanish(done: int, total: int, note: str = "") -> None:
-        if done == PART:
-            (place / "ray-shards").rename(tmp_path / "elsewhere")
+        if not gone.exists():
+            (place / "ray-shards").rename(gone)
 
     with (
         pytest.raises(ClusterFailed, match="must see the folder of the index"),
