@@ -1,9 +1,10 @@
 """What a million digits cost, and what a billion would, from what `PART=growth` measured.
 
 `make bench PART=cost`, after `make bench PART=growth`, which writes `docs/growth.json`. The model
-is told the smaller sizes only, and is held against the largest: encoding, storage and building are
-in proportion to the number of digits; a query grows as a power of it, which two sizes tell. Beyond
-that a number of machines is memory divided by memory, and nothing here was run.
+is of one kind of index. It is told two sizes and held against the largest: encoding and storage are
+in proportion to the number of digits, filling the index and a query grow as powers of it, which two
+sizes tell. What it then says of billions is told from the two largest sizes. Beyond that a number
+of machines is memory divided by memory, and nothing there was run.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import table
+from benchmarks.one_kind import KIND
 from indexer.kinds import KINDS
 
 FIGURES = Path("docs/growth.json")
@@ -23,90 +26,139 @@ FAR = (1_000_000_000, 10_000_000_000)
 MACHINE = 64e9  # bytes of memory, of which
 USABLE = 0.7  # may be the index's: the rest is the system's, the queries' and room to reload
 LABEL_BYTES = 1
-MILLION = 1e6
+MILLION = 1_000_000
+DAY, HOUR = 86_400, 3_600
+
+
+@dataclass(frozen=True)
+class Law:
+    """A cost that grows as a power of the number of digits, and what it is at one size."""
+
+    size: float
+    cost: float
+    power: float = 1.0
+
+    @classmethod
+    def through(cls, small: float, less: float, large: float, more: float) -> Law:
+        """The one through two measurements."""
+        return cls(large, more, math.log(more / less) / math.log(large / small))
+
+    def at(self, size: float) -> float:
+        """The cost at another size."""
+        return self.cost * (size / self.size) ** self.power
+
+
+@dataclass(frozen=True)
+class Model:
+    """Seconds of encoding and of filling, GB on disk, milliseconds of a query; on one machine."""
+
+    encoding: Law
+    filling: Law
+    disk: Law
+    query: Law
+
+    @classmethod
+    def told(cls, columns: Mapping[int, Mapping[str, Any]], small: int, large: int) -> Model:
+        """The model of two of the measured sizes."""
+
+        def through(name: str) -> Law:
+            return Law.through(small, columns[small][name], large, columns[large][name])
+
+        more = columns[large]
+        return cls(
+            Law(large, more["encode_seconds"]),
+            through("filling"),
+            Law(large, more["filled"]),
+            through("query"),
+        )
 
 
 def bench_cost(figures: Path = FIGURES) -> None:
     """Print the model, how far it was from the largest build, and what it says of larger ones."""
+    columns = _measured(figures)
+    *_, small, large, largest = sorted(columns)
+    model = Model.told(columns, small, large)
+    print(f"## A million digits in an index of kind {KIND}, from {small:,} and {large:,}\n")
+    print(f"{table(['', 'at a million', 'grows as'], _laws(model))}\n")
+    rows = [
+        [name, f"{predicted:,.2f}", f"{measured:,.2f}", f"{predicted / measured:.2f}"]
+        for name, predicted, measured in _held(model, largest, columns[largest])
+    ]
+    header = ["", "predicted", "measured", "predicted / measured"]
+    print(f"## Held against {largest:,}\n\n{table(header, rows)}\n")
+    told = Model.told(columns, large, largest)
+    print(f"## Beyond: predicted from {large:,} and {largest:,}, not run\n")
+    print(f"{table(['', 'at a million', 'grows as'], _laws(told))}\n")
+    for size in FAR:
+        _foretell(size, told, columns[largest])
+
+
+def _measured(figures: Path) -> dict[int, dict[str, Any]]:
+    """Figures by size.
+
+    Raises:
+        SystemExit: there are none, too few, or those of an earlier program.
+    """
     if not figures.exists():
         sys.exit(f"no {figures}: run make bench PART=growth first")
     columns = {int(size): one for size, one in json.loads(figures.read_text()).items()}
     if len(columns) < 3:
         sys.exit(f"{figures}: expected three sizes, the largest to hold the model against")
-    *known, largest = sorted(columns)
-    small, large = known[-2:]
-    model = Model(small, columns[small], large, columns[large])
+    if any("filling" not in one for one in columns.values()):
+        sys.exit(f"{figures}: has nothing of kind {KIND}: run make bench PART=growth again")
+    return columns
+
+
+def _laws(model: Model) -> list[list[str]]:
     rows = [
-        ["encoding", f"{MILLION * model.encode:,.1f} s"],
-        ["the rest of building: drawing, choosing, filling", f"{MILLION * model.fill:,.1f} s"],
-        ["on disk", f"{MILLION * model.disk / 1e6:,.0f} MB"],
-        ["a vector, searched: grows with the number to the power of", f"{model.power:.2f}"],
+        ("encoding", model.encoding, "{:,.1f} s"),
+        ("filling", model.filling, "{:,.1f} s"),
+        ("on disk, without pictures", model.disk, "{:.3f} GB"),
+        ("a vector, searched", model.query, "{:.2f} ms"),
     ]
-    print(f"## A million digits, from {small:,} and {large:,}\n\n{table(['', 'cost'], rows)}\n")
+    return [[name, form.format(law.at(MILLION)), f"N^{law.power:.2f}"] for name, law, form in rows]
+
+
+def _held(
+    model: Model, size: int, measured: Mapping[str, Any]
+) -> Sequence[tuple[str, float, float]]:
+    """Name, prediction and measurement of each cost at `size`."""
     rows = [
-        [name, f"{predicted:,.2f}", f"{measured:,.2f}", f"{predicted / measured:.2f}"]
-        for name, predicted, measured in model.against(largest, columns[largest])
+        ("encoding, s", model.encoding.at(size), measured["encode_seconds"]),
+        ("filling, s", model.filling.at(size), measured["filling"]),
+        ("on disk, GB", model.disk.at(size), measured["filled"]),
+        ("a vector, searched, ms", model.query.at(size), measured["query"]),
     ]
-    header = ["", "predicted", "measured", "predicted / measured"]
-    print(f"## Held against {largest:,}\n\n{table(header, rows)}\n")
-    _beyond(Model(large, columns[large], largest, columns[largest]), columns[largest])
+    if measured["kind"] == KIND:  # what `digits index` chose and took in all
+        whole = model.encoding.at(size) + model.filling.at(size)
+        rows.append(("encoding and filling, of the whole command, s", whole, measured["build"]))
+    return rows
 
 
-class Model:
-    """Costs of a digit, from two sizes."""
-
-    def __init__(
-        self, small: int, less: Mapping[str, Any], large: int, more: Mapping[str, Any]
-    ) -> None:
-        """What does not grow cancels out between the two."""
-        between = large - small
-        self.encode = more["encode_seconds"] / large
-        whole = (more["build"] - less["build"]) / between
-        self.fill = max(0.0, whole - self.encode)
-        self.disk = (more["size"] - less["size"]) * 1e9 / between
-        self.power = math.log(more["vector"] / less["vector"]) / math.log(large / small)
-        self._large, self._more = large, more
-
-    def against(self, size: int, measured: Mapping[str, Any]) -> list[tuple[str, float, float]]:
-        """Name, prediction and measurement of each cost at `size`."""
-        extra = size - self._large
-        return [
-            ("building, s", self._more["build"] + extra * (self.encode + self.fill),
-             measured["build"]),
-            ("on disk, GB", self._more["size"] + extra * self.disk / 1e9, measured["size"]),
-            ("a vector, searched, ms", self.query(size), measured["vector"]),
-        ]  # fmt: skip
-
-    def query(self, size: float) -> float:
-        """Milliseconds of one search among `size` vectors, on one machine."""
-        return float(self._more["vector"] * (size / self._large) ** self.power)
-
-
-def _beyond(model: Model, measured: Mapping[str, Any]) -> None:
+def _foretell(size: int, model: Model, measured: Mapping[str, Any]) -> None:
     dimension, room = measured["dimension"], MACHINE * USABLE
-    for size in FAR:
-        rows = []
-        for kind in KINDS.values():
-            needed = size * (kind.bytes_per_vector(dimension) + LABEL_BYTES)
-            machines = math.ceil(needed / room)
-            rows.append([kind.name, f"{needed / 1e12:.2f} TB", f"{machines:,}"])
-        processor_days = size * model.encode * measured["processors"] / 86_400
-        print(
-            f"## {size:,} digits: predicted, not run\n\nEncoding: {processor_days:,.1f}"
-            f" processor-days. Searched in parallel, each machine"
-            f" takes the time of its own share.\n\n"
-            f"{table(['kind', 'memory', f'machines of {MACHINE / 1e9:.0f} GB'], rows)}\n"
-        )
-        chosen = KINDS[measured["kind"]]
-        share = room / (chosen.bytes_per_vector(dimension) + LABEL_BYTES)
-        print(
-            f"{chosen.name}, the kind of the largest build: {share / 1e6:,.0f} million a machine,"
-            f" {model.query(share):.1f} ms a query there.\n"
-        )
+    needed = {
+        kind.name: size * (kind.bytes_per_vector(dimension) + LABEL_BYTES)
+        for kind in KINDS.values()
+    }
     rows = [
-        [f"{effort:,}", f"{recall:.4f}", f"{milliseconds:.3f} ms"]
-        for effort, recall, milliseconds in measured["price"]
+        [name, f"{each / 1e12:.2f} TB", f"{math.ceil(each / room):,}"]
+        for name, each in needed.items()
     ]
-    if rows:
-        header = ["effort", "recall@10", "a vector, searched"]
-        print(f"## Price of recall, measured at the largest size\n\n{table(header, rows)}\n")
+    print(f"### {size:,} digits\n")
+    print(f"{table(['kind', 'memory', f'machines of {MACHINE / 1e9:.0f} GB'], rows)}\n")
+    machines = math.ceil(needed[KIND] / room)
+    share = size / machines
+    processor_days = model.encoding.at(size) * measured["processors"] / DAY
+    print(
+        f"Encoding takes {processor_days:,.1f} processor-days. Of kind {KIND} a machine has"
+        f" {share / 1e6:,.0f} million digits: {model.filling.at(share) / HOUR:,.1f} h to fill on"
+        f" {measured['processors']} processors, {model.disk.at(share):,.0f} GB on disk.\n"
+    )
+    slower = model.query.at(share) / measured["query"]
+    rows = [
+        [f"{effort:.2g}", f"{recall:.4f}", f"{taken:.2f} ms", f"{slower * taken:.1f} ms"]
+        for effort, recall, taken in measured["price"]
+    ]
+    header = ["times the effort", "recall@10, measured", f"at {model.query.size:,}", "predicted"]
+    print(f"{table(header, rows)}\n", flush=True)

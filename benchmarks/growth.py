@@ -3,7 +3,8 @@
 `make bench PART=growth`, or of some sizes only: `make bench PART="growth 60000 600000"`. Draws
 `docs/growth.png`, and writes `docs/growth.json`, which `PART=cost` reads. Each row is held against
 the two limits of the machine: encoding cannot be faster than its matrix products, a query not than
-reading its share of the index from memory.
+reading its share of the index from memory. `auto` takes the kind of index; the last rows are of one
+kind at all sizes.
 """
 
 from __future__ import annotations
@@ -22,18 +23,15 @@ import onnx
 
 from benchmarks.encode import matrix_rate, operations
 from benchmarks.measure import DIGITS, medians, run, table
+from benchmarks.one_kind import ASKED, KIND, RECALL, K, kept_vectors, milliseconds
 from data.datasets import load_dataset
 from data.figures import NEUTRAL, new_figure, save_figure
-from indexer.choose import Truth
 from indexer.kinds import find_kind
 from search.index import DigitIndex
 
 SIZES = (60_000, 600_000, 8_100_000)
-RECALL = 0.95
-K, ASKED, ROUNDS = 10, 2_000, 5
+ROUNDS = 5
 ADDED = 100
-PRICED = 500  # queries that the price of recall is measured with
-READ = 1 << 18  # stored vectors at a time
 CACHE = 1 << 28  # bytes, more than any processor's cache holds
 ROWS = {
     "kind": ("kind", "{}"),
@@ -50,6 +48,10 @@ ROWS = {
     "memory of asking": ("ask_memory", "{:.2f} GB"),
     "cold query": ("cold", "{:.2f} s"),
     f"adding {ADDED} pictures": ("adding", "{:.2f} s"),
+    f"kind {KIND}: filling": ("filling", "{:,.1f} s"),
+    f"kind {KIND}: on disk": ("filled", "{:.2f} GB"),
+    f"kind {KIND}: recall@10": ("found", "{:.3f}"),
+    f"kind {KIND}: a vector, searched: median": ("query", "{:.2f} ms"),
 }
 
 
@@ -83,16 +85,21 @@ def _grown(
     size: int, embedder: Path, sample: Path, pictures: Path, folder: Path, bandwidth: float
 ) -> dict[str, Any]:
     """All figures of one size."""
-    made = run(
-        [*DIGITS, "index", "--dataset", "mnist8m", "--count", size, "--recall", RECALL,
-         "--embedder", embedder, "--index", folder]
-    )  # fmt: skip
+    encoded = folder.with_suffix(".vectors")
+    with kept_vectors(folder, encoded):
+        made = run(
+            [*DIGITS, "index", "--dataset", "mnist8m", "--count", size, "--recall", RECALL,
+             "--embedder", embedder, "--index", folder]
+        )  # fmt: skip
     asked = run([sys.executable, "-m", "benchmarks.growth", folder])
     cold = medians({"cold": [*DIGITS, "search", sample, "--index", folder]}, ROUNDS)["cold"]
     bytes_on_disk = sum(path.stat().st_size for path in folder.iterdir())
     adding = run([*DIGITS, "add", pictures, "--index", folder])
     figures = json.loads(asked.output)
     read = figures["read"]
+    of_kind = [sys.executable, "-m", "benchmarks.one_kind", encoded, embedder]
+    figures |= json.loads(run(of_kind).output)
+    encoded.unlink()
     return figures | {
         "build": made.seconds,
         "encode_seconds": size * figures["seconds_a_digit"],
@@ -112,10 +119,8 @@ def ask(folder: Path) -> dict[str, Any]:
     test = load_dataset("mnist", "test")
     queries = index.embed(test.images)
     named = index.classify(test.images).labels
-    whole = _milliseconds([test.images[row : row + 1] for row in range(ASKED)], index.search)
-    vector = _milliseconds(
-        [queries[row : row + 1] for row in range(ASKED)], lambda one: index.vectors.search(one, K)
-    )
+    whole = milliseconds(index.search, test.images[:ASKED])
+    vector = milliseconds(lambda one: index.vectors.search(one, K), queries[:ASKED])
     segment = index.manifest.segments[0]
     return {
         "kind": segment.kind,
@@ -129,7 +134,6 @@ def ask(folder: Path) -> dict[str, Any]:
         "seconds_a_digit": _seconds_a_digit(index, test.images),
         "dimension": index.manifest.dimension,
         "processors": os.cpu_count(),
-        "price": price_of_recall(index, queries[:ASKED]),
     }
 
 
@@ -137,39 +141,6 @@ def _seconds_a_digit(index: DigitIndex, images: np.ndarray) -> float:
     started = time.perf_counter()
     index.embed(images)
     return (time.perf_counter() - started) / len(images)
-
-
-def price_of_recall(index: DigitIndex, queries: np.ndarray) -> list[tuple[int, float, float]]:
-    """Effort, recall@10 and median milliseconds of a query, from half to eight times the effort.
-
-    Nothing where the index searches all that can matter.
-    """
-    vectors = index.segments[0].vectors
-    name = next((one for one in ("probes", "effort") if one in vectors.options), None)
-    if name is None:
-        return []
-    asked = queries[:PRICED]
-    truth = Truth(asked, np.full(len(asked), -1))
-    for start in range(0, len(index), READ):
-        truth.add(vectors.vectors(np.arange(start, min(start + READ, len(index)))))
-    chosen, prices = vectors.options[name], []
-    for effort in sorted({max(1, chosen // 2), chosen, 2 * chosen, 4 * chosen, 8 * chosen}):
-        tried = vectors.with_options(**{name: min(effort, vectors.options.get("lists", effort))})
-        taken = _milliseconds(
-            [asked[row : row + 1] for row in range(len(asked))],
-            lambda one, tried=tried: tried.search(one, K),  # type: ignore[misc]
-        )
-        prices.append((int(effort), truth.recall(tried), float(np.percentile(taken, 50))))
-    return prices
-
-
-def _milliseconds(queries: Sequence[np.ndarray], answer: Any) -> list[float]:
-    taken = []
-    for query in queries:
-        started = time.perf_counter()
-        answer(query)
-        taken.append(1e3 * (time.perf_counter() - started))
-    return taken
 
 
 def _bytes_read(count: int, dimension: int, segment: Any) -> float | None:

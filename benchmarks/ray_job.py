@@ -14,7 +14,8 @@ import numpy as np
 from benchmarks.measure import table
 from data.datasets import load_dataset
 from indexer.embedder import Embedder
-from indexer.ray_engine import PART, Cluster, encoded_by_ray
+from indexer.ray_cluster import Cluster
+from indexer.ray_engine import PART, encoded_by_ray
 
 
 def bench_ray(embedder_folder: Path, scratch: Path) -> None:

@@ -1,4 +1,4 @@
-"""Labelled sets of digits by name or path: MNIST, optdigits, a folder, an `.npz` file.
+"""Labelled sets of digits by name or path: MNIST, optdigits, a folder, `.npz`, Parquet, IDX.
 
 Sets that come without a test split give up every fifth item of each class, so that what is
 measured was never indexed or trained on.
@@ -15,12 +15,16 @@ from typing import Protocol
 import numpy as np
 
 from data.convention import DIGITS, MNIST8M, SIDE
-from data.errors import DatasetInvalid, DatasetNotFound, MissingExtra, PictureError
+from data.errors import DatasetInvalid, DatasetNotFound, MissingExtra
+from data.folders import list_folder
+from data.idx_set import is_idx, open_idx
 from data.mnist import is_mnist_place, load_mnist
-from data.names import is_text, named
-from data.normalise import find_digits, scale_to_bytes
+from data.names import is_text
+from data.normalise import scale_to_bytes
 from data.npz import read_npz
-from data.picture import SUFFIXES, read_picture
+from data.parquet import SUFFIX as PARQUET
+from data.parquet import has_parquet, open_parquet
+from data.pictures import Pictures
 from data.render import render
 
 HELD_OUT = 5
@@ -78,6 +82,10 @@ class Dataset:
         """Images (m, 28, 28) uint8 and labels (m,) uint8 of items `start` to `stop` - 1."""
         return self.images[start:stop], self.labels[start:stop]
 
+    def whole(self) -> Dataset:
+        """Itself: all of it is in memory."""
+        return self
+
     def facts(self) -> dict[str, str | int]:
         """What an embedder or index remembers of it: name, split, count and content hash."""
         return {
@@ -95,37 +103,91 @@ class Dataset:
         return digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class Parted:
+    """One split of a labelled set whose pictures stay where they are until they are asked for.
+
+    Attributes:
+        name, split, labels, names: as those of a :class:`Dataset`.
+        rows: (n,) int64, ascending: which of all pictures there belong to the split.
+        pictures: where they are.
+    """
+
+    name: str
+    split: str
+    labels: np.ndarray
+    names: tuple[str, ...]
+    rows: np.ndarray
+    pictures: Pictures
+
+    def __len__(self) -> int:
+        """Number of items."""
+        return len(self.labels)
+
+    def part(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Images (m, 28, 28) uint8 and labels (m,) uint8 of items `start` to `stop` - 1."""
+        return self.pictures.read(self.rows[start:stop]), self.labels[start:stop]
+
+    def facts(self) -> dict[str, str | int]:
+        """Name, split, count and a hash that tells changed files; their content is not read."""
+        digest = hashlib.sha256(self.pictures.stamp().encode())
+        for array in (self.labels, self.rows):
+            digest.update(array.data)
+        return {
+            "name": self.name,
+            "split": self.split,
+            "count": len(self),
+            "sha256": digest.hexdigest(),
+        }
+
+    def whole(self) -> Dataset:
+        """All of it in memory."""
+        images, labels = self.part(0, len(self))
+        return Dataset(self.name, self.split, images, labels, self.names)
+
+
 def load_dataset(source: str, split: str) -> Dataset:
-    """Load one split.
+    """Load one split into memory; arguments and errors as for :func:`open_dataset`."""
+    return open_dataset(source, split).whole()
+
+
+def open_dataset(source: str, split: str) -> Dataset | Parted:
+    """Open one split; the pictures of a folder, Parquet or IDX stay where they are.
 
     Args:
-        source: `mnist`, `optdigits`, a folder of `LABEL/name.png` (or of MNIST's four files),
-            or an `.npz` with `x_train`, `y_train` (and `x_test`, `y_test`).
+        source: `mnist`, `optdigits`, a folder of `LABEL/name.png` (or of MNIST's four files), an
+            `.npz` with `x_train`, `y_train` (and `x_test`, `y_test`), a `.parquet` file or a folder
+            of them, or an IDX file of pictures with one of labels beside it.
         split: `"train"` or `"test"`.
 
     Raises:
         DatasetNotFound: no such name or path, or MNIST cannot be had.
         DatasetCorrupt: a damaged file; the message names it.
         DatasetInvalid: readable, but not a labelled set of digits.
+        MissingExtra: it needs a package that is not installed.
     """
     if source == "mnist":
         return Dataset("mnist", split, *load_mnist(split))
     if source == "optdigits":
-        return _held_out("optdigits", split, *_optdigits())
+        return _held_out("optdigits", split, *_optdigits(), "optdigits")
     if source == MNIST8M:
         raise DatasetInvalid(
             f"{MNIST8M} is drawn from MNIST while it is indexed: train and evaluate with mnist"
         )
     path = Path(os.path.expanduser(source))  # noqa: PTH111, Path's own raises for unknown users
-    if source and path.is_dir():
-        if is_mnist_place(path):
-            return Dataset("mnist", split, *load_mnist(split, path))
-        return _held_out(_name(path), split, *_labelled_folder(path))
+    if source and path.is_dir() and is_mnist_place(path):
+        return Dataset("mnist", split, *load_mnist(split, path))
+    if source and path.is_dir() and not has_parquet(path):
+        return _held_out(_name(path), split, *list_folder(path), str(path))
+    if (source and path.is_dir()) or (path.suffix == PARQUET and path.is_file()):
+        return _parquet(path, split)
+    if is_idx(path):
+        return _held_out(_name(path), split, *open_idx(path), str(path))
     if path.suffix == ".npz" and path.is_file():
         return _npz(path, split)
     raise DatasetNotFound(
-        f"no dataset {source!r}: expected mnist, optdigits, a folder of LABEL/name.png,"
-        f" an existing .npz file, or {MNIST8M} to index"
+        f"no dataset {source!r}: expected mnist, optdigits, a folder of LABEL/name.png, an existing"
+        f" .npz, .parquet or images-idx3 file, or {MNIST8M} to index"
     )
 
 
@@ -151,27 +213,10 @@ def _crop(ink: np.ndarray) -> np.ndarray:
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _labelled_folder(folder: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    images, labels = [], []
-    try:
-        for label_folder in sorted(path for path in folder.iterdir() if path.is_dir()):
-            for path in sorted(label_folder.iterdir()):
-                if path.suffix.lower() in SUFFIXES:
-                    images.append(_labelled_picture(path))
-                    labels.append(named(label_folder.name))
-    except OSError as exc:
-        raise DatasetNotFound(f"{exc.filename}: cannot be read ({exc.strerror})") from exc
-    if not images:
-        raise DatasetInvalid(
-            f"{folder}: expected folders named by what is in them, such as 0 to 9, with images,"
-            " found no image"
-        )
-    return scale_to_bytes(np.stack(images)), *_numbered(np.array(labels), str(folder))
-
-
 def _numbered(labels: np.ndarray, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels as positions among their names, which are the digits if all of them are digits."""
-    found = tuple(str(label) for label in np.unique(labels))
+    unique = np.unique(labels)
+    found = tuple(str(label) for label in unique)
     if any(not is_text(label) for label in found):
         raise DatasetInvalid(f"{source}: expected labels of whole characters, received {found!r}")
     names = DIGITS if set(found) <= set(DIGITS) else found
@@ -180,17 +225,23 @@ def _numbered(labels: np.ndarray, source: str) -> tuple[np.ndarray, tuple[str, .
             f"{source}: expected at most {MOST_CLASSES} classes, received {len(names):,}"
         )
     place = {name: number for number, name in enumerate(names)}
-    return np.array([place[str(label)] for label in labels], np.uint8), names
+    numbers = np.array([place[label] for label in found], np.uint8)
+    return numbers[np.searchsorted(unique, labels)], names
 
 
-def _labelled_picture(path: Path) -> np.ndarray:
-    try:
-        return find_digits(read_picture(path), single=True)[0].image
-    except PictureError as exc:
-        raise DatasetInvalid(f"{path}: {exc}; remove it from the dataset") from exc
+def _parquet(path: Path, split: str) -> Dataset | Parted:
+    parts = open_parquet(path)
+    name, where = _name(path), str(path)
+    if len(parts) == 1:
+        return _held_out(name, split, *parts[0], where)
+    numbered, names = _numbered(np.concatenate([labels for _, labels in parts]), where)
+    n = len(parts[0][1])
+    _check_classes(numbered[:n], names, where)
+    labels = numbered[:n] if split == "train" else numbered[n:]
+    return Parted(name, split, labels, names, np.arange(len(labels)), parts[split == "test"][0])
 
 
-def _npz(path: Path, split: str) -> Dataset:
+def _npz(path: Path, split: str) -> Dataset | Parted:
     arrays = read_npz(path)
     if not {"x_train", "y_train"} <= arrays.keys():
         raise DatasetInvalid(
@@ -198,7 +249,7 @@ def _npz(path: Path, split: str) -> Dataset:
         )
     if not {"x_test", "y_test"} <= arrays.keys():
         images, labels = _checked(arrays["x_train"], arrays["y_train"], path)
-        return _held_out(_name(path), split, images, *_numbered(labels, str(path)))
+        return _held_out(_name(path), split, images, labels, str(path))
     parts = [_checked(arrays[f"x_{one}"], arrays[f"y_{one}"], path) for one in ("train", "test")]
     numbered, names = _numbered(np.concatenate([labels for _, labels in parts]), str(path))
     n = len(parts[0][1])
@@ -221,12 +272,10 @@ def _checked(images: np.ndarray, labels: np.ndarray, path: Path) -> tuple[np.nda
 
 
 def _held_out(
-    name: str,
-    split: str,
-    images: np.ndarray,
-    labels: np.ndarray,
-    names: tuple[str, ...] = DIGITS,
-) -> Dataset:
+    name: str, split: str, images: np.ndarray | Pictures, labels: np.ndarray, source: str
+) -> Dataset | Parted:
+    """One split of what has none: of labels (n,) of any kind, for which `source` is to blame."""
+    labels, names = _numbered(labels, source)
     _check_classes(labels, names, name)
     rank = np.empty(len(labels), np.intp)  # position of each item within its class
     for label in np.unique(labels):
@@ -238,8 +287,10 @@ def _held_out(
             f"{name}: expected a class of at least {HELD_OUT} digits, so that one can be held out"
             f" to test on, received {len(labels)} digits in all; add some"
         )
-    chosen = in_test if split == "test" else ~in_test
-    return Dataset(name, split, images[chosen], labels[chosen], names)
+    rows = np.flatnonzero(in_test if split == "test" else ~in_test)
+    if isinstance(images, np.ndarray):
+        return Dataset(name, split, images[rows], labels[rows], names)
+    return Parted(name, split, labels[rows], names, rows, images)
 
 
 def _check_classes(labels: np.ndarray, names: tuple[str, ...], source: str) -> None:

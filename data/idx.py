@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import mmap
 import os
 import struct
 import zlib
@@ -67,22 +68,14 @@ def _other_length(name: Path | str, expected: int, received: int) -> DatasetCorr
     return DatasetCorrupt(f"{name}: expected {expected:,} bytes, received {came}; fetch it again")
 
 
-def parse(content: bytes, magic: int, name: Path | str) -> np.ndarray:
+def parse(content: bytes | mmap.mmap, magic: int, name: Path | str) -> np.ndarray:
     """The uint8 array of an IDX file that should begin with `magic`, read-only.
 
     Raises:
         DatasetCorrupt: wrong magic, or a header that does not match the length.
     """
-    dimensions = magic & 0xFF
-    layout = f">I{dimensions}I"
-    start = struct.calcsize(layout)
-    if len(content) < start:
-        raise DatasetCorrupt(
-            f"{name}: expected an IDX header of {start} bytes, received {len(content)} bytes"
-        )
-    received, *shape = struct.unpack(layout, content[:start])
-    if received != magic:
-        raise DatasetCorrupt(f"{name}: expected IDX magic {magic}, received {received}")
+    start = header_size(magic)
+    shape = parse_header(content[:start], magic, name)
     promised = math.prod(shape)
     present = len(content) - start
     if present != promised:
@@ -91,6 +84,28 @@ def parse(content: bytes, magic: int, name: Path | str) -> np.ndarray:
             f" received {present:,}"
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def header_size(magic: int) -> int:
+    """Bytes before the elements: the magic, and a length for each dimension."""
+    return 4 * (1 + (magic & 0xFF))
+
+
+def parse_header(header: bytes, magic: int, name: Path | str) -> tuple[int, ...]:
+    """The shape in the first `header_size(magic)` bytes of an IDX file.
+
+    Raises:
+        DatasetCorrupt: wrong magic, or too short.
+    """
+    if len(header) < header_size(magic):
+        raise DatasetCorrupt(
+            f"{name}: expected an IDX header of {header_size(magic)} bytes, received"
+            f" {len(header)} bytes"
+        )
+    received, *shape = struct.unpack(f">{len(header) // 4}I", header)
+    if received != magic:
+        raise DatasetCorrupt(f"{name}: expected IDX magic {magic}, received {received}")
+    return tuple(shape)
 
 
 def pack(array: np.ndarray) -> bytes:

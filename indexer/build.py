@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +21,17 @@ from indexer.packing import write
 from indexer.place import Place, Replacement, store_at
 from indexer.projection import SAMPLE as PROJECTED
 from indexer.projection import Projection
-from indexer.ray_engine import Cluster, encoded_by_ray
+from indexer.ray_cluster import Cluster
+from indexer.ray_engine import encoded_by_ray
 from indexer.segment import Redrawn, Segment
 from indexer.sources import Run, Sources
-from indexer.stream import encoded
+from indexer.stream import IMAGES, encoded
 from indexer.vectors import VectorIndex
 from indexer.verdicts import WITNESSES, calibrate
 from indexer.votes import WEIGHTS, best_k
 
 ANY_KIND = Wish()
+NOTHING: Mapping[str, Part] = {}
 BATCH = 65_536
 LARGEST_K = 20
 SAMPLE = 10_000
@@ -41,26 +44,51 @@ def build_index(
     seed: int,
     wish: Wish = ANY_KIND,
     progress: Progress = silent,
-    cluster: Cluster | None = None,
 ) -> Manifest:
     """Encode `dataset`, choose k and calibrate verdicts, and put the index at `place`.
 
     Raises:
         UsageError: no index can be what is wished for; the message says what can.
-        ClusterFailed: its workers could not do it; what they have done is kept.
         IndexLocked, StorageError, StoreUnreachable: what was at `place` still answers.
     """
     with store_at(place).replacing() as replacement:  # so that no work is done for nothing
-        if cluster is None:
-            embeddings = embedder.embed(dataset.images, progress)  # (n, d)
-            return index_embeddings(
-                dataset, embedder, replacement, embeddings, seed, wish, progress
-            )
-        where = store_at(place).staging()
-        with encoded_by_ray(dataset, embedder, where, np.float32, cluster, progress) as staged:
-            return index_embeddings(
-                dataset, embedder, replacement, staged.vectors, seed, wish, progress
-            )
+        embeddings = embedder.embed(dataset.images, progress)  # (n, d)
+        return index_embeddings(dataset, embedder, replacement, embeddings, seed, wish, progress)
+
+
+def build_on_cluster(
+    digits: Digits,
+    embedder: Embedder,
+    place: Place,
+    seed: int,
+    cluster: Cluster,
+    wish: Wish = ANY_KIND,
+    progress: Progress = silent,
+) -> Manifest:
+    """As :func:`build_index`, of digits that the workers of a cluster read and encode.
+
+    Their pictures come back on the disk, so memory is needed for the vectors alone.
+
+    Raises:
+        ClusterFailed: its workers could not do it; what they have done is kept.
+        DatasetError: a worker could not read its part of `digits`.
+        UsageError, IndexLocked, StorageError, StoreUnreachable: as for :func:`build_index`.
+    """
+    store = store_at(place)
+    encoding = encoded_by_ray(digits, embedder, store.staging(), np.float32, cluster, progress)
+    with store.replacing() as replacement, encoding as staged:
+        images = np.asarray(staged.images)
+        dataset = Dataset(digits.name, digits.split, images, staged.labels, digits.names)
+        return index_embeddings(
+            dataset,
+            embedder,
+            replacement,
+            staged.vectors,
+            seed,
+            wish,
+            progress,
+            {"images": staged.folder / IMAGES},
+        )
 
 
 def index_embeddings(
@@ -71,12 +99,18 @@ def index_embeddings(
     seed: int,
     wish: Wish,
     progress: Progress,
+    written: Mapping[str, Part] = NOTHING,
 ) -> Manifest:
-    """An index of `dataset` by `replacement`, of what the embedder gave for it (n, d) float32."""
+    """An index of `dataset` by `replacement`, of what the embedder gave for it (n, d) float32.
+
+    Files of the segment that are written already are moved to their place.
+    """
     sample, source = calibration_sample(dataset, embedder.card, seed)
     vectors, options = index_vectors(embeddings, sample, seed, wish)
     nobody = np.empty(0, np.int64)
-    segment = Segment(vectors, dataset.labels, dataset.images, _sources(dataset), nobody, options)
+    segment = Segment(
+        vectors, dataset.labels, dataset.images, _sources(dataset), nobody, options, written
+    )
     left_out = ask_without_copies(
         vectors, embeddings[sample], dataset.labels, sample, embedder.card, len(dataset)
     )
@@ -107,7 +141,7 @@ def build_streamed(
     encoding = (
         encoded(digits, embedder, where, progress)
         if cluster is None
-        else encoded_by_ray(digits, embedder, where, np.float16, cluster, progress)
+        else encoded_by_ray(digits, embedder, where, np.float16, cluster, progress, pictures=False)
     )
     with store.replacing() as replacement, encoding as staged:
         vectors, options = index_vectors(staged.vectors, sample, seed, wish)

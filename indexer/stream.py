@@ -39,23 +39,25 @@ from indexer.embedder import Embedder
 
 FOLDER = "encoding"
 LARGEST = 16 << 20  # bytes of the record; a longer one is none
-RECORD, VECTORS, LABELS = "progress.json", "vectors", "labels"
+RECORD, VECTORS, LABELS, IMAGES = "progress.json", "vectors", "labels", "images"
 PART = 32_768  # digits; two parts of pictures are in memory at a time
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """All digits of a set, encoded; both arrays are mapped from files.
+    """All digits of a set, encoded; the arrays are mapped from files.
 
     Attributes:
-        vectors: (n, d) float16.
+        vectors: (n, d) float16, or float32 where whoever encodes was asked for them.
         labels: (n,) uint8.
         folder: where they are, and what is made of them may be until it has its place.
+        images: (n, 28, 28) uint8, where they are kept; as an `.npy` file there.
     """
 
     vectors: np.ndarray
     labels: np.ndarray
     folder: Path
+    images: np.ndarray | None = None
 
 
 @contextlib.contextmanager
@@ -117,7 +119,7 @@ class _Staged:
             staged = cls(stage, plan, vectors, labels, [])
             staged._recover()
             for file, width in ((vectors, staged._row), (labels, 1)):
-                _reserve(file, width * len(digits))
+                reserve(file, width * len(digits))
             yield staged
 
     @property
@@ -194,7 +196,7 @@ def _whole_file(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def _reserve(file: BinaryIO, size: int) -> None:
+def reserve(file: BinaryIO, size: int) -> None:
     """Give a file its final length at once, so that a full disk is noticed before any work."""
     with storage_errors(Path(file.name), size):
         os.truncate(file.fileno(), size)

@@ -30,13 +30,14 @@ from search.text import named
 
 if TYPE_CHECKING:
     from indexer.manifest import Manifest
+    from search.doctor_milvus import Collection
 
 CHECKPOINT = "checkpoint.npz"  # as training writes it; nothing of that is imported here
 ROOM = 200_000_000  # bytes that building an index of MNIST takes
 
 
 @dataclass(frozen=True)
-class Place:
+class Folder:
     """A folder that is used, and why: an option, a variable or the default."""
 
     folder: Path
@@ -52,17 +53,26 @@ class Place:
         return shlex.quote(str(self))
 
 
-def examine(index: Place, embedder: Place) -> Iterator[Finding]:
+def examine(index: Folder | Collection, embedder: Folder) -> Iterator[Finding]:
     """Every check, in the order in which one thing rests on another."""
     yield from examine_installation()
     for name, check in (
         ("mnist", check_mnist),
         ("embedder", lambda: check_embedder(embedder)),
-        ("index", lambda: check_index(index, embedder)),
+        ("index", lambda: _check_index_at(index, embedder)),
     ):
         yield from _told(name, check)
     for name, place in (("embedder", embedder), ("index", index)):
-        yield from _told(f"{name} folder", partial(check_folder, name, place))
+        if isinstance(place, Folder):
+            yield from _told(f"{name} folder", partial(check_folder, name, place))
+
+
+def _check_index_at(index: Folder | Collection, embedder: Folder) -> Iterator[Finding]:
+    if isinstance(index, Folder):
+        return check_index(index, embedder)
+    from search.doctor_milvus import check_collection
+
+    return check_collection(index, embedder)
 
 
 def check_mnist() -> Iterator[Finding]:
@@ -88,7 +98,7 @@ def check_mnist() -> Iterator[Finding]:
     yield Finding("mnist", "ok", f"whole, at {named(place)}")
 
 
-def check_embedder(place: Place) -> Iterator[Finding]:
+def check_embedder(place: Folder) -> Iterator[Finding]:
     """That the embedder opens and still computes what it did, and whether training was stopped."""
     from data.card import CARD_NAME, KERAS_NAME, ONNX_NAME
     from indexer.embedder import Embedder
@@ -112,7 +122,7 @@ def check_embedder(place: Place) -> Iterator[Finding]:
         yield Finding("embedder", "warning", detail, f"{train} --resume")
 
 
-def check_index(place: Place, embedder: Place) -> Iterator[Finding]:
+def check_index(place: Folder, embedder: Folder) -> Iterator[Finding]:
     """That the index opens, that its bytes and test digits are as they were, and what it holds."""
     from indexer.manifest import FORMAT_VERSION
     from search.index import DigitIndex
@@ -136,7 +146,7 @@ def check_index(place: Place, embedder: Place) -> Iterator[Finding]:
     yield from check_writing(place)
 
 
-def _mending(place: Place, embedder: Place) -> str:
+def _mending(place: Folder, embedder: Folder) -> str:
     """What mends an index that is damaged: the generation before, if that is whole; a new one."""
     from indexer.store import MANIFEST, OURS, read_before, read_manifest
     from search.index import DigitIndex
@@ -158,14 +168,14 @@ def _mending(place: Place, embedder: Place) -> str:
     )
 
 
-def _clearing(place: Place, names: Iterable[str]) -> str:
+def _clearing(place: Folder, names: Iterable[str]) -> str:
     """What to do before: remove what is no file, which nothing of ours ever replaces."""
     paths = [place.folder / name for name in names]
     special = [path for path in paths if path.exists() and not path.is_file()]
     return f"rm -r {' '.join(shlex.quote(named(path)) for path in special)} && " if special else ""
 
 
-def _again(place: Place, embedder: Place, manifest: Manifest | None = None) -> str:
+def _again(place: Folder, embedder: Folder, manifest: Manifest | None = None) -> str:
     """The command that makes an index anew, by a new embedder if the one there will not do."""
     from data.convention import MNIST8M
     from indexer.embedder import Embedder
@@ -195,7 +205,7 @@ def _of_dataset(facts: Mapping[str, Any]) -> str:
     return known.get(name, f" --dataset FILE, the file or folder that {name} was read from")
 
 
-def check_generations(place: Place) -> Finding:
+def check_generations(place: Folder) -> Finding:
     """Which generation answers, and whether the one before it can be gone back to."""
     from indexer.store import read_manifest, read_previous
 
@@ -211,7 +221,7 @@ def check_generations(place: Place) -> Finding:
     return Finding("generations", "ok", f"{now}; undo goes back to {before.generation}")
 
 
-def check_writing(place: Place) -> Iterator[Finding]:
+def check_writing(place: Folder) -> Iterator[Finding]:
     """Whether somebody is writing here, and what writers that were killed left behind."""
     from indexer.store import LOCK, is_locked, unnamed_files
     from indexer.stream import FOLDER
@@ -241,7 +251,7 @@ def check_writing(place: Place) -> Iterator[Finding]:
         yield Finding("debris", "warning", detail, "the same digits index command as before")
 
 
-def check_pairing(wanted: str, place: Place, again: str) -> Finding:
+def check_pairing(wanted: str, place: Folder, again: str) -> Finding:
     """Whether the embedder in the folder is the one that the index carries with it."""
     from indexer.embedder import Embedder
 
@@ -255,7 +265,7 @@ def check_pairing(wanted: str, place: Place, again: str) -> Finding:
     return Finding("pairing", "warning", detail, again)
 
 
-def check_folder(name: str, place: Place) -> Iterator[Finding]:
+def check_folder(name: str, place: Folder) -> Iterator[Finding]:
     """Who may write to a folder, or to where it would be made, and the room there."""
     home = next(path for path in (place.folder, *place.folder.absolute().parents) if path.exists())
     status, quoted = home.stat(), shlex.quote(named(home))

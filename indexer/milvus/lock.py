@@ -47,10 +47,10 @@ def locked(server: Server) -> Iterator[Lock]:
     """
     owner = f"{PREFIX}_{int(time.time())}_{secrets.token_hex(8)}"
     present = _owner(server)
-    if present and time.time() - _taken(present) > LEASE:
-        server.call("drop_collection", _name(server))
-    elif present:
+    if present and _counts(present):
         raise _busy(server)
+    if present:
+        server.call("drop_collection", _name(server))
     lock = Lock(server, owner)
     try:
         _take(server, owner)
@@ -63,6 +63,12 @@ def locked(server: Server) -> Iterator[Lock]:
         with contextlib.suppress(DigitsError):
             if _owner(server) == owner:
                 server.call("drop_collection", _name(server))
+
+
+def is_held(server: Server) -> bool:
+    """Whether a process holds the lock now, and has not held it too long."""
+    owner = _owner(server)
+    return owner is not None and _counts(owner)
 
 
 def _take(server: Server, owner: str) -> None:
@@ -81,8 +87,9 @@ def _owner(server: Server) -> str | None:
     return next((one["name"] for one in fields if one["name"].startswith(PREFIX)), None)
 
 
-def _taken(owner: str) -> int:
-    return int(owner.split("_")[1])
+def _counts(owner: str) -> bool:
+    """Whether a holder has not held it too long."""
+    return time.time() - int(owner.split("_")[1]) <= LEASE
 
 
 def _name(server: Server) -> str:

@@ -132,7 +132,7 @@ class Server:
         if self.address.local and "Open local milvus failed" in said:
             return StoreUnreachable(
                 f"{self.address}: Milvus Lite cannot open its file; another process may have it"
-                " open, or its folder is missing"
+                " open, its folder is missing, or it is a file of something else"
             )
         if _unreachable(exc):
             return StoreUnreachable(

@@ -21,8 +21,10 @@ from typing import Any
 import numpy as np
 
 from data.errors import (
+    DigitsError,
     EmbedderMismatch,
     IndexCorrupt,
+    IndexLocked,
     IndexNotFound,
     StorageError,
     UsageError,
@@ -32,10 +34,12 @@ from data.npy import BadArray, read_npy
 from data.progress import Progress
 from indexer.manifest import PREVIOUS, FileEntry, Manifest, SegmentRecord
 from indexer.milvus.address import Address
-from indexer.milvus.lock import locked
+from indexer.milvus.fields import MilvusImages, MilvusLabels
+from indexer.milvus.lock import is_held, locked
 from indexer.milvus.records import Records
-from indexer.milvus.rows import Batch, MilvusImages, MilvusLabels, MilvusVectors, RowTable
+from indexer.milvus.rows import Batch, RowTable
 from indexer.milvus.server import PATIENCE, Patience, Server
+from indexer.milvus.vectors import MilvusVectors
 from indexer.place import Generation
 from indexer.segment import Segment
 from indexer.sources import ADDED, Run, Sources, pack_sources, parse_sources
@@ -70,6 +74,7 @@ class MilvusStore:
             IndexCorrupt: something is missing or is not what the manifest promises.
             StoreUnreachable: the server does not answer.
         """
+        self._require_file()
         records = Records(self._server)
         manifest = self._manifest(records, records.manifest_entry())
         (segment,) = manifest.segments
@@ -106,9 +111,26 @@ class MilvusStore:
             IndexLocked: another process is changing it.
             IndexNotFound, StoreUnreachable.
         """
+        self._require_file()
         Records(self._server).manifest_entry()
         with locked(self._server) as lock:
             yield MilvusChange(self, lock)
+
+    def is_locked(self) -> bool:
+        """Whether another process is changing the index now."""
+        return is_held(self._server)
+
+    def _require_file(self) -> None:
+        """Keep Milvus Lite from making a file where there should be one to read.
+
+        Raises:
+            IndexNotFound: there is none.
+        """
+        if self.address.local and not Path(self.address.uri).exists():
+            raise IndexNotFound(
+                f"no index at {self.address}: there is no {self.address.uri}; make one with: digits"
+                f" index --to {self.address}"
+            )
 
     @contextlib.contextmanager
     def replacing(self) -> Iterator[MilvusStore]:
@@ -136,27 +158,23 @@ class MilvusStore:
         """
         records = Records(self._server)
         before = self._before(records)
-        if before and before.embedder != facts["embedder"]:
-            raise EmbedderMismatch(
-                f"{self.address}: expected embedder {before.embedder[:12]}, which its digits were"
-                f" encoded with, received {facts['embedder'][:12]}; choose another collection"
-            )
+        self._require_embedder(before, facts)
         table = RowTable(self._server, _rows_name(self.address, facts, before))
         table.create(facts["dimension"])
-        images = segment.images if isinstance(segment.images, np.ndarray) else None
-        for start in range(0, len(segment), LOADED):
-            part = slice(start, min(start + LOADED, len(segment)))
-            if table.count(part.start, part.stop) < part.stop - part.start:
-                names = [segment.sources.name(row) for row in range(part.start, part.stop)]
-                pictures = None if images is None else images[part]
-                batch = Batch(embeddings[part], segment.labels[part], names, pictures)
-                table.write(start, batch)
-            progress(part.stop, len(segment), "loading")
-        table.flush()
+        try:
+            _load(table, segment, embeddings, progress)
+        except IndexCorrupt as exc:
+            if self._server.call("has_collection", table.name):
+                raise
+            raise IndexLocked(
+                f"{self.address}: another process put an index in place meanwhile; give the same"
+                " command again"
+            ) from exc
         record: SegmentRecord[FileEntry] = SegmentRecord(
             len(segment), 0, KIND, {**OPTIONS, "rows": table.name}, {}
         )
         with locked(self._server) as lock:
+            self._require_embedder(self._before(records), facts)  # another one may have been first
             return self.commit(
                 lock,
                 facts,
@@ -208,7 +226,8 @@ class MilvusStore:
         entry = records.store("manifest", manifest.to_bytes())
         lock.require()
         records.point(entry)
-        self._tidy(records, entry, manifest, before)
+        with contextlib.suppress(DigitsError):  # what is in place does not depend on it
+            self._tidy(records, entry, manifest, before)
         return manifest
 
     def _tidy(
@@ -222,6 +241,13 @@ class MilvusStore:
         for name in self._server.call("list_collections"):
             if name.startswith(f"{self.address.collection}_rows_") and name not in tables:
                 self._server.call("drop_collection", name)
+
+    def _require_embedder(self, before: Manifest | None, facts: Mapping[str, Any]) -> None:
+        if before and before.embedder != facts["embedder"]:
+            raise EmbedderMismatch(
+                f"{self.address}: expected embedder {before.embedder[:12]}, which its digits were"
+                f" encoded with, received {facts['embedder'][:12]}; choose another collection"
+            )
 
     def _before(self, records: Records) -> Manifest | None:
         """What is in place, if anything is."""
@@ -309,6 +335,19 @@ class MilvusChange:
         return self._store.commit(
             self._lock, like.facts(), like.files, segment, sources, removed, numbered
         )
+
+
+def _load(table: RowTable, segment: Segment, embeddings: np.ndarray, progress: Progress) -> None:
+    """Write those parts of a segment that are not there yet."""
+    images = segment.images if isinstance(segment.images, np.ndarray) else None
+    for start in range(0, len(segment), LOADED):
+        part = slice(start, min(start + LOADED, len(segment)))
+        if table.count(part.start, part.stop) < part.stop - part.start:
+            names = [segment.sources.name(row) for row in range(part.start, part.stop)]
+            pictures = None if images is None else images[part]
+            table.write(start, Batch(embeddings[part], segment.labels[part], names, pictures))
+        progress(part.stop, len(segment), "loading")
+    table.flush()
 
 
 def _rows_name(address: Address, facts: Mapping[str, Any], before: Manifest | None) -> str:

@@ -97,9 +97,13 @@ def _tell(exc: BaseException) -> int:
 
 def _stop_within(exc: BaseException | None) -> BaseException | None:
     """What a signal raised, which the import of a library turns into an error of its own."""
-    while exc and not isinstance(exc, (click.Abort, KeyboardInterrupt, SystemExit)):
+    seen: set[int] = set()
+    while exc and id(exc) not in seen:  # Milvus's client raises errors from themselves
+        if isinstance(exc, (click.Abort, KeyboardInterrupt, SystemExit)):
+            return exc
+        seen.add(id(exc))
         exc = exc.__cause__
-    return exc
+    return None
 
 
 def _of_the_system(exc: BaseException) -> str:

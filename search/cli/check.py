@@ -173,32 +173,30 @@ def verify(index_place: Place, style: str) -> None:
 )
 @with_options(index_option, embedder_option, format_option)
 @click.pass_context
-def doctor(context: click.Context, index_place: Path, embedder_folder: Path, style: str) -> None:
+def doctor(context: click.Context, index_place: Place, embedder_folder: Path, style: str) -> None:
     """Look at the installation, MNIST, the embedder and the index; change nothing.
 
     Exit status 1 if something must be mended; the command that mends it stands beside it.
     """
-    from data.errors import UsageError
-    from search.doctor import Place, examine
+    from search.doctor import Folder, examine
+    from search.doctor_milvus import Collection
     from search.report import format_findings
 
-    if not isinstance(index_place, Path):
-        raise UsageError(
-            f"expected a folder, received {index_place}; an index in Milvus is looked at with:"
-            " digits verify"
-        )
-
-    def place(parameter: str, folder: Path) -> Place:
+    def why(parameter: str) -> str:
         option = parameter.partition("_")[0]
         source = context.get_parameter_source(parameter)
-        why: dict[ParameterSource | None, str] = {
+        named_by: dict[ParameterSource | None, str] = {
             ParameterSource.COMMANDLINE: f"named by --{option}",
             ParameterSource.ENVIRONMENT: f"named by $DIGITS_{option.upper()}",
         }
-        return Place(folder, why.get(source, "the default"))
+        return named_by.get(source, "the default")
 
-    places = place("index_place", index_place), place("embedder_folder", embedder_folder)
-    findings = list(examine(*places))
+    index = (
+        Folder(index_place, why("index_place"))
+        if isinstance(index_place, Path)
+        else Collection(index_place, why("index_place"))
+    )
+    findings = list(examine(index, Folder(embedder_folder, why("embedder_folder"))))
     say(format_findings(findings, style))
     if any(one.status == "problem" for one in findings):
         raise click.exceptions.Exit(FAILED)

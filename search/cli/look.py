@@ -173,7 +173,7 @@ def write_report(out: Path, index: DigitIndex, evaluation: Any, test: Any) -> in
     click.option(
         "--dataset",
         "source",
-        metavar="NAME|FOLDER|FILE.npz",
+        metavar="NAME|FOLDER|FILE",
         help="Also look for this dataset's test digits among the stored ones.",
     ),
     click.option(

@@ -34,13 +34,13 @@ from search.text import named
 
 if TYPE_CHECKING:
     from data.card import EmbedderCard
-    from data.datasets import Dataset
+    from data.datasets import Dataset, Parted
     from data.mnist8m import EndlessDigits
     from indexer.choose import Wish
     from indexer.embedder import Embedder
     from indexer.manifest import Manifest
     from indexer.place import Place
-    from indexer.ray_engine import Cluster
+    from indexer.ray_cluster import Cluster
 
 LOCK = "lock"
 
@@ -118,12 +118,12 @@ def index(
     Also takes mnist8m: MNIST followed by deformed copies of its digits, drawn as they are needed.
     """
     from data.convention import MNIST8M
-    from data.datasets import load_dataset
+    from data.datasets import open_dataset
     from data.errors import UsageError
     from data.mnist8m import open_mnist8m
     from indexer.choose import Wish
     from indexer.embedder import Embedder
-    from indexer.ray_engine import Cluster
+    from indexer.ray_cluster import Cluster
     from search.report import format_facts
 
     if count is not None and source != MNIST8M:
@@ -133,7 +133,7 @@ def index(
     wish = Wish(kind, memory, recall)
     embedder = Embedder.open(embedder_folder, threads)
     cluster = Cluster(address) if engine == "ray" else None
-    digits = open_mnist8m(count) if source == MNIST8M else load_dataset(source, "train")
+    digits = open_mnist8m(count) if source == MNIST8M else open_dataset(source, "train")
     manifest = _index(digits, embedder, index_place, wish, seed, threads, cluster)
     say(format_facts(_index_facts(manifest, index_place), style))
 
@@ -263,7 +263,7 @@ def _train_alone(
 
 
 def _index(
-    digits: Dataset | EndlessDigits,
+    digits: Dataset | Parted | EndlessDigits,
     embedder: Embedder,
     place: Place,
     wish: Wish,
@@ -271,9 +271,9 @@ def _index(
     threads: int | None,
     cluster: Cluster | None = None,
 ) -> Manifest:
-    from data.datasets import Dataset
     from data.errors import StorageError, StoreUnreachable
-    from indexer.build import build_index, build_streamed
+    from data.mnist8m import EndlessDigits
+    from indexer.build import build_index, build_on_cluster, build_streamed
     from indexer.place import store_at
     from indexer.stream import FOLDER
     from indexer.vectors import set_threads
@@ -282,10 +282,13 @@ def _index(
         set_threads(threads)
     try:
         with progress_bar("Indexing") as progress:
-            if isinstance(digits, Dataset):
-                manifest = build_index(digits, embedder, place, seed, wish, progress, cluster)
+            asked = (embedder, place, seed)
+            if isinstance(digits, EndlessDigits):
+                manifest = build_streamed(digits, *asked, wish, progress, cluster)
+            elif cluster:
+                manifest = build_on_cluster(digits, *asked, cluster, wish, progress)
             else:
-                manifest = build_streamed(digits, embedder, place, seed, wish, progress, cluster)
+                manifest = build_index(digits.whole(), *asked, wish, progress)
     except (KeyboardInterrupt, StorageError, StoreUnreachable):
         if (store_at(place).staging() / FOLDER).exists():
             note("Digits encoded so far are kept: the same command goes on from there.")

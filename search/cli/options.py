@@ -171,8 +171,9 @@ dataset_option = click.option(
     "source",
     default="mnist",
     show_default=True,
-    metavar="NAME|FOLDER|FILE.npz",
-    help="mnist, optdigits, a folder of LABEL/name.png, or an .npz with x_train and y_train.",
+    metavar="NAME|FOLDER|FILE",
+    help="mnist, optdigits, a folder of LABEL/name.png, an .npz with x_train and y_train, Parquet"
+    " with image and label, or an images-idx3 file.",
 )
 count_option = click.option(
     "--count",

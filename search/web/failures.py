@@ -10,7 +10,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from data.errors import DigitsError, IndexLocked, PictureError, StorageError, UsageError
+from data.errors import (
+    DigitsError,
+    IndexLocked,
+    PictureError,
+    StorageError,
+    StoreUnreachable,
+    UsageError,
+)
 from search.web.access import Refusal
 from search.web.body import JSON
 from search.web.guard import error_json
@@ -21,6 +28,7 @@ STATUS = {
     PictureError: HTTPStatus.UNPROCESSABLE_ENTITY,
     IndexLocked: HTTPStatus.CONFLICT,
     StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
+    StoreUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 

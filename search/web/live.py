@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from data.errors import StoreError
+from data.errors import IndexNotFound
 from indexer.manifest import Manifest
 from indexer.place import Place, store_at
 from search import grow
@@ -85,5 +85,5 @@ class LiveIndex:
     def _signature(self) -> object:
         try:
             return self._store.signature()
-        except StoreError:
+        except IndexNotFound:
             return None  # opening it says why

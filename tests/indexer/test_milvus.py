@@ -30,7 +30,7 @@ from data.sealed import seal, unseal
 from indexer.build import ANY_KIND, index_embeddings
 from indexer.embedder import Embedder
 from indexer.manifest import FORMAT_VERSION
-from indexer.milvus import lock, rows, store
+from indexer.milvus import lock, store, vectors
 from indexer.milvus.address import Address
 from indexer.milvus.records import Records
 from indexer.milvus.rows import RowTable
@@ -192,9 +192,9 @@ def few(train_set: Dataset, monkeypatch: pytest.MonkeyPatch) -> Dataset:
 
 def load(at: MilvusStore, digits: Dataset, embedder: Embedder, progress: Progress = silent) -> None:
     """As `build_index` does, into a store of its own patience."""
-    vectors = embedder.embed(digits.images)
+    encoded = embedder.embed(digits.images)
     with at.replacing() as replacement:
-        index_embeddings(digits, embedder, replacement, vectors, SEED, ANY_KIND, progress)
+        index_embeddings(digits, embedder, replacement, encoded, SEED, ANY_KIND, progress)
 
 
 def test_a_load_outlives_a_restart_and_one_that_was_cut_is_no_index(
@@ -282,6 +282,23 @@ def test_what_is_not_ours_or_not_whole_is_refused(
     connection.close()
 
 
+def test_of_two_that_load_at_once_one_is_told(
+    lite: Address, few: Dataset, embedder: Embedder
+) -> None:
+    other = Dataset("other", "train", few.images[:90], few.labels[:90], few.names)
+
+    def hurry(done: int, total: int, note: str = "") -> None:
+        if done == 100:
+            load(MilvusStore(lite), other, embedder)
+
+    with pytest.raises(IndexLocked, match="put an index in place meanwhile"):
+        load(MilvusStore(lite), few, embedder, hurry)
+    assert MilvusStore(lite).read().manifest.dataset["name"] == "other"
+    load(MilvusStore(lite), few, embedder)
+    assert MilvusStore(lite).read().manifest.dataset["name"] == "few"
+    assert len(DigitIndex.open(lite)) == len(few)
+
+
 def test_a_lock_that_was_left_behind_counts_no_more_after_a_while(
     lite: Address, few: Dataset, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -302,7 +319,7 @@ def test_more_neighbours_than_milvus_gives_are_refused(
 ) -> None:
     at = MilvusStore(lite)
     load(at, few, embedder)
-    monkeypatch.setattr(rows, "MOST_FOUND", 100)
+    monkeypatch.setattr(vectors, "MOST_FOUND", 100)
     index = DigitIndex.of(at.read(), str(lite))
     assert index.search(few.images[:1], 91).ids.shape == (1, 91)
     with pytest.raises(UsageError, match="expected k"):

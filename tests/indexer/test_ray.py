@@ -2,19 +2,21 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from data.datasets import Dataset
-from data.errors import ClusterFailed
+from data.datasets import Dataset, load_dataset, open_dataset
+from data.errors import ClusterFailed, DatasetInvalid, IndexLocked, UsageError
 from indexer import ray_engine
-from indexer.build import build_index
-from indexer.ray_engine import PART, Cluster, Job, Worker, encoded_by_ray, shard
+from indexer.build import build_index, build_on_cluster
+from indexer.ray_cluster import Cluster
+from indexer.ray_engine import PART, Job, Worker, encoded_by_ray, shard
 from search import DigitIndex
+from tests.data.test_parted import WRITERS, write_folder
 from tests.embedders import linear_embedder
 
 PARTS = 6
@@ -27,6 +29,7 @@ LABELS = np.arange(50, dtype=np.uint8) % 10
 def nodes() -> Iterator[Any]:
     """A cluster of two nodes on this machine, each with a processor."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112, so Ray spells it
     from ray.cluster_utils import Cluster as LocalCluster
 
@@ -116,7 +119,7 @@ def test_parts_that_are_done_are_not_done_again_and_the_index_is_the_same(
     def look(done: int, total: int, note: str = "") -> None:
         assert (kept.stat().st_mtime_ns, kept.stat().st_ino) == written
 
-    build_index(few, embedder, place, SEED, progress=look, cluster=cluster)
+    build_on_cluster(few, embedder, place, SEED, cluster, progress=look)
     build_index(few, embedder, tmp_path / "local", SEED)
     index, local = DigitIndex.open(place), DigitIndex.open(tmp_path / "local")
     everything = np.arange(len(few))
@@ -128,6 +131,69 @@ def test_parts_that_are_done_are_not_done_again_and_the_index_is_the_same(
         index.vectors.vectors(everything), local.vectors.vectors(everything), atol=1e-6
     )
     assert not (place / "ray-shards").exists()
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_workers_read_their_own_parts_and_the_index_is_the_local_one(
+    nodes: Any,
+    train_set: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write: Callable[[Path, Dataset], Path],
+) -> None:
+    source = str(write(tmp_path, train_set))
+    cluster, embedder = Cluster(nodes.address), linear_embedder()
+    monkeypatch.setattr(np, "stack", None)  # nothing is read here
+    digits = open_dataset(source, "train")
+    build_on_cluster(digits, embedder, tmp_path / "by-ray", SEED, cluster)
+    monkeypatch.undo()
+    build_index(load_dataset(source, "train"), embedder, tmp_path / "local", SEED)
+    index, local = DigitIndex.open(tmp_path / "by-ray"), DigitIndex.open(tmp_path / "local")
+    assert index.manifest.dataset == local.manifest.dataset
+    assert index.manifest.names == local.manifest.names
+    assert index.sources == local.sources
+    everything = np.arange(len(local))
+    assert np.array_equal(index.labels, local.labels)
+    assert np.array_equal(index.images[everything], local.images[everything])
+    assert np.allclose(
+        index.vectors.vectors(everything), local.vectors.vectors(everything), atol=1e-6
+    )
+    assert not (tmp_path / "by-ray" / "ray-shards").exists()
+    index.check_vectors(tmp_path / "by-ray")
+
+
+def test_a_picture_that_cannot_be_read_is_named_as_it_is_here(
+    nodes: Any, train_set: Dataset, tmp_path: Path
+) -> None:
+    source = write_folder(tmp_path, train_set)
+    digits = open_dataset(str(source), "train")
+    (source / "3" / "003.png").write_bytes(b"no picture")
+    with pytest.raises(DatasetInvalid) as here:
+        load_dataset(str(source), "train")
+    with pytest.raises(DatasetInvalid) as there:
+        build_on_cluster(
+            digits, linear_embedder(), tmp_path / "index", SEED, Cluster(nodes.address)
+        )
+    assert str(there.value) == str(here.value)
+    assert not (tmp_path / "index" / "manifest.json").exists()
+
+
+def test_a_folder_that_workers_do_not_see_is_named(
+    nodes: Any, many: Dataset, tmp_path: Path
+) -> None:
+    place, digits, gone = tmp_path / "index", slow(many, tmp_path), tmp_path / "elsewhere"
+
+    def vanish(done: int, total: int, note: str = "") -> None:
+        if not gone.exists():
+            (place / "ray-shards").rename(gone)
+
+    with (
+        pytest.raises(ClusterFailed, match="must see the folder of the index"),
+        encoded_by_ray(
+            digits, linear_embedder(), place, np.float32, Cluster(nodes.address), vanish
+        ),
+    ):
+        pass
 
 
 def test_a_damaged_shard_is_noticed(nodes: Any, many: Dataset, tmp_path: Path) -> None:
@@ -150,6 +216,31 @@ def test_a_damaged_shard_is_noticed(nodes: Any, many: Dataset, tmp_path: Path) -
         assert np.array_equal(staged.labels, few.labels)
 
 
+def test_shards_of_another_embedder_are_not_taken(
+    nodes: Any, many: Dataset, tmp_path: Path
+) -> None:
+    few = Dataset("few", "train", many.images[:PART], many.labels[:PART])
+    cluster, other = Cluster(nodes.address), linear_embedder(seed=1)
+
+    with (
+        pytest.raises(IndexLocked, match="another process is encoding"),  # the shards then stay
+        encoded_by_ray(few, other, tmp_path, np.float32, cluster),
+        encoded_by_ray(few, other, tmp_path, np.float32, cluster),
+    ):
+        pass
+    assert shard(tmp_path / "ray-shards", 0).exists()
+    embedder = linear_embedder()
+    (tmp_path / "ray-shards" / "plan.json").write_bytes(b"\xff")
+    with encoded_by_ray(few, embedder, tmp_path, np.float32, cluster) as staged:
+        assert np.allclose(staged.vectors, embedder.embed(few.images), atol=1e-6)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1", "127.0.0.1", "ray://", "", "a b:1"])
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(UsageError, match="expected HOST:PORT or ray://HOST:PORT"):
+        Cluster(address)
+
+
 def test_where_no_cluster_is_one_line_says_so(many: Dataset, tmp_path: Path) -> None:
     with (
         pytest.raises(ClusterFailed, match=r"no Ray cluster at 127\.0\.0\.1:1") as caught,
@@ -164,9 +255,8 @@ def test_a_flipped_bit_of_a_shard_never_becomes_another_vector(
 ) -> None:
     digits = Dataset("few", "train", rng.integers(0, 256, (50, 28, 28), np.uint8), LABELS)
     embedder = linear_embedder()
-    Worker(Job(digits, embedder.onnx, embedder.card.to_bytes(), str(tmp_path)))(
-        {"start": np.array([0])}
-    )
+    job = Job(digits, embedder.onnx, embedder.card.to_bytes(), str(tmp_path), pictures=True)
+    Worker(job)({"start": np.array([0])})
     path, refused = shard(tmp_path, 0), 0
     good, expected = path.read_bytes(), embedder.embed(digits.images)
     for place in rng.integers(0, len(good), 100):
@@ -174,10 +264,11 @@ def test_a_flipped_bit_of_a_shard_never_becomes_another_vector(
         bad[place] ^= 1 << int(rng.integers(8))
         path.write_bytes(bad)
         try:
-            found = ray_engine._collected(tmp_path, 50, embedder.card.dimension, np.float32)
+            found = ray_engine._collected(tmp_path, 50, embedder.card.dimension, np.float32, True)
         except ClusterFailed:
             refused += 1
         else:
             assert np.array_equal(found.vectors, expected)
             assert np.array_equal(found.labels, LABELS)
+            assert np.array_equal(found.images, digits.images)
     assert refused

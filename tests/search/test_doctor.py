@@ -19,7 +19,7 @@ from data.datasets import Dataset
 from indexer.build import build_index
 from indexer.choose import Wish
 from search import DigitIndex
-from search.doctor import Place, check_embedder, check_folder, check_index, check_mnist
+from search.doctor import Folder, check_embedder, check_folder, check_index, check_mnist
 from search.grow import open_to_change, undo
 from search.installation import (
     EXTRAS,
@@ -56,7 +56,7 @@ def ailing(healthy: Path, tmp_path: Path) -> Path:
 
 def examined(folder: Path) -> dict[str, Finding]:
     """What is found in an index, by check; the gravest of each."""
-    index, embedder = (Place(folder / name, "the default") for name in ("index", "embedder"))
+    index, embedder = (Folder(folder / name, "the default") for name in ("index", "embedder"))
     graveness = ("ok", "warning", "problem")
     found = [*check_embedder(embedder), *check_index(index, embedder)]
     return {one.check: one for one in sorted(found, key=lambda one: graveness.index(one.status))}
@@ -211,7 +211,7 @@ def test_a_held_lock_is_told_and_left_alone(healthy: Path) -> None:
 
 
 def test_folders_that_all_may_write_to(tmp_path: Path) -> None:
-    place = Place(tmp_path / "not" / "yet", "the default")
+    place = Folder(tmp_path / "not" / "yet", "the default")
     assert {one.status for one in check_folder("index", place)} == {"ok"}
     tmp_path.chmod(0o777)
     found = next(check_folder("index", place))

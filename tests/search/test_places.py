@@ -44,6 +44,13 @@ def test_an_index_in_milvus_lite_outlives_its_processes(
     assert again.returncode == 0, again.stderr
     assert nearest not in again.stdout
 
+    for schema in (tmp_path / "own.db").rglob("schema.json"):
+        schema.write_bytes(schema.read_bytes()[:40])
+    damaged = digits("info", "--index", place)
+    assert damaged.returncode == 1
+    assert len(damaged.stderr.splitlines()) == 1, damaged.stderr
+    assert place in damaged.stderr
+
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
