@@ -8,10 +8,11 @@ from typing import Any
 import tensorflow as tf
 
 from data.convention import SIDE
-from training.recipes import Affine
+from training.recipes import Affine, Canvas
 from training.straighten import CENTRE, frame
 
 COARSEST = 9  # pixels a side
+AS_STORED = Canvas(SIDE, pitch=1.0)
 
 Row = tuple[Any, ...]
 
@@ -28,7 +29,7 @@ def deform(images: tf.Tensor, affine: Affine, seed: tf.Tensor) -> tf.Tensor:
         (b, 28, 28) float32.
     """
     (a, b), (c, d), (right, down) = _random_maps(tf.shape(images)[0], affine, seed)
-    return _sample(images, (a, b, CENTRE + right), (c, d, CENTRE + down))
+    return _sample(images, AS_STORED, (a, b, CENTRE + right), (c, d, CENTRE + down))
 
 
 def vary_strokes(images: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
@@ -75,15 +76,21 @@ def _on_some(
     return tf.tensor_scatter_nd_update(images, chosen[:, None], changed)
 
 
-def straighten_nearly(images: tf.Tensor, jitter: Affine, seed: tf.Tensor) -> tf.Tensor:
+def straighten_nearly(
+    images: tf.Tensor, canvas: Canvas, jitter: Affine, seed: tf.Tensor
+) -> tf.Tensor:
     """Straighten, as :class:`Straighten` does, but for a small random map; one sampling for both.
 
-    `jitter` says how far the result may be from straight; shapes and seed as for :func:`deform`.
+    `jitter` says how far the result may be from straight; images and seed as for :func:`deform`.
+
+    Returns:
+        (b, canvas.side, canvas.side) float32.
     """
     x, y, slant, size = frame(images)
     (a, b), (c, d), (right, down) = _random_maps(tf.shape(images)[0], jitter, seed)
     return _sample(
         images,
+        canvas,
         (size * (a + slant * c), size * (b + slant * d), x + size * (right + slant * down)),
         (size * c, size * d, y + size * down),
     )
@@ -102,17 +109,19 @@ def _random_maps(count: tf.Tensor, affine: Affine, seed: tf.Tensor) -> tuple[Row
     return to_column, to_row, (right, down)
 
 
-def _sample(images: tf.Tensor, to_column: Row, to_row: Row) -> tf.Tensor:
+def _sample(images: tf.Tensor, canvas: Canvas, to_column: Row, to_row: Row) -> tf.Tensor:
     """Sample at column a*u + b*v + e, row c*u + d*v + f; u and v are offsets from the centre."""
     (a, b, e), (c, d, f) = to_column, to_row
+    a, b, c, d = (canvas.pitch * factor for factor in (a, b, c, d))
+    centre = (canvas.side - 1) / 2
     zero = tf.zeros_like(a)
-    maps = [a, b, e - CENTRE * (a + b), c, d, f - CENTRE * (c + d), zero, zero]
+    maps = [a, b, e - centre * (a + b), c, d, f - centre * (c + d), zero, zero]
     sampled = tf.raw_ops.ImageProjectiveTransformV3(
         images=images[..., None],
         transforms=tf.stack(maps, axis=1),  # (n, 8)
-        output_shape=[SIDE, SIDE],
+        output_shape=[canvas.side, canvas.side],
         fill_value=0.0,
         interpolation="BILINEAR",
         fill_mode="CONSTANT",
-    )  # (n, 28, 28, 1)
+    )  # (n, side, side, 1)
     return sampled[..., 0]

@@ -53,7 +53,9 @@ def batches_of(
         if recipe.augmentation:
             batch = deform(batch, recipe.augmentation, [seed, number + 2])
         if recipe.straighten:
-            batch = straighten_nearly(batch, recipe.jitter, [seed, number + 3])
+            batch = straighten_nearly(
+                batch, recipe.straighten, recipe.jitter, [seed, number + 3]
+            )
         classes = tf.concat([tf.gather(labels, positions), drawn[1]], axis=0)
         strangers = len(training) + tf.range(tf.size(drawn[1]))
         pictures = tf.concat([tf.cast(positions, tf.int32), strangers], axis=0)
@@ -91,7 +93,9 @@ def _positions(recipe: Recipe, labels: np.ndarray, seed: int) -> tf.data.Dataset
 def as_seen(recipe: Recipe, images: np.ndarray) -> np.ndarray:
     """Stored digits (n, 28, 28) uint8 as the network sees them: float32, straight if it wants."""
     unit = scale_to_unit(images)
-    return np.asarray(straighten_nearly(unit, STRAIGHT, [0, 0])) if recipe.straighten else unit
+    if recipe.straighten is None:
+        return unit
+    return np.asarray(straighten_nearly(unit, recipe.straighten, STRAIGHT, [0, 0]))
 
 
 def _drawings(recipe: Recipe, images: np.ndarray, labels: np.ndarray, seed: int) -> tf.data.Dataset:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from data.card import SameDifferent
-from data.convention import DIGITS
+from data.convention import DIGITS, SIDE
 from data.datasets import Dataset
 from data.holdout import hold_out
 from data.pairs import make_pairs
@@ -86,8 +86,9 @@ def fit(
         recipe = replace(recipe, drawn_digits=0, outliers=0)  # letters may well be classes here
     training, validation = hold_out(dataset.labels, recipe.validation, seed)
     epochs = limits.epochs or recipe.epochs
-    network = NETWORKS[recipe.network](**recipe.network_options)
-    tower = straightened(network) if recipe.straighten else network
+    side = recipe.straighten.side if recipe.straighten else SIDE
+    network = NETWORKS[recipe.network](side=side, **recipe.network_options)
+    tower = straightened(network, recipe.straighten) if recipe.straighten else network
     if recipe.sampler == "pairs":
         batches, steps = pairs_of(recipe, dataset, training, seed, epochs)
     else:

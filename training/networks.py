@@ -10,16 +10,17 @@ import tensorflow as tf
 from keras import layers, ops
 
 from data.convention import SIDE
+from training.recipes import Canvas
 from training.straighten import Straighten
 
 CLASS_HEAD = "class"
 
 
-def notebook_tower() -> keras.Model:
+def notebook_tower(side: int = SIDE) -> keras.Model:
     """The notebook's: 784-512-256-128, dense, no activation on the last layer."""
     return keras.Sequential(
         [
-            layers.Input((SIDE, SIDE), name="images"),
+            layers.Input((side, side), name="images"),
             layers.Flatten(),
             layers.Dense(512, activation="relu"),
             layers.Dense(256, activation="relu"),
@@ -30,15 +31,18 @@ def notebook_tower() -> keras.Model:
 
 
 def conv_tower(
-    blocks: tuple[tuple[int, int], ...] = ((16, 1), (32, 2), (64, 2)), dimension: int = 64
+    blocks: tuple[tuple[int, int], ...] = ((16, 1), (32, 2), (64, 2)),
+    dimension: int = 64,
+    side: int = SIDE,
 ) -> keras.Model:
     """3x3 convolutions, then one dense layer to an embedding of unit length.
 
     Args:
         blocks: channels and stride of each convolution.
         dimension: of the embedding.
+        side: of the pictures it takes.
     """
-    images = layers.Input((SIDE, SIDE), name="images")
+    images = layers.Input((side, side), name="images")
     embeddings = _head(_convolved(images, blocks)[-1], dimension, name="embeddings")
     return keras.Model(images, embeddings, name="conv_tower")
 
@@ -48,6 +52,7 @@ def two_headed_tower(
     dimensions: tuple[int, int],
     early: int,
     balance: float,
+    side: int = SIDE,
 ) -> keras.Model:
     """One trunk of 3x3 convolutions with two heads: which digit it is, and in which hand.
 
@@ -59,8 +64,9 @@ def two_headed_tower(
         dimensions: of the class head and of the instance head.
         early: the convolution, counted from 1, whose features the instance head reads.
         balance: how much the hand counts beside the digit.
+        side: of the pictures it takes.
     """
-    images = layers.Input((SIDE, SIDE), name="images")
+    images = layers.Input((side, side), name="images")
     features = _convolved(images, blocks)
     digit = _head(features[-1], dimensions[0], name=CLASS_HEAD)
     pooled = layers.AveragePooling2D(2)(features[early - 1])
@@ -71,7 +77,7 @@ def two_headed_tower(
 
 def _convolved(images: Any, blocks: tuple[tuple[int, int], ...]) -> list[Any]:
     """What each convolution gives, normalised and rectified, (b, h, w, channels)."""
-    x = layers.Reshape((SIDE, SIDE, 1))(images)
+    x = layers.Reshape((*images.shape[1:], 1))(images)
     given = []
     for channels, stride in blocks:
         x = layers.Conv2D(channels, 3, stride, "same", use_bias=False)(x)
@@ -101,10 +107,11 @@ NETWORKS: dict[str, Callable[..., keras.Model]] = {
 }
 
 
-def straightened(tower: keras.Model) -> keras.Model:
+def straightened(tower: keras.Model, canvas: Canvas) -> keras.Model:
     """`tower` with the straightening front before it; both share their weights."""
     images = layers.Input((SIDE, SIDE), name="images")
-    return keras.Model(images, tower(Straighten()(images)), name=f"straightened_{tower.name}")
+    straight = Straighten(canvas.side, canvas.pitch)(images)
+    return keras.Model(images, tower(straight), name=f"straightened_{tower.name}")
 
 
 @keras.saving.register_keras_serializable("digit_search")
@@ -148,7 +155,6 @@ class EuclideanDistance(layers.Layer):
 
 def siamese(tower: keras.Model) -> keras.Model:
     """Two inputs through one `tower`, and the distance between what comes out: (b, 1)."""
-    left = layers.Input((SIDE, SIDE), name="left")
-    right = layers.Input((SIDE, SIDE), name="right")
+    left, right = (layers.Input(tower.input_shape[1:], name=name) for name in ("left", "right"))
     distance = EuclideanDistance(name="distance")((tower(left), tower(right)))
     return keras.Model([left, right], distance, name="siamese")

@@ -32,6 +32,19 @@ class Affine:
 
 
 @dataclass(frozen=True)
+class Canvas:
+    """What a straightened digit is drawn on.
+
+    Attributes:
+        side: pixels.
+        pitch: how far apart they lie, in pixels of a digit of the usual size.
+    """
+
+    side: int
+    pitch: float
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How to train one embedder.
 
@@ -49,7 +62,7 @@ class Recipe:
         optimizer: key of `OPTIMIZERS`, with `optimizer_options`.
         averaging: share of the run over whose last steps weights are averaged; 0 takes the last.
         augmentation: deformation of every training image, or None.
-        straighten: whether the straightening front comes before the network.
+        straighten: what the straightening front before the network draws on; None is no front.
         jitter: how far from straight a training image may end up, where `straighten` is set.
         stroke: share of training images whose strokes are thickened or thinned.
         blocky: share of training images seen through a coarse grid.
@@ -72,7 +85,7 @@ class Recipe:
     optimizer: str = "adam"
     averaging: float = 0.0
     augmentation: Affine | None = None
-    straighten: bool = False
+    straighten: Canvas | None = None
     jitter: Affine = Affine(0, 0, 0, 0, 0)
     stroke: float = 0.0
     blocky: float = 0.0
@@ -117,7 +130,7 @@ RECIPES = {
             schedule="cosine",
             averaging=0.1,
             augmentation=Affine(rotation=0.15, shear=0.1, scale=0.1, stretch=0.1, shift=1.5),
-            straighten=True,
+            straighten=Canvas(side=28, pitch=1.0),
             jitter=Affine(rotation=0.1, shear=0.08, scale=0.07, stretch=0.08, shift=1.0),
             stroke=0.3,
             blocky=0.15,
@@ -139,7 +152,7 @@ RECIPES = {
             learning_rate=1e-2,
             schedule="cosine",
             averaging=0.1,
-            straighten=True,
+            straighten=Canvas(side=20, pitch=1.3),
             jitter=Affine(rotation=0.1, shear=0.08, scale=0.07, stretch=0.08, shift=1.0),
             validation=2_000,
         ),

@@ -51,17 +51,26 @@ def frame(images: Any) -> tuple[Any, Any, Any, Any]:
 
 @keras.saving.register_keras_serializable("digit_search")
 class Straighten(layers.Layer):
-    """(n, 28, 28) -> (n, 28, 28): ink centred, upright and of one size.
+    """(n, 28, 28) -> (n, side, side): ink centred, upright and of one size.
 
-    Output pixel (i, j) is the input, bilinearly, at row `size * (i - c) + y` and column
-    `size * (j - c) + size * slant * (i - c) + x`. The row does not depend on j, so sampling rows
-    is one product with hat functions; columns are then taken from each row, two for each pixel.
+    With u = pitch * (j - c) and v = pitch * (i - c) from the output's centre c, output pixel (i, j)
+    is the input, bilinearly, at row `size * v + y` and column `size * (u + slant * v) + x`. The row
+    does not depend on j, so sampling rows is one product with hat functions; columns are then
+    taken from each row, two for each pixel.
     """
+
+    def __init__(self, side: int, pitch: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.side, self.pitch = side, pitch
+
+    def get_config(self) -> dict[str, Any]:
+        """What a saved layer is made from again."""
+        return {**super().get_config(), "side": self.side, "pitch": self.pitch}
 
     def call(self, images: Any) -> Any:
         """Apply to a batch."""
         x, y, slant, size = (ops.reshape(value, (-1, 1, 1)) for value in frame(images))
-        offset = GRID - CENTRE
+        offset = self.pitch * (np.arange(self.side, dtype=np.float32) - (self.side - 1) / 2)
         rows = size * offset[None, :, None] + y  # (n, i, 1)
         sampled = ops.matmul(_hat(rows), images)  # (n, i, c)
         lean = size * slant * offset[None, :, None]  # (n, i, 1)

@@ -9,11 +9,12 @@ require_backend()
 import tensorflow as tf  # noqa: E402
 
 from training.augment import coarsen, deform, straighten_nearly, vary_strokes  # noqa: E402
-from training.recipes import Affine  # noqa: E402
+from training.recipes import Affine, Canvas  # noqa: E402
 from training.straighten import Straighten  # noqa: E402
 
 SEED = tf.constant([0, 7])
 STILL = Affine(0, 0, 0, 0, 0)
+SMALL = Canvas(side=20, pitch=1.2)
 MOVED = Affine(rotation=0.2, shear=0.2, scale=0.12, stretch=0.05, shift=2)
 
 
@@ -48,8 +49,8 @@ def test_the_ink_stays_about_where_and_what_it_was(train_set: Dataset) -> None:
 
 def test_the_pipeline_straightens_as_the_tower_does(train_set: Dataset) -> None:
     images = scale_to_unit(train_set.images[:100])
-    in_pipeline = np.asarray(straighten_nearly(tf.constant(images), STILL, SEED))
-    in_tower = np.asarray(Straighten()(images))
+    in_pipeline = np.asarray(straighten_nearly(tf.constant(images), SMALL, STILL, SEED))
+    in_tower = np.asarray(Straighten(SMALL.side, SMALL.pitch)(images))
     assert np.abs(in_pipeline - in_tower).max() < 1e-4
 
 
@@ -58,12 +59,15 @@ def test_straightening_undoes_shift_slant_and_size(train_set: Dataset) -> None:
     slanted = Affine(rotation=0, shear=0.25, scale=0.15, stretch=0, shift=2)
     moved = np.asarray(deform(tf.constant(images), slanted, SEED))
     apart = np.abs(moved - images).mean()
-    straight = np.asarray(Straighten()(moved)) - np.asarray(Straighten()(images))
+    front = Straighten(side=28, pitch=1.0)
+    straight = np.asarray(front(moved)) - np.asarray(front(images))
     assert np.abs(straight).mean() < apart / 4
 
 
 def test_a_blank_image_stays_blank() -> None:
-    assert (np.asarray(Straighten()(np.zeros((1, 28, 28), np.float32))) == 0).all()
+    blank = Straighten(side=20, pitch=1.2)(np.zeros((1, 28, 28), np.float32))
+    assert blank.shape == (1, 20, 20)
+    assert (np.asarray(blank) == 0).all()
 
 
 def test_strokes_grow_and_shrink_but_stay_where_they_are(train_set: Dataset) -> None:

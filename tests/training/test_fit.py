@@ -72,7 +72,7 @@ def test_pair_batches_hold_what_they_say(train_set: Dataset, rng: np.random.Gene
 
 def test_an_epoch_of_batches_sees_every_digit_at_most_once(train_set: Dataset) -> None:
     recipe = replace(
-        QUICK, augmentation=None, straighten=False, stroke=0, blocky=0, batch_size=100, twice=0,
+        QUICK, augmentation=None, straighten=None, stroke=0, blocky=0, batch_size=100, twice=0,
         drawn_digits=0, outliers=0,
     )  # fmt: skip
     batches, _ = batches_of(recipe, train_set, np.arange(len(train_set)), 0)
@@ -86,7 +86,7 @@ def test_an_epoch_of_batches_sees_every_digit_at_most_once(train_set: Dataset) -
 
 def test_batches_say_which_class_and_which_picture(train_set: Dataset) -> None:
     recipe = replace(
-        QUICK, augmentation=None, straighten=False, stroke=0, blocky=0, batch_size=60, twice=20,
+        QUICK, augmentation=None, straighten=None, stroke=0, blocky=0, batch_size=60, twice=20,
         drawn_digits=4, outliers=6,
     )  # fmt: skip
     batches, _ = batches_of(recipe, train_set, np.arange(len(train_set)), 0)

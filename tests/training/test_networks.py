@@ -21,6 +21,7 @@ from training.networks import (  # noqa: E402
     straightened,
     two_headed_tower,
 )
+from training.recipes import Canvas  # noqa: E402
 
 
 def test_the_notebook_tower_is_the_notebook_s() -> None:
@@ -54,7 +55,9 @@ def test_an_exported_tower_straightens_as_keras_does_by_cheap_operators(
     train_set: Dataset,
 ) -> None:
     images = scale_to_unit(train_set.images[:100])
-    tower = straightened(two_headed_tower(((8, 2), (8, 2)), (4, 4), early=1, balance=0.35))
+    tower = straightened(
+        two_headed_tower(((8, 2), (8, 2)), (4, 4), early=1, balance=0.35, side=20), Canvas(20, 1.2)
+    )
     expected = tower.predict_on_batch(images)
     content = onnx_bytes(tower)
     operators = {node.op_type for node in onnx.load_model_from_string(content).graph.node}
