@@ -60,6 +60,7 @@ class Straighten(layers.Layer):
     """
 
     def __init__(self, side: int, pitch: float, **kwargs: Any) -> None:
+        """Draw on `side` pixels that lie `pitch` apart."""
         super().__init__(**kwargs)
         self.side, self.pitch = side, pitch
 
