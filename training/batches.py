@@ -53,9 +53,7 @@ def batches_of(
         if recipe.augmentation:
             batch = deform(batch, recipe.augmentation, [seed, number + 2])
         if recipe.straighten:
-            batch = straighten_nearly(
-                batch, recipe.straighten, recipe.jitter, [seed, number + 3]
-            )
+            batch = straighten_nearly(batch, recipe.straighten, recipe.jitter, [seed, number + 3])
         classes = tf.concat([tf.gather(labels, positions), drawn[1]], axis=0)
         strangers = len(training) + tf.range(tf.size(drawn[1]))
         pictures = tf.concat([tf.cast(positions, tf.int32), strangers], axis=0)
