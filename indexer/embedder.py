@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ from data.errors import (
 from data.files import DAMAGE, kept_from_us, mended, read_plain
 from data.normalise import NORMALISER_VERSION, scale_to_unit
 from data.progress import Progress, silent
+from indexer.manifest import Manifest
+from indexer.store import MANIFEST, Content
 
 BATCH = 64  # enough to be worth a call; what it takes stays in the processor's cache
 CANARY_TOLERANCE = 1e-3
@@ -98,6 +100,36 @@ class Embedder:
         embedder = cls(card, onnx, _session(onnx, name), _usable(threads))
         embedder._check_canaries(name)
         return embedder
+
+    @classmethod
+    def of_generation(
+        cls,
+        place: str,
+        manifest: Manifest,
+        contents: Mapping[str, Content],
+        threads: int | None = None,
+    ) -> Embedder:
+        """Open the embedder that a generation of the index at `place` was built with.
+
+        Raises:
+            EmbedderCorrupt: as for :meth:`from_bytes`.
+            EmbedderMismatch: the manifest tells of another one.
+        """
+        onnx_name, card_name = (manifest.files[role].name for role in ("embedder", "card"))
+        card = EmbedderCard.from_bytes(bytes(contents[card_name]), f"{place}/{card_name}")
+        for fact in ("normaliser", "metric", "dimension"):
+            told, expected = getattr(manifest, fact), getattr(card, fact)
+            if told != expected:
+                raise EmbedderMismatch(
+                    f"{place}/{MANIFEST}: expected {fact} {expected}, which its embedder has,"
+                    f" received {told}; build the index again"
+                )
+        if card.onnx_sha256 != manifest.embedder:
+            raise EmbedderMismatch(
+                f"{place}/{card_name}: expected the card of embedder {manifest.embedder[:12]},"
+                f" received that of {card.onnx_sha256[:12]}; build the index again"
+            )
+        return cls.from_bytes(bytes(contents[onnx_name]), card, f"{place}/{onnx_name}", threads)
 
     @property
     def identity(self) -> str:

@@ -148,6 +148,7 @@ def check_index(place: Folder, embedder: Folder) -> Iterator[Finding]:
 
 def _mending(place: Folder, embedder: Folder) -> str:
     """What mends an index that is damaged: the generation before, if that is whole; a new one."""
+    from indexer.folder import open_generation
     from indexer.store import MANIFEST, OURS, read_before, read_manifest
     from search.index import DigitIndex
 
@@ -159,7 +160,7 @@ def _mending(place: Folder, embedder: Folder) -> str:
         return f"{cleared}{_again(place, embedder)}, with --dataset if it was not of MNIST"
     try:
         before, contents = read_before(place.folder, manifest)
-        DigitIndex.from_generation(place.folder, before, contents)
+        DigitIndex.of(open_generation(place.folder, before, contents), str(place))
     except DigitsError:
         return cleared + _again(place, embedder, manifest)
     return (

@@ -9,18 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from data.card import EmbedderCard
 from data.convention import DIGITS
 from data.errors import EmbedderMismatch, IndexCorrupt, UsageError
 from indexer.calibration import Calibration
 from indexer.embedder import CANARY_TOLERANCE, Embedder
-from indexer.folder import open_generation
 from indexer.manifest import Manifest
 from indexer.place import Generation, Place, Rows, Vectors, parse_place, store_at
 from indexer.projection import SAMPLE, Projection
 from indexer.segment import Segment
 from indexer.sources import Sources
-from indexer.store import MANIFEST, Content
+from indexer.store import Content
 from indexer.vectors import set_threads
 from indexer.votes import Weights
 from search.classify import Classification, Neighbours, classify
@@ -79,31 +77,26 @@ class DigitIndex:
         return cls.of(store_at(place).read(), str(place), threads)
 
     @classmethod
-    def from_generation(
+    def of(
         cls,
-        folder: Path,
-        manifest: Manifest,
-        contents: Mapping[str, Content],
+        generation: Generation,
+        place: str,
         threads: int | None = None,
+        embedder: Embedder | None = None,
     ) -> DigitIndex:
-        """Open what `read_generation(folder)` gave; errors as for :meth:`open`."""
-        return cls.of(open_generation(folder, manifest, contents), str(folder), threads)
-
-    @classmethod
-    def of(cls, generation: Generation, place: str, threads: int | None = None) -> DigitIndex:
-        """An index of one generation; `place` is to blame for its embedder."""
+        """An index of one generation; `place` is to blame for its embedder, if it is not open."""
         if threads:
             set_threads(threads)
-        manifest = generation.manifest
+        manifest, contents = generation.manifest, generation.contents
         return cls(
             manifest,
-            _open_embedder(place, manifest, generation.contents, threads),
+            embedder or Embedder.of_generation(place, manifest, contents, threads),
             generation.segments,
             generation.vectors,
             generation.labels,
             generation.images,
             generation.sources,
-            _plane(manifest, generation.contents),
+            _plane(manifest, contents),
         )
 
     def __len__(self) -> int:
@@ -319,23 +312,3 @@ class DigitIndex:
 def _plane(manifest: Manifest, contents: Mapping[str, Content]) -> bytes | None:
     entry = manifest.files.get("projection")
     return bytes(contents[entry.name]) if entry else None
-
-
-def _open_embedder(
-    place: str, manifest: Manifest, contents: Mapping[str, Content], threads: int | None
-) -> Embedder:
-    onnx_name, card_name = (manifest.files[role].name for role in ("embedder", "card"))
-    card = EmbedderCard.from_bytes(bytes(contents[card_name]), f"{place}/{card_name}")
-    for fact in ("normaliser", "metric", "dimension"):
-        told, expected = getattr(manifest, fact), getattr(card, fact)
-        if told != expected:
-            raise EmbedderMismatch(
-                f"{place}/{MANIFEST}: expected {fact} {expected}, which its embedder has, received"
-                f" {told}; build the index again"
-            )
-    if card.onnx_sha256 != manifest.embedder:
-        raise EmbedderMismatch(
-            f"{place}/{card_name}: expected the card of embedder {manifest.embedder[:12]},"
-            f" received that of {card.onnx_sha256[:12]}; build the index again"
-        )
-    return Embedder.from_bytes(bytes(contents[onnx_name]), card, f"{place}/{onnx_name}", threads)

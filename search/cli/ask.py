@@ -176,14 +176,23 @@ def _open(
         return Reader(DigitIndex.open(place, threads), max_pixels, single)
     if threads is None and len(images) + len(ids) == 1 and not any(map(os.path.isdir, images)):
         threads = limit_threads(1)  # starting a second thread takes longer than one digit
-    # A cold query is mostly imports: files are verified beside them, and there is no garbage yet.
+    # A cold query is mostly imports. Files are verified beside them, and the network is made ready
+    # beside the last of them. What is imported stays and need not be looked through for garbage.
     # So whatever else a command imports, it imports after this.
     gc.disable()
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(read_generation, place)
+        from indexer.embedder import Embedder
+
+        opening = pool.submit(
+            lambda: Embedder.of_generation(str(place), *reading.result(), threads)
+        )
+        from indexer.folder import open_generation
         from search.index import DigitIndex
         from search.queries import Reader
 
-        index = DigitIndex.from_generation(place, *reading.result(), threads)
+        generation = open_generation(place, *reading.result())
+        index = DigitIndex.of(generation, str(place), threads, opening.result())
+    gc.freeze()
     gc.enable()
     return Reader(index, max_pixels, single)
