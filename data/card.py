@@ -6,8 +6,7 @@ Training writes it, the indexer reads it; this schema is all that the two share.
 from __future__ import annotations
 
 import base64
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +20,7 @@ ONNX_NAME = "embedder.onnx"
 KERAS_NAME = "embedder.keras"
 
 
-@dataclass(frozen=True)
-class SameDifferent:
+class SameDifferent(NamedTuple):
     """The distance up to which two digits count as the same class.
 
     Attributes:
@@ -38,8 +36,7 @@ class SameDifferent:
     source: str
 
 
-@dataclass(frozen=True)
-class EmbedderCard:
+class EmbedderCard(NamedTuple):
     """Everything known of an embedder but its weights.
 
     Attributes:
@@ -78,8 +75,9 @@ class EmbedderCard:
 
     def to_bytes(self) -> bytes:
         """The content of `embedder.json`."""
-        record = asdict(self) | {
+        record = self._asdict() | {
             "version": CARD_VERSION,
+            "same_different": self.same_different._asdict(),
             "input_shape": [SIDE, SIDE],
             "canary_images": base64.b64encode(self.canary_images.tobytes()).decode(),
             "canary_embeddings": [[float(x) for x in row] for row in self.canary_embeddings],

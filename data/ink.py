@@ -9,7 +9,7 @@ darker than that paper, by more than the paper's own noise, is ink; Otsu's metho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -50,8 +50,7 @@ _EDGE = 0.4
 _SAMPLE = 5_000
 
 
-@dataclass(frozen=True)
-class Ink:
+class Ink(NamedTuple):
     """Where the ink is.
 
     Attributes:

@@ -8,7 +8,7 @@ NORMALISER_VERSION, which changes whenever the result of any picture that has on
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -36,8 +36,7 @@ _SHAPED = 16
 _SOLID = 0.5
 
 
-@dataclass(frozen=True)
-class Digit:
+class Digit(NamedTuple):
     """One digit found on a picture.
 
     Attributes:
@@ -74,7 +73,7 @@ def find_digits(
         greys = without_dots(picture.grey)
         if greys is None:
             raise
-        return _found(replace(picture, grey=greys), single, strangeness)
+        return _found(picture._replace(grey=greys), single, strangeness)
 
 
 def _found(picture: Picture, single: bool, strangeness: Strangeness | None) -> list[Digit]:

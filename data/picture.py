@@ -16,9 +16,8 @@ import io
 import struct
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import cv2
 import numpy as np
@@ -43,8 +42,7 @@ _START_OF_SCAN, _MOST_SCANS = b"\xff\xda", 100
 _DECODE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, LookupError, TypeError)
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """One picture as grey values, the right way up.
 
     Attributes:

@@ -7,7 +7,7 @@ digit they belong to, dirt is small. Digits that touch are one component; data.t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -30,8 +30,7 @@ _MOST_HOLES = 25
 _STACKED = 0.12
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """A rectangle in pixels: left and top edge, width and height."""
 
     x: int
@@ -67,8 +66,7 @@ class Box:
         return Box(x, y, max(self.right, other.right) - x, max(self.bottom, other.bottom) - y)
 
 
-@dataclass(frozen=True)
-class Glyph:
+class Glyph(NamedTuple):
     """The strokes of one digit.
 
     Attributes:

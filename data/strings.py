@@ -10,7 +10,7 @@ by recognition (LeCun et al., Proc. IEEE 86(11), 1998, section V).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,8 +43,7 @@ _MOST_CANDIDATES = 600
 _DIGIT, _JOIN, _GAP_PRICE, _CUT, _CROSSED, _OMIT = 0.03, 0.05, 0.3, 0.02, 0.02, 0.8
 
 
-@dataclass(frozen=True)
-class _Atom:
+class _Atom(NamedTuple):
     """Strokes that are never parted.
 
     Attributes:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import mmap
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import faiss
@@ -26,7 +25,6 @@ RECORD = np.dtype(
 VECTORS_PER_BLOCK = 512
 
 
-@dataclass(frozen=True)
 class Blocks:
     """The verified part of a mapped FAISS file grows as it is asked about.
 
@@ -37,22 +35,16 @@ class Blocks:
         seen: (m,) bool, blocks that were verified.
     """
 
-    content: Content
-    records: np.ndarray
-    name: str
-    seen: np.ndarray = field(init=False)
-    _of_list: np.ndarray = field(init=False)
-    _of_vectors: np.ndarray = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Number the blocks by what they hold."""
-        owner = self.records["list"]
+    def __init__(self, content: Content, records: np.ndarray, name: str) -> None:
+        """Number the blocks by what they hold; none is verified yet."""
+        self.content, self.records, self.name = content, records, name
+        self.seen = np.zeros(len(records), bool)
+        owner = records["list"]
         of_list = np.full(max(int(owner.max()) + 1, 0), -1)
         listed = np.flatnonzero(owner >= 0)
         of_list[owner[listed]] = listed
-        object.__setattr__(self, "seen", np.zeros(len(self.records), bool))
-        object.__setattr__(self, "_of_list", of_list)
-        object.__setattr__(self, "_of_vectors", np.flatnonzero(owner == VECTORS))
+        self._of_list = of_list
+        self._of_vectors = np.flatnonzero(owner == VECTORS)
 
     @classmethod
     def open(cls, content: Content, table: bytes, name: str) -> Blocks:

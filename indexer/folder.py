@@ -131,11 +131,12 @@ class FolderStore:
             pass
 
 
-@dataclass(frozen=True)
 class FolderReplacement:
     """Whoever replaces what is in a folder; see :class:`indexer.place.Replacement`."""
 
-    writer: Writer
+    def __init__(self, writer: Writer) -> None:
+        """Replace what is in the folder that `writer` has locked."""
+        self._writer = writer
 
     def put(
         self,
@@ -151,7 +152,7 @@ class FolderReplacement:
             IndexLocked, StorageError: what was in the folder still answers.
         """
         del embeddings, progress  # the segment's own index of them is what is stored, at once
-        return self.writer.commit(facts, files, [segment.record()])
+        return self._writer.commit(facts, files, [segment.record()])
 
 
 class FolderChange:

@@ -7,8 +7,7 @@ candidates (all of them, a graph, or the lists of the nearest centroids).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import faiss
 import numpy as np
@@ -25,8 +24,7 @@ SAMPLE_PER_LIST = 64
 CODEBOOK = 256
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """One kind of index.
 
     Attributes:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -82,8 +81,7 @@ class Rows(Protocol):
         """What is at one position, or at an array or a slice of them."""
 
 
-@dataclass(frozen=True)
-class Generation:
+class Generation(NamedTuple):
     """One generation of an index, opened.
 
     Attributes:

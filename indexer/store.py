@@ -14,7 +14,6 @@ import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +149,6 @@ def read_generation(folder: Path) -> tuple[Manifest, dict[str, Content]]:
     raise IndexLocked(f"{folder}: replaced {ATTEMPTS} times while it was being read; try again")
 
 
-@dataclass(frozen=True)
 class Writer:
     """Whoever holds the lock of an index directory; :func:`open_writer` gives it out.
 
@@ -158,7 +156,9 @@ class Writer:
         folder: the directory.
     """
 
-    folder: Path
+    def __init__(self, folder: Path) -> None:
+        """Of a `folder` whose lock is held."""
+        self.folder = folder
 
     def commit(
         self,

@@ -1,4 +1,7 @@
-"""One answer per query, as small dataclasses whose `asdict` is the JSON people get."""
+"""One answer per query, as small dataclasses whose `asdict` is the JSON people get.
+
+They are neither frozen nor compared: what Python generates for that is paid by every cold query.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ T = TypeVar("T")
 Box = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Neighbour:
     """A stored digit near a query; `rank` 1 is the nearest, `distance` is Euclidean."""
 
@@ -30,7 +33,7 @@ class Neighbour:
     distance: float
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class ExplainedNeighbour(Neighbour):
     """A neighbour with its share of the vote, and its distance among normal ones, 0 to 100."""
 
@@ -38,7 +41,7 @@ class ExplainedNeighbour(Neighbour):
     percentile: float
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Rival:
     """The nearest digit of another class; `margin` is how much further than the nearest of ours."""
 
@@ -48,7 +51,7 @@ class Rival:
     margin: float
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class IndexFacts:
     """Which index answered: its generation and its embedder's identity."""
 
@@ -56,7 +59,7 @@ class IndexFacts:
     embedder: str
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Judged:
     """What every answer begins with.
 
@@ -75,7 +78,7 @@ class Judged:
     detail: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class SearchAnswer(Judged):
     """The neighbours of one query; none where there is no digit to ask about."""
 
@@ -83,7 +86,7 @@ class SearchAnswer(Judged):
     index: IndexFacts
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class ClassifyAnswer(Judged):
     """The name of one query.
 
@@ -101,14 +104,14 @@ class ClassifyAnswer(Judged):
     neighbours: tuple[Neighbour, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class ExplainedAnswer(ClassifyAnswer):
     """A name with its nearest rival; the neighbours are explained too."""
 
     rival: Rival | None
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class FailedAnswer:
     """A query that could not be answered, and why."""
 
@@ -116,7 +119,7 @@ class FailedAnswer:
     error: str
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Addition:
     """One digit that a person gave and that is stored now.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,7 @@ from indexer.verdicts import ABSTAIN, MATCH, confidence, judge
 from indexer.votes import Weights, cast_votes, winners
 
 
-@dataclass(frozen=True)
-class Neighbours:
+class Neighbours(NamedTuple):
     """The stored digits nearest to n queries; column 0 is the nearest.
 
     Attributes:
@@ -30,8 +29,7 @@ class Neighbours:
         return Neighbours(self.ids[:, :k], self.labels[:, :k], self.distances[:, :k])
 
 
-@dataclass(frozen=True)
-class Classification:
+class Classification(NamedTuple):
     """What n queries were named, why, and whether to trust it.
 
     Attributes:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,13 +16,15 @@ from indexer.calibration import Calibration
 from indexer.embedder import CANARY_TOLERANCE, Embedder
 from indexer.manifest import Manifest
 from indexer.place import Generation, Place, Rows, Vectors, parse_place, store_at
-from indexer.projection import SAMPLE, Projection
 from indexer.segment import Segment
 from indexer.sources import Sources
 from indexer.store import Content
 from indexer.vectors import set_threads
 from indexer.votes import Weights
 from search.classify import Classification, Neighbours, classify
+
+if TYPE_CHECKING:
+    from indexer.projection import Projection
 
 __all__ = ["Classification", "DigitIndex", "Neighbours"]
 
@@ -118,6 +121,8 @@ class DigitIndex:
         Raises:
             IndexCorrupt: its file is whole, but holds no projection.
         """
+        from indexer.projection import SAMPLE, Projection  # only maps need it
+
         if self.plane is None:
             chosen = np.linspace(0, len(self) - 1, min(SAMPLE, len(self))).astype(np.int64)
             return Projection.of(self.vectors.vectors(self.live[chosen]))

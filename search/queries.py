@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -45,8 +45,7 @@ QUERY_SUFFIXES = SUFFIXES | {".npy"}
 MAX_BYTES = 1 << 30
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(NamedTuple):
     """One digit to ask about.
 
     Attributes:
@@ -66,8 +65,7 @@ class Query:
     scale: float = 1.0
 
 
-@dataclass(frozen=True)
-class RefusedQuery:
+class RefusedQuery(NamedTuple):
     """A picture without a digit to ask about: `reason` in a word, `detail` in one line."""
 
     name: str
@@ -75,8 +73,7 @@ class RefusedQuery:
     detail: str
 
 
-@dataclass(frozen=True)
-class FailedQuery:
+class FailedQuery(NamedTuple):
     """Something that could not be asked about, and the one line that says why."""
 
     name: str

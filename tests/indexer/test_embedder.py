@@ -1,6 +1,5 @@
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +118,7 @@ def test_one_flipped_bit_is_refused(copied: Path, name: str, rng: np.random.Gene
 def test_another_normaliser_s_embedder_is_refused(copied: Path) -> None:
     path = copied / CARD_NAME
     card = EmbedderCard.from_bytes(path.read_bytes(), CARD_NAME)
-    path.write_bytes(replace(card, normaliser=card.normaliser + 1).to_bytes())
+    path.write_bytes(card._replace(normaliser=card.normaliser + 1).to_bytes())
     with pytest.raises(EmbedderMismatch, match="normaliser"):
         Embedder.open(copied)
 
@@ -127,13 +126,13 @@ def test_another_normaliser_s_embedder_is_refused(copied: Path) -> None:
 def test_moved_canaries_are_noticed(copied: Path) -> None:
     path = copied / CARD_NAME
     card = EmbedderCard.from_bytes(path.read_bytes(), CARD_NAME)
-    path.write_bytes(replace(card, canary_embeddings=card.canary_embeddings + 0.01).to_bytes())
+    path.write_bytes(card._replace(canary_embeddings=card.canary_embeddings + 0.01).to_bytes())
     with pytest.raises(EmbedderCorrupt, match=r"test digits moved by 0\.01"):
         Embedder.open(copied)
 
 
 def test_a_network_of_another_dimension_than_its_card_is_refused() -> None:
     given, other = linear_embedder(), linear_embedder(dimension=5)
-    card = replace(other.card, onnx_sha256=given.identity)
+    card = other.card._replace(onnx_sha256=given.identity)
     with pytest.raises(EmbedderCorrupt, match=r"network: expected .*\(8, 5\), received \(8, 6\)"):
         Embedder.from_bytes(given.onnx, card, "network")
