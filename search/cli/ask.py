@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import isdir
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -25,9 +26,11 @@ from search.cli.options import (
     with_options,
 )
 from search.cli.show import show
+from search.start import importing
 
 if TYPE_CHECKING:
     from indexer.place import Place
+    from search.index import DigitIndex
     from search.queries import Reader
 
 asking = with_options(
@@ -163,36 +166,37 @@ def _open(
     if not images and not ids:
         raise click.UsageError("expected an IMAGE (a file, a folder or -) or --id, received none")
     hush_libraries()
-    import gc
-    import os
+    with importing():
+        if isinstance(place, Path):
+            if threads is None and len(images) + len(ids) == 1 and not any(map(isdir, images)):
+                threads = limit_threads(1)  # starting a second one takes longer than one digit
+            index = _open_folder(place, threads)
+        else:
+            from search.index import DigitIndex
+
+            index = DigitIndex.open(place, threads)
+        from search.queries import Reader
+    return Reader(index, max_pixels, single)
+
+
+def _open_folder(folder: Path, threads: int | None) -> DigitIndex:
+    """A cold query is mostly imports, so files are verified and the network is loaded beside them.
+
+    Whatever else a command imports, it imports after this.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     from indexer.store import read_generation
 
-    if not isinstance(place, Path):
-        from search.index import DigitIndex
-        from search.queries import Reader
-
-        return Reader(DigitIndex.open(place, threads), max_pixels, single)
-    if threads is None and len(images) + len(ids) == 1 and not any(map(os.path.isdir, images)):
-        threads = limit_threads(1)  # starting a second thread takes longer than one digit
-    # A cold query is mostly imports. Files are verified beside them, and the network is made ready
-    # beside the last of them. What is imported stays and need not be looked through for garbage.
-    # So whatever else a command imports, it imports after this.
-    gc.disable()
     with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(read_generation, place)
+        reading = pool.submit(read_generation, folder)
         from indexer.embedder import Embedder
 
         opening = pool.submit(
-            lambda: Embedder.of_generation(str(place), *reading.result(), threads)
+            lambda: Embedder.of_generation(str(folder), *reading.result(), threads)
         )
         from indexer.folder import open_generation
         from search.index import DigitIndex
-        from search.queries import Reader
 
-        generation = open_generation(place, *reading.result())
-        index = DigitIndex.of(generation, str(place), threads, opening.result())
-    gc.freeze()
-    gc.enable()
-    return Reader(index, max_pixels, single)
+        generation = open_generation(folder, *reading.result())
+        return DigitIndex.of(generation, str(folder), threads, opening.result())
