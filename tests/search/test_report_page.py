@@ -90,9 +90,12 @@ def test_every_picture_is_one_and_says_what_it_shows(page: bytes) -> None:
 
 
 def test_it_is_printed_as_on_a_light_screen(page: bytes) -> None:
-    told = re.findall(r"[^@\"]*prefers-color-scheme: dark", page.decode())
+    style = re.search(r"<style>(.*?)</style>", page.decode(), re.DOTALL)
+    assert style is not None
+    told = re.findall(r"@media ([^{]*prefers-color-scheme: dark)", style[1])
+    told += [str(one["media"]) for one in Page(page).all("source")]
     assert len(told) >= 3
-    assert all(one.startswith(("media screen and", "screen and")) for one in told)
+    assert all(one.startswith("screen and") for one in told)
 
 
 def test_the_page_says_what_was_measured(

@@ -312,6 +312,7 @@ def test_names_are_only_ever_text(train_set: Dataset, tmp_path: Path, visit: Ope
         page.click("nav a[href='#map']")
         says(page, "#classes", evil)
         assert page.locator("img[src=x]").count() == 0
+        page.close()  # before its server, of which it may still want a picture
 
 
 def test_a_picture_of_the_page(site: Client, visit: Open, tmp_path: Path) -> None:
