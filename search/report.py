@@ -132,9 +132,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
 def _json(records: Iterable[Answer | Addition | Finding], style: str) -> Iterator[str]:
     if style == "jsonl":
         for record in records:
-            yield strict_json(asdict(record))
+            yield strict_json(record)
     else:
-        objects = [asdict(record) for record in records]
+        objects = list(records)
         yield strict_json(objects[0] if len(objects) == 1 else objects, indent=2)
 
 
