@@ -1,4 +1,4 @@
-"""One answer per query, as small dataclasses whose `asdict` is the JSON people get.
+"""One answer per query, as small dataclasses whose fields are the JSON people get.
 
 They are neither frozen nor compared: what Python generates for that is paid by every cold query.
 """

@@ -111,11 +111,7 @@ def evaluate(
         UsageError: k out of range, or the dataset has other classes than the index.
     """
     index.vectors.check_k(k)
-    if list(test.names) != index.manifest.names:
-        raise UsageError(
-            f"expected a dataset with the index's classes {', '.join(index.manifest.names)},"
-            f" received {', '.join(test.names)}"
-        )
+    _check_classes(index, test)
     started = time.perf_counter()
     vectors, labels = index.vectors, index.labels
     embeddings = index.embedder.embed(test.images, progress)  # (n, d)
@@ -124,9 +120,7 @@ def evaluate(
     right, answered = named.labels == test.labels, named.reasons == ""
     rng = np.random.default_rng(seed)
     pairs, targets = make_pairs(test.labels, rng)
-    drawn = index.live
-    if len(drawn) > REFERENCES:
-        drawn = np.sort(rng.choice(drawn, REFERENCES, replace=False))
+    drawn = _references(index, rng)
     apart = np.linalg.norm(embeddings[pairs[:, 0]] - embeddings[pairs[:, 1]], axis=1)  # (2n,)
     return Evaluation(
         n=len(test),
@@ -149,6 +143,21 @@ def evaluate(
         targets=targets,
         pair_distances=apart,
     )
+
+
+def _check_classes(index: DigitIndex, test: Dataset) -> None:
+    if list(test.names) != index.manifest.names:
+        raise UsageError(
+            f"expected a dataset with the index's classes {', '.join(index.manifest.names)},"
+            f" received {', '.join(test.names)}"
+        )
+
+
+def _references(index: DigitIndex, rng: np.random.Generator) -> np.ndarray:
+    """Positions (m,) of the stored digits that MAP@R is measured among: all, or a sample."""
+    if len(index.live) <= REFERENCES:
+        return index.live
+    return np.sort(rng.choice(index.live, REFERENCES, replace=False))
 
 
 def worst_mistakes(named: Classification, truth: np.ndarray, most: int) -> np.ndarray:
