@@ -1,4 +1,3 @@
-from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +41,7 @@ def test_classification_names_most_digits(index: DigitIndex, test_set: Dataset) 
 
 def test_results_are_frozen(index: DigitIndex) -> None:
     found = index.search(index.images[:1], 1)
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         found.ids = found.labels  # type: ignore[misc]
 
 
