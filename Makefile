@@ -21,7 +21,7 @@ demo: $(READY)
 # Commands that tests start are slow to start without their bytecode cached.
 test faults: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 faults: $(READY)
 	$(BIN)/python -m tests.faults

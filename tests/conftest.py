@@ -6,6 +6,7 @@ MNIST and on real people's pictures; without them those tests are skipped and sa
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from tests.embedders import linear_embedder
 
 SEED = 0
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Make = Callable[[str, Callable[[Path], object]], Path]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -67,8 +69,27 @@ def real_pictures() -> Path:
 
 
 @pytest.fixture(scope="session")
-def embedder_folder(train_set: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small embedder, trained for a few seconds on optdigits."""
+def make_once(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Fill a folder of this name, if none of the processes that test side by side did."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, unfinished = shared / name, shared / f"{name}.unfinished"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                unfinished.mkdir()
+                fill(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def embedder_folder(train_set: Dataset, make_once: Make) -> Path:
+    """A small embedder, trained for a minute on optdigits."""
     from training import require_backend
 
     require_backend()
@@ -76,10 +97,12 @@ def embedder_folder(train_set: Dataset, tmp_path_factory: pytest.TempPathFactory
     from training.fit import Limits, fit
     from training.recipes import find_recipe
 
-    folder = tmp_path_factory.mktemp("embedder")
     recipe = find_recipe("default")
-    export(fit(recipe, train_set, SEED, Limits(epochs=3)), recipe, train_set, SEED, folder)
-    return folder
+
+    def train(folder: Path) -> None:
+        export(fit(recipe, train_set, SEED, Limits(epochs=3)), recipe, train_set, SEED, folder)
+
+    return make_once("embedder", train)
 
 
 @pytest.fixture(scope="session")
@@ -88,13 +111,9 @@ def embedder(embedder_folder: Path) -> Embedder:
 
 
 @pytest.fixture(scope="session")
-def index_folder(
-    train_set: Dataset, embedder: Embedder, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def index_folder(train_set: Dataset, embedder: Embedder, make_once: Make) -> Path:
     """An index of optdigits; tests that change one copy it first."""
-    folder = tmp_path_factory.mktemp("index")
-    build_index(train_set, embedder, folder, SEED)
-    return folder
+    return make_once("index", lambda folder: build_index(train_set, embedder, folder, SEED))
 
 
 @pytest.fixture(scope="session")
@@ -103,21 +122,23 @@ def index(index_folder: Path) -> DigitIndex:
 
 
 @pytest.fixture(scope="session")
-def plain_embedder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plain_embedder_folder(make_once: Make) -> Path:
     """An embedder without training, for what need not be good."""
-    folder = tmp_path_factory.mktemp("plain-embedder")
     plain = linear_embedder()
-    (folder / ONNX_NAME).write_bytes(plain.onnx)
-    (folder / CARD_NAME).write_bytes(plain.card.to_bytes())
-    return folder
+
+    def write(folder: Path) -> None:
+        (folder / ONNX_NAME).write_bytes(plain.onnx)
+        (folder / CARD_NAME).write_bytes(plain.card.to_bytes())
+
+    return make_once("plain-embedder", write)
 
 
 @pytest.fixture(scope="session")
-def plain_folder(train_set: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plain_folder(train_set: Dataset, make_once: Make) -> Path:
     """An index of optdigits by that embedder; tests that change one copy it first."""
-    folder = tmp_path_factory.mktemp("plain-index")
-    build_index(train_set, linear_embedder(), folder, SEED)
-    return folder
+    return make_once(
+        "plain-index", lambda folder: build_index(train_set, linear_embedder(), folder, SEED)
+    )
 
 
 @pytest.fixture(scope="session")
