@@ -44,6 +44,7 @@ class Blocks:
         listed = np.flatnonzero(owner >= 0)
         of_list[owner[listed]] = listed
         self._of_list = of_list
+        self._unread = np.append(of_list >= 0, False)  # the last stands for lists without a block
         self._of_vectors = np.flatnonzero(owner == VECTORS)
 
     @classmethod
@@ -80,9 +81,10 @@ class Blocks:
         Raises:
             IndexCorrupt: a list is not what was written.
         """
-        known = lists[(lists >= 0) & (lists < len(self._of_list))]
-        blocks = self._of_list[known]
-        self._verify(blocks[blocks >= 0])
+        unread = lists[self._unread[np.minimum(lists, len(self._of_list))]]
+        if len(unread):
+            self._verify(self._of_list[unread])
+            self._unread[unread] = False
 
     def need_vectors(self, ids: np.ndarray) -> None:
         """Verify what is stored besides lists of the vectors with these ids (m,).

@@ -84,8 +84,9 @@ class InvertedLists:
         ids, squares = self._read(queries, lists, fetched)
         reach = squares[:, min(k, fetched - 1), None]  # one more than k, as one may be excluded
         reach = np.where(reach < NOTHING, reach, np.float32(np.inf))
-        reach = np.sqrt(reach + slack(queries, reach))
-        nearest = np.sqrt(np.maximum(centroids - slack(queries, centroids), 0))
+        doubt = slack(queries, np.maximum(reach, centroids.max(axis=1, keepdims=True)))  # (n, 1)
+        reach = np.sqrt(reach + doubt)
+        nearest = np.sqrt(np.maximum(centroids - doubt, 0))
         matters = nearest - BALL * self.radii <= reach  # (n, lists)
         matters[np.arange(len(lists))[:, None], lists] = False
         if not matters.any():

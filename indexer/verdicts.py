@@ -27,6 +27,7 @@ TINY, LARGEST = 1e-9, 30.0  # keep divisions and exponentials finite
 
 MATCH, ABSTAIN = "match", "abstain"
 TOO_FAR, SPLIT_VOTE, BLANK, NOT_A_DIGIT = "too-far", "split-vote", "blank", "not-a-digit"
+REASONS = np.array(["", TOO_FAR, SPLIT_VOTE])
 
 
 def calibrate(
@@ -89,7 +90,7 @@ def judge(
     unsure = chances < calibration.least_confidence
     agreed = (labels == named[:, None]).all(axis=1)
     far = (class_distances.mean(axis=1) > calibration.too_far) | (unsure & agreed)
-    return np.where(far, TOO_FAR, np.where(unsure, SPLIT_VOTE, ""))
+    return np.asarray(REASONS[np.where(far, 1, np.where(unsure, 2, 0))])
 
 
 def confidence(
