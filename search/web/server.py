@@ -14,7 +14,7 @@ from typing import Any
 
 import h11
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from data.errors import UsageError
@@ -94,9 +94,25 @@ def _patient(limits: Limits) -> type[asyncio.Protocol]:
         async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
             self._allow(limits.request_seconds + GRACE_SECONDS)
             try:
-                await self._inner(scope, receive, send)
+                await self._inner(scope, receive, self._joined(send))
             finally:
                 self._allow(limits.head_seconds)
+
+        def _joined(self, send: Send) -> Send:
+            """`send`, but the head of an answer leaves with the first part of its body."""
+            if not hasattr(socket, "TCP_CORK"):
+                return send
+            sock = self.transport.get_extra_info("socket")
+
+            async def joined(message: Message) -> None:
+                is_head = message["type"] == "http.response.start"
+                if is_head:
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+                await send(message)
+                if not is_head:
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+
+            return joined
 
         def send_400_response(self, msg: str) -> None:
             content = error_json(f"expected a request of HTTP/1.1: {msg}")
