@@ -94,25 +94,9 @@ def _patient(limits: Limits) -> type[asyncio.Protocol]:
         async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
             self._allow(limits.request_seconds + GRACE_SECONDS)
             try:
-                await self._inner(scope, receive, self._joined(send))
+                await self._inner(scope, receive, _joined(send, self.transport))
             finally:
                 self._allow(limits.head_seconds)
-
-        def _joined(self, send: Send) -> Send:
-            """`send`, but the head of an answer leaves with the first part of its body."""
-            if not hasattr(socket, "TCP_CORK"):
-                return send
-            sock = self.transport.get_extra_info("socket")
-
-            async def joined(message: Message) -> None:
-                is_head = message["type"] == "http.response.start"
-                if is_head:
-                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-                await send(message)
-                if not is_head:
-                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
-
-            return joined
 
         def send_400_response(self, msg: str) -> None:
             content = error_json(f"expected a request of HTTP/1.1: {msg}")
@@ -138,3 +122,27 @@ def _patient(limits: Limits) -> type[asyncio.Protocol]:
             self._timer = self.loop.call_later(seconds, self.transport.abort)
 
     return Patient
+
+
+def _joined(send: Send, transport: asyncio.Transport) -> Send:
+    """`send`, but the head of an answer leaves with the first part of its body.
+
+    To wake the client for each takes longer than to make a small answer ready.
+    """
+    if not hasattr(socket, "TCP_CORK"):
+        return send
+    sock = transport.get_extra_info("socket")
+
+    def hold(together: bool) -> None:  # closing sends what is held
+        if not transport.is_closing():
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, together)
+
+    async def joined(message: Message) -> None:
+        is_head = message["type"] == "http.response.start"
+        if is_head:
+            hold(True)
+        await send(message)
+        if not is_head:
+            hold(False)
+
+    return joined
