@@ -7,7 +7,7 @@ fast and nearly always enough; to read all whose ball can hold an answer is exac
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import faiss
@@ -138,7 +138,8 @@ class InvertedLists:
             squares = np.zeros(lists.shape, np.float32)
         found = np.empty((len(queries), fetched), np.float32)
         ids = np.empty((len(queries), fetched), np.int64)
-        chosen = faiss.IVFSearchParameters(nprobe=lists.shape[1], sel=selector)  # type: ignore[call-arg]
+        probes = lists.shape[1]
+        chosen = _parameters(probes, selector) if selector else _unselective(probes)
         arrays = (faiss.swig_ptr(one) for one in (lists, squares, found, ids))
         self.ivf.search_preassigned_c(
             len(queries), faiss.swig_ptr(queries), fetched, *arrays, False, chosen
@@ -162,6 +163,16 @@ class InvertedLists:
         """Number of its list, times 2^32, plus place in it: (count,) int64, by id."""
         places = self.ivf.direct_map.array
         return np.asarray(faiss.rev_swig_ptr(places.data(), places.size()))
+
+
+def _parameters(probes: int, selector: Any) -> Any:
+    return faiss.IVFSearchParameters(nprobe=probes, sel=selector)  # type: ignore[call-arg]
+
+
+@cache
+def _unselective(probes: int) -> Any:
+    """Made once: SWIG takes as long for it as FAISS for a list."""
+    return _parameters(probes, None)
 
 
 def _padded(chosen: np.ndarray) -> np.ndarray:

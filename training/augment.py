@@ -86,7 +86,7 @@ def straighten_nearly(
     Returns:
         (b, canvas.side, canvas.side) float32.
     """
-    x, y, slant, size = frame(images)
+    x, y, slant, size = (column[:, 0] for column in frame(images))
     (a, b), (c, d), (right, down) = _random_maps(tf.shape(images)[0], jitter, seed)
     return _sample(
         images,

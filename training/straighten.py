@@ -38,11 +38,10 @@ def frame(images: Any) -> tuple[Any, Any, Any, Any]:
         images: (n, 28, 28) floats in [0, 1].
 
     Returns:
-        Four (n,) tensors.
+        Four (n, 1) tensors.
     """
     moments = ops.matmul(ops.reshape(images, (-1, SIDE * SIDE)), POWERS)  # (n, 6)
-    mass = moments[:, 0] + 1e-6
-    x, y, xx, yy, xy = (moments[:, power] / mass for power in range(1, 6))
+    _, x, y, xx, yy, xy = ops.split(moments / (moments[:, :1] + 1e-6), 6, axis=1)
     xx, yy, xy = xx - x * x, yy - y * y, xy - x * y
     slant = ops.clip(xy / (yy + 1.0), -1.0, 1.0)
     spread = ops.maximum(xx - slant * xy + yy, 0.0)
@@ -70,12 +69,11 @@ class Straighten(layers.Layer):
 
     def call(self, images: Any) -> Any:
         """Apply to a batch."""
-        x, y, slant, size = (ops.reshape(value, (-1, 1, 1)) for value in frame(images))
+        x, y, slant, size = frame(images)
         offset = self.pitch * (np.arange(self.side, dtype=np.float32) - (self.side - 1) / 2)
-        rows = size * offset[None, :, None] + y  # (n, i, 1)
-        sampled = ops.matmul(_hat(rows), images)  # (n, i, c)
-        lean = size * slant * offset[None, :, None]  # (n, i, 1)
-        return _sample(sampled, size * offset[None, None, :] + x + lean)
+        scaled = size * offset  # (n, side)
+        sampled = ops.matmul(_hat((scaled + y)[:, :, None]), images)  # (n, i, c)
+        return _sample(sampled, scaled[:, None, :] + (slant * scaled + x)[:, :, None])
 
 
 def _sample(rows: Any, positions: Any) -> Any:
