@@ -7,7 +7,7 @@ import pytest
 
 from data.errors import IndexCorrupt, StorageError, UsageError
 from indexer.blocks import AT_OPENING, RECORD, VECTORS
-from indexer.choose import Truth, Wish, build_vectors, choose, sample_of, tune
+from indexer.choose import Trial, Truth, Wish, best_of, build_vectors, choose, sample_of, tune
 from indexer.kinds import KINDS, structure
 from indexer.packing import pack, unpack, write
 from indexer.vectors import VectorIndex
@@ -283,6 +283,16 @@ def test_what_measuring_chooses_for_many(vectors: np.ndarray) -> None:
     assert choice.kind.name + " " not in choice.why  # the others are named
     assert "us a query at recall" in choice.why
     assert choose(vectors, 1_000_000, Wish(recall=1)).kind.name in {"flat", "ivf-flat"}
+
+
+@pytest.mark.parametrize(("microseconds", "best"), [(105, "ivf-sq8"), (130, "ivf-flat")])
+def test_of_kinds_as_fast_the_smallest(microseconds: float, best: str) -> None:
+    trials = [
+        Trial(KINDS["ivf-flat"], {}, 1, 100),
+        Trial(KINDS["ivf-sq8"], {}, 1, microseconds),
+        Trial(KINDS["ivf-pq"], {}, 1, 200),
+    ]
+    assert best_of(trials, DIMENSION).kind.name == best
 
 
 def test_memory_that_is_too_little(vectors: np.ndarray) -> None:
