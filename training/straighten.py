@@ -53,9 +53,9 @@ class Straighten(layers.Layer):
     """(n, 28, 28) -> (n, side, side): ink centred, upright and of one size.
 
     With u = pitch * (j - c) and v = pitch * (i - c) from the output's centre c, output pixel (i, j)
-    is the input, bilinearly, at row `size * v + y` and column `size * (u + slant * v) + x`. The row
-    does not depend on j, so sampling rows is one product with hat functions; columns are then
-    taken from each row, two for each pixel.
+    is the input, bilinearly, at row `size * v + y` and column `size * u + size * slant * v + x`,
+    which are linear in the frame. The row does not depend on j, so sampling rows is one product
+    with hat functions; columns are then taken from each row, two for each pixel.
     """
 
     def __init__(self, side: int, pitch: float, **kwargs: Any) -> None:
@@ -70,10 +70,23 @@ class Straighten(layers.Layer):
     def call(self, images: Any) -> Any:
         """Apply to a batch."""
         x, y, slant, size = frame(images)
-        offset = self.pitch * (np.arange(self.side, dtype=np.float32) - (self.side - 1) / 2)
-        scaled = size * offset  # (n, side)
-        sampled = ops.matmul(_hat((scaled + y)[:, :, None]), images)  # (n, i, c)
-        return _sample(sampled, scaled[:, None, :] + (slant * scaled + x)[:, :, None])
+        rows = _linear([size, y], [self._offset[:, None], 1.0], (self.side, SIDE))
+        apart = rows - np.tile(GRID, (self.side, 1))
+        hats = ops.relu(1.0 - ops.abs(apart))  # (n, i, 28), weights of the pixels of a column
+        across, down = self._offset, self._offset[:, None]
+        columns = _linear([size, size * slant, x], [across, down, 1.0], (self.side, self.side))
+        return _sample(ops.matmul(hats, images), columns)
+
+    @property
+    def _offset(self) -> np.ndarray:
+        """How far the output's pixels lie from its centre, (side,), in pixels of a usual digit."""
+        return self.pitch * (np.arange(self.side, dtype=np.float32) - (self.side - 1) / 2)
+
+
+def _linear(values: list[Any], factors: list[Any], shape: tuple[int, int]) -> Any:
+    """The sum of values (n, 1), each times its factor, which is of `shape`: (n, *shape)."""
+    flat = np.stack([np.broadcast_to(np.float32(one), shape).ravel() for one in factors])
+    return ops.reshape(ops.matmul(ops.concatenate(values, axis=1), flat), (-1, *shape))
 
 
 def _sample(rows: Any, positions: Any) -> Any:
@@ -85,8 +98,3 @@ def _sample(rows: Any, positions: Any) -> Any:
     second = ops.minimum(first + 1, SIDE + 1)
     before, after = (tf.gather(padded, one, axis=2, batch_dims=2) for one in (first, second))
     return before + (positions - left) * (after - before)
-
-
-def _hat(positions: Any) -> Any:
-    """Linear weights (n, i, 28) of the pixels for positions (n, i, 1)."""
-    return ops.relu(1.0 - ops.abs(positions - GRID))
