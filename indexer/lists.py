@@ -19,7 +19,8 @@ from indexer.squares import NOTHING, slack
 if TYPE_CHECKING:
     from indexer.vectors import VectorIndex
 
-FEW = 32  # one list in so many bounds the distance of the last answer
+FEW = 8  # one list in so many bounds the distance of the last answer
+FARTHEST = NOTHING / 4  # further than any vector, but no reason to overflow
 BALL = np.float32(1 + 1e-6)  # rounding of a radius
 
 
@@ -68,8 +69,9 @@ class InvertedLists:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Candidates among which are all k + 1 nearest of each query.
 
-        A few nearest lists bound the distance of the last answer; of all others only those are
-        read whose ball around the centroid comes nearer than that.
+        A share of the lists, those whose balls come nearest, bounds the distance of the last
+        answer. Digits lie in clusters, so these nearly always are all lists that can matter; if
+        others come nearer than that bound, they are read as well.
 
         Returns:
             ids (n, some) int64, -1 where there are no more, and (n,) float32 squared distances that
@@ -78,16 +80,13 @@ class InvertedLists:
         Raises:
             IndexCorrupt: a list is damaged.
         """
-        centroids = self._squares_to_centroids(queries)  # (n, lists)
+        to_ball = self._distances_to_balls(queries)  # (n, lists)
         few = max(1, len(self) // FEW)
-        lists = np.argpartition(centroids, few - 1, axis=1)[:, :few]
+        lists = np.argpartition(to_ball, few - 1, axis=1)[:, :few]
         ids, squares = self._read(queries, lists, fetched)
         reach = squares[:, min(k, fetched - 1), None]  # one more than k, as one may be excluded
-        reach = np.where(reach < NOTHING, reach, np.float32(np.inf))
-        doubt = slack(queries, np.maximum(reach, centroids.max(axis=1, keepdims=True)))  # (n, 1)
-        reach = np.sqrt(reach + doubt)
-        nearest = np.sqrt(np.maximum(centroids - doubt, 0))
-        matters = nearest - BALL * self.radii <= reach  # (n, lists)
+        reach = np.minimum(reach, FARTHEST)
+        matters = to_ball <= np.sqrt(reach + slack(queries, reach))
         matters[np.arange(len(lists))[:, None], lists] = False
         if not matters.any():
             return ids, squares[:, -1]
@@ -146,11 +145,17 @@ class InvertedLists:
         )
         return ids, found
 
-    def _squares_to_centroids(self, queries: np.ndarray) -> np.ndarray:
+    def _distances_to_balls(self, queries: np.ndarray) -> np.ndarray:
+        """What no vector of a list falls short of, (n, lists); negative inside its ball."""
         centroids, norms = self._centroid_norms
         squares = np.einsum("nd,nd->n", queries, queries)[:, None] + norms
         squares -= 2 * (queries @ centroids.T)
-        return np.asarray(np.maximum(squares, 0))  # (n, lists)
+        squares -= slack(queries, squares)
+        return np.asarray(np.sqrt(np.maximum(squares, 0)) - self._balls)
+
+    @cached_property
+    def _balls(self) -> np.ndarray:
+        return BALL * self.radii
 
     @cached_property
     def _centroid_norms(self) -> tuple[np.ndarray, np.ndarray]:

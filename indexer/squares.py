@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 NOTHING = np.float32(np.finfo(np.float32).max)  # FAISS's squared distance where it found no more
+EPSILON = float(np.finfo(np.float32).eps)
 
 
 def slack(queries: np.ndarray, squares: np.ndarray) -> np.ndarray:
     """By how much squared distances (n, m) of queries (n, d) can be wrong, (n, m) float32.
 
     FAISS expands |x - y|^2 for batches, and what cancels out leaves a rounding error in proportion
-    to the squares of both lengths.
+    to (|x| + |y|)^2, which is at most (2 |x| + |x - y|)^2 and so at most 8 |x|^2 + 2 |x - y|^2.
     """
-    lengths = np.sqrt(np.einsum("nd,nd->n", queries, queries))[:, None]
-    reach = 2 * lengths + np.sqrt(squares)
-    return np.asarray((queries.shape[1] + 4) * np.finfo(np.float32).eps * reach**2)
+    lengths = np.einsum("nd,nd->n", queries, queries)[:, None]  # squared
+    share = 2 * (queries.shape[1] + 4) * EPSILON
+    return np.asarray(share * (4 * lengths + squares))

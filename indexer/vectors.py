@@ -30,6 +30,7 @@ WIDER = 4  # times as many candidates and as much effort when a query is asked a
 RERANKED = 4  # times as many candidates by code as are asked for
 PAIRS = 1 << 20  # candidates, or distances to centroids, at a time: memory is bounded
 BLOCK = 4096  # queries at a time
+CANDIDATE = np.dtype([("id", "<u4"), ("distance", "<f4")])  # by distance, then id, as one number
 NO_OPTIONS: Mapping[str, Any] = {}
 LARGEST = 1e15  # of a number in a query: its square, added up, must be finite
 
@@ -124,23 +125,41 @@ class VectorIndex:
     def _search(
         self, queries: np.ndarray, k: int, exclude: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        ids = np.empty((len(queries), k), np.int64)
-        distances = np.empty((len(queries), k), np.float32)
-        asked = np.arange(len(queries))
         fetched, wider = min(k + SPARE, len(self)), 1
-        while len(asked):
-            proven = np.empty(len(asked), bool)
-            step = max(1, min(BLOCK, PAIRS // fetched))
-            for start in range(0, len(asked), step):
-                part = slice(start, start + step)
-                rows = asked[part]
-                barred = None if exclude is None else np.asarray(exclude)[rows]
-                ids[rows], distances[rows], proven[part] = self._nearest(
-                    np.ascontiguousarray(queries[rows]), k, barred, fetched, wider
-                )
-            asked = asked[~proven]
+        ids, distances, proven = self._in_blocks(queries, k, exclude, fetched, wider)
+        while not proven.all():
             fetched, wider = min(WIDER * fetched, len(self)), WIDER * wider
+            rows = np.flatnonzero(~proven)
+            barred = None if exclude is None else np.asarray(exclude)[rows]
+            ids[rows], distances[rows], proven[rows] = self._in_blocks(
+                queries[rows], k, barred, fetched, wider
+            )
         return ids, distances
+
+    def _in_blocks(
+        self,
+        queries: np.ndarray,
+        k: int,
+        exclude: np.ndarray | None,
+        fetched: int,
+        wider: int,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As :meth:`_nearest`, of any number of queries."""
+        step = max(1, min(BLOCK, PAIRS // fetched))
+        if len(queries) <= step:
+            return self._nearest(np.ascontiguousarray(queries), k, exclude, fetched, wider)
+        found = [
+            self._in_blocks(
+                queries[start : start + step],
+                k,
+                None if exclude is None else exclude[start : start + step],
+                fetched,
+                wider,
+            )
+            for start in range(0, len(queries), step)
+        ]
+        ids, distances, proven = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return ids, distances, proven
 
     def _nearest(
         self,
@@ -152,19 +171,17 @@ class VectorIndex:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Ids and distances (n, k), and (n,) whether more candidates change nothing."""
         ids, beyond = self._candidates(queries, k, fetched, wider)  # (n, f), (n,)
-        distances = np.sqrt(self._squares(queries, ids))  # (n, f)
+        found = np.empty(ids.shape, CANDIDATE)
+        found["id"], found["distance"] = ids, np.sqrt(self._squares(queries, ids))
         if exclude is not None:
-            distances[ids == exclude[:, None]] = np.inf
+            found["distance"][ids == exclude[:, None]] = np.inf
         # Distances are not negative, so their bits are ordered as they are.
-        keys = np.ascontiguousarray(distances).view(np.uint32).astype(np.uint64) << np.uint64(32)
-        keys |= ids.astype(np.uint32)
-        keys.sort(axis=1)
-        keys = keys[:, :k]
-        nearest = (keys >> np.uint64(32)).astype(np.uint32).view(np.float32)  # (n, k)
+        found.view("<u8").sort(axis=1)
+        nearest = np.ascontiguousarray(found["distance"][:, :k])
         last = np.square(nearest[:, -1:])  # (n, 1)
         reach = (last + slack(queries, last))[:, 0]
         proven = (reach < beyond) | (fetched == len(self))
-        return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64), nearest, proven
+        return found["id"][:, :k].astype(np.int64), nearest, proven
 
     def _candidates(
         self, queries: np.ndarray, k: int, fetched: int, wider: int
@@ -203,7 +220,7 @@ class VectorIndex:
 
         Measured directly; infinite where the id is -1.
         """
-        apart = self.vectors(np.maximum(ids, 0).ravel()).reshape(*ids.shape, -1)  # (n, f, d)
+        apart = self.vectors(np.maximum(ids, 0).ravel()).reshape(*ids.shape, self.engine.d)
         apart -= queries[:, None]
         return np.where(ids < 0, np.float32(np.inf), np.einsum("nfd,nfd->nf", apart, apart))
 
