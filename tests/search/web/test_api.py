@@ -327,6 +327,17 @@ def test_what_is_added_answers_and_can_be_taken_back(few_folder: Path, tmp_path:
         assert client.post("/api/search", three).json["neighbours"][0]["id"] != "added/0"
 
 
+def test_clients_that_change_the_index_at_once_wait_their_turn(
+    few_folder: Path, tmp_path: Path
+) -> None:
+    folder = copytree(few_folder, tmp_path / "index")
+    with served(folder, writable=True, threads=4) as client, ThreadPoolExecutor(4) as pool:
+        pictures = [png(draw_digit(label, 240, 9)) for label in (2, 3, 4, 5)]
+        replies = list(pool.map(lambda one: client.post("/api/items?label=7", one), pictures))
+        assert sorted(reply.json["id"] for reply in replies) == [f"added/{n}" for n in range(4)]
+        assert client.get("/api/info").json["count"] == 304
+
+
 def test_changes_of_another_process_are_seen(few_folder: Path, tmp_path: Path) -> None:
     folder = copytree(few_folder, tmp_path / "index")
     three = png(draw_digit(3, 240, 9))
