@@ -177,7 +177,7 @@ def _mistakes(evaluation: Evaluation, test: Dataset) -> str:
         chance = f"{named.confidences[item]:.0%} sure"
         items.append((test.images[item], f"A {said}, {chance}", f"{escape(said)}<br>{chance}"))
     wrong = int((named.labels != test.labels).sum())
-    note = f"{wrong:,} of {evaluation.n:,} were named wrongly; the surest {len(worst)} of these:"
+    note = f"Named wrongly: {wrong:,} of {evaluation.n:,}. Shown: the surest {len(worst)} of these."
     return _note(note) + _digits(items)
 
 
