@@ -171,7 +171,8 @@ def _image(file: BinaryIO, name: str) -> ImageFile.ImageFile:
         ) from exc
     except _DECODE_ERRORS as exc:
         raise PictureUnreadable(
-            f"cannot read {name}: {exc}; check that it opens elsewhere"
+            f"expected a whole image, but {name} is damaged or cut short ({exc}); "
+            "save or copy it again"
         ) from exc
 
 

@@ -74,6 +74,7 @@ class Audit:
         k: neighbours each was asked for.
         near: distance up to which two digits are as good as one.
         hubness: skewness of the numbers of times that digits are neighbours; 0 where none is a hub.
+            None of a sample, whose small numbers are skewed by chance alone.
         suspect_labels, near_duplicates, leaked: how many there are; `leaked` is None where no test
             digits were given.
         suspects, duplicates, hubs, leaks: the worst of each.
@@ -83,7 +84,7 @@ class Audit:
     asked: int
     k: int
     near: float
-    hubness: float
+    hubness: float | None
     suspect_labels: int
     near_duplicates: int
     leaked: int | None
@@ -133,7 +134,7 @@ def audit(
         asked=len(asked),
         k=k,
         near=near,
-        hubness=skewness(counts[index.live]),
+        hubness=skewness(counts[index.live]) if len(asked) == len(index) else None,
         suspect_labels=len(suspects[0]),
         near_duplicates=len(pairs),
         leaked=leaked,

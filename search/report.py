@@ -274,6 +274,8 @@ def _csv_line(values: Sequence[Any]) -> str:
 
 def _shown(value: Any) -> str:
     """One value as text; a matrix, or records of the same fields, as a line for each row."""
+    if value is None:
+        return "-"
     if value == []:
         return "none"
     if isinstance(value, list):

@@ -38,23 +38,26 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var
   max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
 p.note, figcaption, caption { color: var(--faint); font-size: .9rem; text-align: left; }
+caption { padding-bottom: .5rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; border: 1px solid var(--rim); text-align: left; }
-td.number { text-align: right; }
+.number { text-align: right; }
 figure { margin: 1rem 0; } picture img { max-width: 100%; height: auto; }
 img.digit { width: 56px; height: 56px; image-rendering: pixelated; background: #fff;
-  border: 1px solid var(--rim); display: block; }
+  border: 1px solid var(--rim); display: block; margin: 0 auto; }
 .digits { display: flex; flex-wrap: wrap; gap: .6rem; margin: 0; padding: 0; list-style: none; }
 .digits li { font-size: .8rem; text-align: center; break-inside: avoid; }
 .row { display: flex; gap: 1rem; align-items: start; margin: .6rem 0; break-inside: avoid; }
+.row .digits { gap: .6rem .2rem; } .row li { min-width: 4.3rem; }
+.row .digits:first-child li { min-width: 5.4rem; }
 .differs { color: rgb(var(--shade)); font-weight: bold; }
 .diagonal { background: rgba(var(--right), .18); }
 .s1 { background: rgba(var(--shade), .12); } .s2 { background: rgba(var(--shade), .24); }
 .s3 { background: rgba(var(--shade), .36); } .s4 { background: rgba(var(--shade), .48); }
 .s5 { background: rgba(var(--shade), .6); } .s6 { background: rgba(var(--shade), .72); }
 @media print { :root { color-scheme: light; } body { max-width: none; margin: 0; font-size: 11pt; }
-  a { color: inherit; } h2 { break-after: avoid; } figure, table { break-inside: avoid; }
+  a { color: inherit; } h2, p.note { break-after: avoid; } figure, table { break-inside: avoid; }
   .wide { overflow: visible; } * { print-color-adjust: exact; } }
 """
 Rows = Iterable[Sequence[Any]]
@@ -125,7 +128,11 @@ def _figures(evaluation: Evaluation, test: Dataset) -> str:
             f"same or different, at distance {evaluation.pair_threshold:.3f}",
         ),
         ("refused", share(evaluation.refused), "digits on which the verdict abstains"),
-        ("accuracy of the answered", share(evaluation.accuracy_answered), ""),
+        (
+            "accuracy of the answered",
+            share(evaluation.accuracy_answered),
+            "of digits whose verdict is a match",
+        ),
         ("calibration error", share(evaluation.calibration_error), "of the confidence"),
         (
             "own original first",
@@ -142,7 +149,7 @@ def _confusion(evaluation: Evaluation, test: Dataset) -> str:
     mistakes = counts * (1 - np.eye(len(counts), dtype=int))
     shades = np.ceil(SHADES * mistakes / max(1, mistakes.max())).astype(int)
     names = [escape(printable(name)) for name in test.names]
-    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    head = "".join(f'<th class="number" scope="col">{name}</th>' for name in names)
     lines = []
     for row, name in enumerate(names):
         cells = [
@@ -170,7 +177,7 @@ def _mistakes(evaluation: Evaluation, test: Dataset) -> str:
         chance = f"{named.confidences[item]:.0%} sure"
         items.append((test.images[item], f"A {said}, {chance}", f"{escape(said)}<br>{chance}"))
     wrong = int((named.labels != test.labels).sum())
-    note = f"{wrong:,} of {evaluation.n:,} were named wrongly; the surest {len(worst)} of these:"
+    note = f"Named wrongly: {wrong:,} of {evaluation.n:,}. Shown: the surest {len(worst)} of these."
     return _note(note) + _digits(items)
 
 
@@ -207,8 +214,8 @@ def _marked(text: str, differs: bool) -> str:
 
 def _risk(evaluation: Evaluation, test: Dataset) -> str:
     rows = [(f"{float(share):.1%}", f"{a:.2%}") for share, a in evaluation.risk_coverage.items()]
-    text = "; ".join(f"{accuracy} of the surest {share}" for share, accuracy in rows)
-    drawn = _plot(lambda: draw_risk(evaluation, test), f"Risk by coverage. Accuracy: {text}.")
+    caption = "How many of the surest digits are named wrongly, by how many are answered."
+    drawn = _plot(lambda: draw_risk(evaluation, test), caption)
     return drawn + _table(("coverage", "accuracy"), rows)
 
 

@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Scope
 
 from indexer.place import Place as IndexPlace
@@ -34,6 +35,7 @@ from search.web.describe import (
     PAIR,
     Addition,
     Naming,
+    Nothing,
     Pair,
     Search,
     described,
@@ -86,6 +88,7 @@ def create_app(
         description="Find the handwritten digits most like yours, and name yours by their vote.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=lifespan,
     )
 
@@ -127,16 +130,18 @@ def add_questions(app: FastAPI, live: LiveIndex, run: Run) -> None:
             await run(ask.compare, live, sent, single=options.single, show_input=options.input)
         )
 
-    @app.get("/api/items/{name:path}.png", response_class=Response)
-    async def item(name: str) -> Response:
+    @app.get("/api/items/{id:path}.png", response_class=Response)
+    async def item(request: Request, id: str) -> Response:  # noqa: A002, as API names it
         """A stored digit as a picture of 28 x 28."""
-        content = await run(ask.item_png, live, name)
+        parsed(Nothing, request)
+        content = await run(ask.item_png, live, id)
         kept = {"cache-control": f"private, max-age={THUMBNAILS_SECONDS}"}
         return Response(content, media_type="image/png", headers=kept)
 
     @app.get("/api/map")
-    async def points() -> Response:
+    async def points(request: Request) -> Response:
         """Stored digits in two dimensions, in columns."""
+        parsed(Nothing, request)
         return _json(await run(ask.points, live))
 
 
@@ -151,22 +156,24 @@ def add_changes(app: FastAPI, live: LiveIndex, run: Run, *, writable: bool) -> N
             )
 
     @app.get("/api/info")
-    async def info() -> Response:
-        """What the index is; `server` says what this server allows."""
+    async def info(request: Request) -> Response:
+        """What the index is, and under server what this server allows."""
+        parsed(Nothing, request)
         return _json(await run(ask.info, live, writable=writable))
 
     @app.post("/api/items", openapi_extra=described(Addition, BODY))
     async def add(request: Request) -> Response:
-        """Store each digit as one called `label`; only with --writable."""
+        """Store each digit as one called label; only where the server may change the index."""
         require_writable()
         options = parsed(Addition, request)
         sent = await _sent(request)
         return _answer(await run(ask.add, live, sent, options.label, single=options.single))
 
     @app.post("/api/undo")
-    async def undo() -> Response:
-        """Take the last change back; only with --writable."""
+    async def undo(request: Request) -> Response:
+        """Take the last change back; only where the server may change the index."""
         require_writable()
+        parsed(Nothing, request)
         return _json(await run(ask.undo, live))
 
     @app.get("/healthz")
@@ -224,18 +231,23 @@ async def _pair(request: Request) -> tuple[Sent, ...]:
     """The two pictures of a form, or the body that shows both."""
     if media_type(request.headers.get("content-type", "")) != FORM:
         return (await _sent(request),)
-    async with request.form(max_files=2, max_fields=0) as form:
-        pair = [form.get(name) for name in ("a", "b")]
-        files = [file for file in pair if isinstance(file, UploadFile)]
-        if len(files) != len(pair):
-            raise Refusal(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                "expected a form with the pictures a and b, received"
-                f" {', '.join(form) or 'an empty one'}",
-            )
-        return tuple(
-            [
-                Sent(await file.read(), media_type(file.content_type or ""), name)
-                for name, file in zip("ab", files, strict=True)
-            ]
+    try:
+        async with request.form(max_files=2, max_fields=0) as form:
+            return tuple([await _part(form, name) for name in ("a", "b")])
+    except HTTPException as exc:
+        detail = exc.detail.rstrip(".")
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST,
+            f"expected a form with the pictures a and b as files, and nothing else ({detail})",
+        ) from exc
+
+
+async def _part(form: FormData, name: str) -> Sent:
+    file = form.get(name)
+    if not isinstance(file, UploadFile):
+        raise Refusal(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "expected a form with the pictures a and b, received"
+            f" {', '.join(form) or 'an empty one'}",
         )
+    return Sent(await file.read(), media_type(file.content_type or ""), name)

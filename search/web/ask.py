@@ -63,7 +63,7 @@ class Question:
         """
         if len(self.ids) == 1 and not self.sent.content:
             _position(index, self.ids[0])
-        return read_all(Reader(index, single=self.single), [self.sent], self.ids)
+        return read_all(Reader(index, single=self.single), self.sent, self.ids)
 
 
 def search(live: LiveIndex, question: Question) -> list[Row]:
@@ -93,7 +93,7 @@ def compare(live: LiveIndex, sent: Sequence[Sent], *, single: bool, show_input: 
     """As `digits compare`, of two pictures, or of one that shows both digits."""
     index = live.current()
     reader = Reader(index, single=single)
-    read = [read_all(reader, [one], ()) for one in sent]
+    read = [read_all(reader, one) for one in sent]
     if len(sent) == 1:
         if len(read[0]) != 2:
             raise Refusal(
@@ -137,7 +137,7 @@ def info(live: LiveIndex, *, writable: bool) -> Row:
 
 def add(live: LiveIndex, sent: Sent, label: str, *, single: bool) -> list[Row]:
     """As `digits add`."""
-    queries = read_all(Reader(live.current(), single=single), [sent], ())
+    queries = read_all(Reader(live.current(), single=single), sent)
     rows, _ = live.add(queries, label)
     return [_row(row) for row in rows]
 

@@ -65,23 +65,24 @@ class Sent:
         return reader.content(self.name, self.content)
 
 
-def read_all(reader: Reader, bodies: Sequence[Sent], ids: Sequence[str]) -> list[AnyQuery]:
-    """The digits of bodies, then the stored ones called `ids`.
+def read_all(reader: Reader, sent: Sent, ids: Sequence[str] | None = None) -> list[AnyQuery]:
+    """The digits that were sent, then the stored ones called `ids`; None where none can be named.
 
     Raises:
         Refusal: there is nothing to ask about, or too much.
     """
-    if not ids and not any(body.content for body in bodies):
+    if not ids and not sent.content:
+        place = "the body" if sent.name == STDIN else sent.name
         raise Refusal(
             HTTPStatus.BAD_REQUEST,
-            "expected a picture or a JSON array as the body, or ?id=, received neither",
+            f"expected a picture or a JSON array as {place}{'' if ids is None else ', or ?id='},"
+            " received nothing",
         )
 
     def read() -> Iterator[AnyQuery]:
-        for body in bodies:
-            if body.content:
-                yield from body.queries(reader)
-        yield from reader.read((), ids)
+        if sent.content:
+            yield from sent.queries(reader)
+        yield from reader.read((), ids or ())
 
     queries = list(islice(read(), MOST_DIGITS + 1))
     if len(queries) > MOST_DIGITS:
@@ -103,18 +104,21 @@ def parse_pixels(content: bytes) -> np.ndarray:
     """
     try:
         values = json.loads(content, parse_constant=_refuse_constant)
-        array = np.array(values)
+        array = np.array(values) if isinstance(values, list) else None
     except (ValueError, RecursionError, OverflowError) as exc:
         raise Refusal(
             HTTPStatus.BAD_REQUEST, f"expected a JSON array of pixels, but {_reason(exc)}"
         ) from exc
+    if array is None:
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST, f"expected a JSON array of pixels, received {_called(values)}"
+        )
     if array.dtype.kind == "f":
         return array
-    if array.dtype.kind not in "iu" or array.ndim == 0:
+    if array.dtype.kind not in "iu":
         raise Refusal(
             HTTPStatus.BAD_REQUEST,
-            f"expected a JSON array of numbers, received {type(values).__name__} of"
-            f" {array.dtype.name}",
+            f"expected a JSON array of numbers from 0 to {BYTES}, received one of other values",
         )
     if array.size and not 0 <= array.min() <= array.max() <= BYTES:
         raise Refusal(
@@ -128,6 +132,11 @@ def parse_pixels(content: bytes) -> np.ndarray:
             f" and 1, which may mean either; write ink as {BYTES}",
         )
     return array.astype(np.uint8)
+
+
+def _called(value: object) -> str:
+    """What a JSON text is that is no array."""
+    return "an object" if isinstance(value, dict) else "a single value"
 
 
 def _refuse_constant(name: str) -> NoReturn:

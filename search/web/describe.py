@@ -42,7 +42,11 @@ PAIR: dict[str, Any] = {
 }
 
 
-class Single(BaseModel):
+class Nothing(BaseModel):
+    """What a route takes that cannot be asked for anything else."""
+
+
+class Single(Nothing):
     """How a picture is read."""
 
     single: Annotated[bool, Field(description="Take all ink on a picture as one digit")] = False
@@ -92,16 +96,21 @@ def parsed(options: type[Options], request: Request) -> Options:
     FastAPI would look for one parameter after the other, asked for or not.
 
     Raises:
-        Refusal: a name that the route does not know.
+        Refusal: a name that the route does not know, or one value too many.
         RequestValidationError: a value that is missing or wrong.
     """
     query, known = request.query_params, options.model_fields
     if unknown := [repr(name) for name in query if name not in known]:
+        expected = f"parameters among {', '.join(known)}" if known else "no parameters"
         raise Refusal(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"expected parameters among {', '.join(known)}, received {', '.join(unknown)}",
+            HTTPStatus.UNPROCESSABLE_ENTITY, f"expected {expected}, received {', '.join(unknown)}"
         )
     many = [name for name, field in known.items() if field.annotation == list[str]]
+    for name in query:
+        if name not in many and (count := len(query.getlist(name))) > 1:
+            raise Refusal(
+                HTTPStatus.UNPROCESSABLE_ENTITY, f"{name}: expected one value, received {count}"
+            )
     given = {name: query.getlist(name) if name in many else query[name] for name in query}
     try:
         return options.model_validate(given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -23,6 +24,14 @@ from search.web.body import JSON
 from search.web.guard import error_json
 from search.web.words import by_http
 
+EXPECTED = {  # by the type of an error of Pydantic
+    "bool_parsing": "true or false",
+    "greater_than_equal": "at least {ge}",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number",
+    "less_than_equal": "at most {le}",
+    "literal_error": "{expected}",
+}
 STATUS = {
     UsageError: HTTPStatus.UNPROCESSABLE_ENTITY,
     PictureError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -46,18 +55,35 @@ def add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, exc: HTTPException) -> Response:
-        detail = f"{request.method} {request.url.path}: {exc.detail}"
-        return _error(exc.status_code, detail, exc.headers)
+        return _error(exc.status_code, _astray(request, exc), exc.headers)
 
     @app.exception_handler(RequestValidationError)
     async def misused(_request: Request, exc: RequestValidationError) -> Response:
-        first = exc.errors()[0]
-        text = f"{first['loc'][-1]}: {first['msg']}, received {first.get('input')!r}"
-        return _error(HTTPStatus.UNPROCESSABLE_ENTITY, text)
+        return _error(HTTPStatus.UNPROCESSABLE_ENTITY, _misused(exc.errors()[0]))
 
     @app.exception_handler(Exception)
     async def broken(_request: Request, _exc: Exception) -> Response:
         return _error(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; its log says why")
+
+
+def _astray(request: Request, exc: HTTPException) -> str:
+    path = ascii(request.scope["path"])[1:-1]
+    if exc.status_code == HTTPStatus.NOT_FOUND:
+        return f"nothing is at {path}; /docs tells of all that is"
+    if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (exc.headers or {}).get("Allow", "GET")
+        return f"expected {allowed} for {path}, received {request.method}"
+    return f"{request.method} {path}: {exc.detail}"
+
+
+def _misused(error: Mapping[str, Any]) -> str:
+    """What is wrong with the value of a parameter, as Pydantic tells of it."""
+    name = error["loc"][-1]
+    if error["type"] == "missing":
+        return f"{name}: expected a value, received none"
+    known = EXPECTED.get(error["type"])
+    expected = known.format(**error.get("ctx", {})) if known else error["msg"]
+    return f"{name}: expected {expected}, received {error['input']!r}"
 
 
 def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -29,6 +29,7 @@ class LiveIndex:
         """
         self.place, self._store = place, store_at(place)
         self._opening = threading.Lock()
+        self._changing = threading.Lock()  # one client waits for the other
         self._held = self._open()
 
     def current(self) -> DigitIndex:
@@ -58,9 +59,10 @@ class LiveIndex:
             UsageError: the index knows no such class.
             IndexLocked, StorageError: the index is as it was.
         """
-        with grow.open_to_change(self.place, threads=1) as (writer, index):
-            added = grow.add(writer, index, grow.with_label(index, queries, label))
-        self._reopen()
+        with self._changing:
+            with grow.open_to_change(self.place, threads=1) as (writer, index):
+                added = grow.add(writer, index, grow.with_label(index, queries, label))
+            self._reopen()
         return added.rows, added.manifest
 
     def undo(self) -> Manifest:
@@ -70,8 +72,9 @@ class LiveIndex:
             UsageError: there is none before.
             IndexLocked, StorageError: the index is as it was.
         """
-        manifest = grow.undo(self.place)
-        self._reopen()
+        with self._changing:
+            manifest = grow.undo(self.place)
+            self._reopen()
         return manifest
 
     def _reopen(self) -> None:

@@ -108,6 +108,7 @@ def test_what_is_wrong_is_found(spoilt: DigitIndex, train_set: Dataset) -> None:
 def test_a_sample_is_asked_of_all(spoilt: DigitIndex) -> None:
     found = audit(spoilt, sample=50, most=3)
     assert (found.asked, found.digits, found.leaked, found.leaks) == (50, 300, None, ())
+    assert found.hubness is None  # which is no finding
     assert len(found.hubs) == 3
     with pytest.raises(UsageError):
         audit(spoilt, k=300)

@@ -104,7 +104,7 @@ def test_the_page_says_what_was_measured(
     read = Page(page)
     assert f"{evaluation.knn_accuracy:.2%}" in read.text
     wrong = int((evaluation.classification.labels != few.labels).sum())
-    assert f"{wrong:,} of 150 were named wrongly" in read.text
+    assert f"Named wrongly: {wrong:,} of 150" in read.text
     cells = re.findall(r'<td class="number (?:diagonal|s\d)">(\d*)</td>', page.decode())
     assert [int(cell or 0) for cell in cells] == evaluation.confusion.ravel().tolist()
     assert f"holds {len(plain_index):,} digits" in read.text

@@ -15,9 +15,10 @@ const MOST_CLASSES = 10;
 let names = [];
 let slots = 0;
 
-// Lay out empty places for the votes of classes `known` and for `count` neighbours.
+// Lay out empty places for the votes of classes `known`, unless there are too many of them, and for
+// `count` neighbours.
 export function layOut(known, count) {
-  names = known.map(String).slice(0, MOST_CLASSES);
+  names = known.map(String);
   slots = count;
   showAnswer({ verdict: "abstain", votes: {}, neighbours: [] });
 }
@@ -28,6 +29,7 @@ export function showAnswer(answer, asked) {
   const hasName = answer.label !== null && answer.label !== undefined;
   byId("name").textContent = hasName ? answer.label : "–";
   byId("name").classList.toggle("guess", !isSure);
+  byId("name").style.setProperty("--length", byId("name").textContent.length);
   const headline = isSure ? `${percent(answer.confidence, 1)} sure` : REASONS[answer.reason] ?? "";
   byId("headline").textContent = headline;
   byId("detail").textContent = isSure ? agreement(answer) : sentence(answer.detail, hasName);
@@ -41,7 +43,7 @@ export function showAnswer(answer, asked) {
 export function showError(error) {
   showAnswer({ verdict: "abstain", votes: {}, neighbours: [] });
   byId("headline").textContent = "No answer";
-  byId("detail").textContent = error.message;
+  byId("detail").textContent = sentence(error.message, false);
   say(error.message);
 }
 
@@ -57,7 +59,8 @@ function sentence(detail, isGuess) {
 }
 
 function showVotes(answer) {
-  const shown = names.length ? [...names] : Object.keys(answer.votes);
+  const hasRoom = names.length <= MOST_CLASSES;
+  const shown = hasRoom ? names : mostVoted(answer.votes).slice(0, MOST_CLASSES);
   const bars = shown.map((name) => {
     const share = answer.votes[name] ?? 0;
     const bar = make("span", { class: "bar", "aria-hidden": "true" });
@@ -67,6 +70,10 @@ function showVotes(answer) {
     return item;
   });
   byId("votes").replaceChildren(...bars);
+}
+
+function mostVoted(votes) {
+  return names.filter((name) => votes[name]).sort((one, other) => votes[other] - votes[one]);
 }
 
 function showNeighbours(neighbours, asked) {

@@ -2,6 +2,7 @@
 
 const JSON_TYPE = "application/json";
 const WAIT = 80; // ms
+const UNNAMED = /^-(\[0\])?: /; // what the API calls the body of a request
 
 async function ask(method, path, body) {
   const headers = typeof body === "string" ? { "Content-Type": JSON_TYPE } : {};
@@ -12,7 +13,7 @@ async function ask(method, path, body) {
     throw new Error("The server does not answer. Is it still running?");
   }
   const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error);
+  if (!response.ok) throw new Error(answer.error.replace(UNNAMED, ""));
   return answer;
 }
 

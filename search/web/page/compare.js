@@ -38,7 +38,7 @@ async function judge() {
       side.isNew = false;
       [side.answer] = await api.classify(await side.pad.picture(), { single: true });
       drawPixels(side.seen, side.answer.input);
-      side.text.textContent = side.answer.input ? `A ${side.answer.label}${side.answer.verdict === "match" ? "" : "?"}` : "No digit";
+      side.text.textContent = side.answer.input ? `${side.answer.label}${side.answer.verdict === "match" ? "" : "?"}` : "No digit";
     }
     if (sides.every((side) => side.answer?.input)) {
       const { distance, threshold, verdict } = await api.compare(sides.map((side) => side.answer.input));

@@ -33,7 +33,7 @@ function parameter({ name, required, description: text, schema }) {
 function example(path, method, operation) {
   const required = (operation.parameters ?? []).filter((one) => one.required && one.in === "query");
   const query = required.map((one) => `${one.name}=7`).join("&");
-  const url = `${location.origin}${path.replace("{name}", "mnist/train/123")}${query ? `?${query}` : ""}`;
+  const url = `${location.origin}${path.replace("{id}", "mnist/train/123")}${query ? `?${query}` : ""}`;
   const content = operation.requestBody?.content ?? {};
   const body = "multipart/form-data" in content ? " -F a=@one.png -F b=@other.png" : " --data-binary @digit.png";
   const verb = method === "post" && !operation.requestBody ? " -X POST" : "";

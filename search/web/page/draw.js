@@ -6,6 +6,7 @@ import { byId, drawPixels, make, percent, tell } from "./dom.js";
 import { Pad, SENT } from "./pad.js";
 import { watchPictures, withinLimits } from "./pictures.js";
 
+const NAMED = 0.1; // of the height of the picture, which a name above a box takes
 const HOW = "With mouse, finger, pen or keyboard. Or drop or paste a picture.";
 
 // What is asked about: {kind: "drawing"}, {kind: "picture", blob} or {kind: "stored", id}.
@@ -27,6 +28,11 @@ export function startDraw(info, onAnswer) {
   });
   byId("clear").addEventListener("click", () => pad.clear());
   byId("undo-stroke").addEventListener("click", () => pad.undo());
+  byId("back").addEventListener("click", () => {
+    if (location.hash.startsWith("#draw/")) location.hash = "#draw";
+    else question({ kind: "drawing" });
+    pad.canvas.focus();
+  });
   watchPictures(() => !byId("draw").hidden, async (file) => {
     try {
       question({ kind: "picture", blob: await withinLimits(file), name: file.name });
@@ -86,6 +92,7 @@ function showQuestion({ kind, id, blob, name }) {
   place.classList.toggle("stored", kind === "stored");
   chosen = 0;
   byId("asked").textContent = { drawing: HOW, stored: id, picture: name || "A picture" }[kind];
+  byId("back").hidden = kind === "drawing";
   byId("pad-hint").hidden = kind !== "drawing" || !pad.isEmpty;
   if (kind === "drawing") { place.replaceChildren(); return; }
   const image = make("img", { alt: kind === "stored" ? `The stored digit ${id}` : "The picture asked about" });
@@ -95,15 +102,9 @@ function showQuestion({ kind, id, blob, name }) {
     layer.classList.toggle("tall", image.naturalHeight > image.naturalWidth);
     showRows();
   });
-  image.addEventListener("error", () => image.replaceWith(make("p", { class: "hint" }, "Your browser cannot show this picture; the server can read it.")));
+  image.addEventListener("error", () => place.replaceChildren(make("p", { class: "hint" }, "Your browser cannot show this picture.")));
   image.src = kind === "stored" ? api.thumbnail(id) : URL.createObjectURL(blob);
-  const back = make("button", { type: "button", class: "back", "aria-label": "Back to drawing" }, "Draw instead");
-  back.addEventListener("click", () => {
-    if (location.hash.startsWith("#draw/")) location.hash = "#draw";
-    else question({ kind: "drawing" });
-    pad.canvas.focus();
-  });
-  place.replaceChildren(layer, back);
+  place.replaceChildren(layer);
 }
 
 // A row for each digit, where there are several, and a box around each on the picture.
@@ -116,7 +117,7 @@ function showRows() {
   const boxes = (width, height) => answers.flatMap((one, place) => (one.box ? [makeBox(one, place, width, height)] : []));
   const isOnPad = asked.kind === "drawing" && answers.length > 1;
   byId("pad-boxes").replaceChildren(...(isOnPad ? boxes(SENT, SENT) : []));
-  if (asked.kind === "picture" && image?.naturalWidth) layer.replaceChildren(...boxes(image.naturalWidth, image.naturalHeight));
+  if (layer && asked.kind === "picture" && image?.naturalWidth) layer.replaceChildren(...boxes(image.naturalWidth, image.naturalHeight));
 }
 
 function makeRow(one, place) {
@@ -138,6 +139,7 @@ function makeRow(one, place) {
 
 function makeBox(one, place, width, height) {
   const box = make("div", { class: place === chosen ? "box chosen" : "box" });
+  box.classList.toggle("high", one.box[1] < height * NAMED);
   const sides = one.box.map((side, which) => `${(100 * side) / (which % 2 ? height : width)}%`);
   [box.style.left, box.style.top, box.style.width, box.style.height] = sides;
   box.append(make("span", {}, String(one.label ?? "–")));
@@ -161,7 +163,7 @@ function offerCorrection({ writable, names }) {
     if (!rows) return;
     try {
       const stored = await api.add(rows, byId("label").value);
-      const text = stored.new ? `Stored as ${stored.id}, a ${stored.label}.` : `Stored before, as ${stored.id}.`;
+      const text = stored.new ? `Stored as ${stored.id}, named ${stored.label}.` : `Stored before, as ${stored.id}.`;
       tell(text, stored.new ? { label: "Undo", run: takeBack } : undefined);
       ask();
     } catch (error) {

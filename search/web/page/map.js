@@ -26,9 +26,13 @@ export function startMap(info, open) {
   new ResizeObserver(paint).observe(plane);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
   plane.addEventListener("pointermove", (event) => point(nearest(event)));
-  plane.addEventListener("pointerdown", (event) => point(nearest(event)));
-  plane.addEventListener("pointerleave", () => point(-1));
-  plane.addEventListener("click", () => { if (pointed >= 0) opened(map.id[pointed]); });
+  // A finger cannot hover: it points with one tap, and opens with another.
+  let before = -1;
+  plane.addEventListener("pointerdown", (event) => { before = pointed; point(nearest(event)); });
+  plane.addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") point(-1); });
+  plane.addEventListener("click", (event) => {
+    if (pointed >= 0 && (event.pointerType !== "touch" || pointed === before)) opened(map.id[pointed]);
+  });
   plane.addEventListener("keydown", onKey);
 }
 
@@ -160,7 +164,7 @@ function point(place) {
     byId("pointed-text").textContent = `${map.label[place]} · ${map.id[place]}`;
     showThumbnail(map.id[place]);
   } else if (query) {
-    byId("pointed-text").textContent = `Yours${query.label === null ? "" : `, a ${query.label}${query.verdict === "match" ? "" : "?"}`}. Point at a digit to see it.`;
+    byId("pointed-text").textContent = `Yours${query.label === null ? "" : `, named ${query.label}${query.verdict === "match" ? "" : "?"}`}. Point at a digit to see it.`;
     drawPixels(byId("pointed"), query.input);
   } else {
     byId("pointed-text").textContent = "Point at a digit to see it.";

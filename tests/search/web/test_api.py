@@ -149,6 +149,16 @@ def test_what_cannot_be_compared(client: Client, files: list[Path]) -> None:
         form, kind = multipart(pair)
         reply = client.ask("POST", "/api/compare", form, {"Content-Type": kind})
         assert said in reply.error(422)
+    whole, kind = multipart({"a": three, "b": three, "c": three})
+    for form, said in (
+        (whole, "a and b as files, and nothing else"),
+        (whole.replace(b'; filename="a"', b""), "a and b as files, and nothing else"),
+        (b"rubbish", "a and b as files, and nothing else"),
+        (multipart({"a": b"", "b": three})[0], "a JSON array as a, received nothing"),
+    ):
+        reply = client.ask("POST", "/api/compare", form, {"Content-Type": kind})
+        assert said in reply.error(400)
+    assert "as the body, received nothing" in client.post("/api/compare").error(400)
 
 
 def multipart(files: dict[str, bytes]) -> tuple[bytes, str]:
@@ -207,7 +217,7 @@ def test_the_map_shows_as_many_of_each_class(client: Client, few_index: DigitInd
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
-        (b"", 400, "received neither"),
+        (b"", 400, "as the body, or ?id=, received nothing"),
         (b"no picture at all", 422, "expected one of PNG"),
         (png(draw_digit(3))[:400], 422, "damaged or cut short"),
         (b"[[0, 255], [1", 400, "it is no JSON"),
@@ -215,6 +225,8 @@ def test_the_map_shows_as_many_of_each_class(client: Client, few_index: DigitInd
         (b"[" * 100_000, 400, "nested too deeply"),
         (b"[[0.5, NaN], [0, 0]]", 400, "it holds NaN"),
         (b'[["a", "b"]]', 400, "array of numbers"),
+        (b"[[9999999999999999999999]]", 400, "from 0 to 255, received one of other values"),
+        (b"[[1, null]]", 400, "array of numbers"),
         (b"[[0, 256]]", 400, "from 0 to 255, received 0 to 256"),
         (b"[[-1, 9]]", 400, "from 0 to 255"),
         (b"[[0, 1], [1, 0]]", 400, "may mean either"),
@@ -227,6 +239,12 @@ def test_the_map_shows_as_many_of_each_class(client: Client, few_index: DigitInd
 def test_bad_bodies(body: bytes, status: int, said: str, client: Client) -> None:
     for name in ("search", "classify"):
         assert said in client.post(f"/api/{name}", body).error(status)
+
+
+def test_json_that_is_no_array(client: Client) -> None:
+    for value, said in ((3.5, "a single value"), (None, "a single value"), ({"a": 1}, "an object")):
+        text = client.post("/api/search", value).error(400)
+        assert text == f"expected a JSON array of pixels, received {said}"
 
 
 def test_head_tells_what_get_would_send(client: Client) -> None:
@@ -255,21 +273,26 @@ def test_files_come_whole(client: Client) -> None:
 def test_other_misuse(client: Client) -> None:
     three = png(draw_digit(3))
     for query, said in (
-        ("k=0", "k: "),
-        ("k=many", "k: "),
-        ("k=5000", "k: "),
+        ("k=0", "k: expected at least 1, received '0'"),
+        ("k=many", "k: expected a whole number, received 'many'"),
+        ("k=1.5", "k: expected a whole number, received '1.5'"),
+        ("k=5000", "k: expected at most 1000, received '5000'"),
+        ("k=1&k=2", "k: expected one value, received 2"),
         ("k=999", "expected k from 1 to 300"),
-        ("single=perhaps", "single: "),
-        ("weights=none", "weights: "),
+        ("single=perhaps", "single: expected true or false, received 'perhaps'"),
+        ("weights=none", "weights: expected 'uniform' or 'distance', received 'none'"),
         ("sinlge=true", "expected parameters among single, input, k, id, place, weights, explain"),
     ):
         assert said in client.post(f"/api/classify?{query}", three).error(422)
     reply = client.ask("POST", "/api/search", three, {"Content-Type": "text/html"})
     assert "received 'text/html'" in reply.error(415)
-    client.get("/api/search").error(405)
-    client.get("/nowhere").error(404)
-    client.get("/../app.py").error(404)
-    client.ask("DELETE", "/").error(405)
+    assert client.get("/api/search").error(405) == "expected POST for /api/search, received GET"
+    assert client.ask("DELETE", "/").error(405) == "expected GET for /, received DELETE"
+    assert "for /page/main.js, received POST" in client.post("/page/main.js").error(405)
+    for path in ("/nowhere", "/../app.py", "/page/", "/docs/", "/api/search/", "/no%0awhere"):
+        assert "/docs tells of all" in client.get(path).error(404)
+    for path in ("/api/info?x=1", "/api/map?x=1", "/api/items/few/train/1.png?x=1"):
+        assert client.get(path).error(422) == "expected no parameters, received 'x'"
 
 
 def test_the_index_changes_only_where_it_may(client: Client) -> None:
@@ -284,6 +307,9 @@ def test_what_is_added_answers_and_can_be_taken_back(few_folder: Path, tmp_path:
     with served(folder, writable=True) as client:
         assert client.get("/api/info").json["server"]["writable"] is True
         assert client.post("/api/undo").error(422).startswith("nothing to undo")
+        assert client.post("/api/undo?to=1").error(422).startswith("expected no parameters")
+        assert client.post("/api/items", three).error(422).startswith("label: expected a value")
+        assert "as the body, received nothing" in client.post("/api/items?label=3").error(400)
         assert "expected labels among" in client.post("/api/items?label=x", three).error(422)
         row = client.post("/api/items?label=7", three).json
         assert (row["id"], row["label"], row["new"]) == ("added/0", 7, True)
@@ -292,12 +318,24 @@ def test_what_is_added_answers_and_can_be_taken_back(few_folder: Path, tmp_path:
         assert first["distance"] < 0.01  # its pixels are stored as bytes
         assert client.get("/api/items/added/0.png").status == 200
         assert client.post("/api/items?label=7", three).json["new"] is False
-        assert "take that out first" in client.post("/api/items?label=3", three).error(422)
+        refused = client.post("/api/items?label=3", three).error(422)
+        assert refused.endswith("where the server runs, with: digits remove added/0")
         assert "blank" not in client.post("/api/items?label=3", png(Image.new("L", (9, 9)))).error(
             422
         )
         assert client.post("/api/undo").json["count"] == 300
         assert client.post("/api/search", three).json["neighbours"][0]["id"] != "added/0"
+
+
+def test_clients_that_change_the_index_at_once_wait_their_turn(
+    few_folder: Path, tmp_path: Path
+) -> None:
+    folder = copytree(few_folder, tmp_path / "index")
+    with served(folder, writable=True, threads=4) as client, ThreadPoolExecutor(4) as pool:
+        pictures = [png(draw_digit(label, 240, 9)) for label in (2, 3, 4, 5)]
+        replies = list(pool.map(lambda one: client.post("/api/items?label=7", one), pictures))
+        assert sorted(reply.json["id"] for reply in replies) == [f"added/{n}" for n in range(4)]
+        assert client.get("/api/info").json["count"] == 304
 
 
 def test_changes_of_another_process_are_seen(few_folder: Path, tmp_path: Path) -> None:
@@ -348,7 +386,7 @@ def test_errors_name_nothing_that_only_the_command_line_has(client: Client) -> N
 
 def test_every_route_is_described(client: Client) -> None:
     description = client.get("/openapi.json").json
-    assert {"/api/search", "/api/classify", "/api/compare", "/api/items/{name}.png", "/api/info",
+    assert {"/api/search", "/api/classify", "/api/compare", "/api/items/{id}.png", "/api/info",
             "/healthz"} <= set(description["paths"])  # fmt: skip
     for methods in description["paths"].values():
         for operation in methods.values():

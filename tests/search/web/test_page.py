@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
@@ -17,6 +18,7 @@ from indexer.build import build_index
 from search.web.access import Access
 from tests.drawings import STROKES, smooth
 from tests.embedders import linear_embedder
+from tests.samples import samples
 from tests.search.web.serving import Client, served
 
 SAMPLES = Path(__file__).parents[3] / "docs" / "samples"
@@ -205,12 +207,28 @@ def test_the_map_shows_the_query_and_what_is_pointed_at(site: Client, visit: Ope
     draw(page, 3)
     says(page, "#name", "3")
     page.click("nav a[href='#map']")
-    says(page, "#pointed-text", "Yours, a 3")
+    says(page, "#pointed-text", "Yours, named 3")
     page.focus("#plane")
     page.keyboard.press("ArrowLeft")
     says(page, "#pointed-text", "/train/")
     said = page.locator("#pointed-text").inner_text()
     page.keyboard.press("Enter")
+    says(page, "#asked", said.partition(" · ")[2])
+
+
+def test_a_finger_points_with_one_tap_and_opens_with_another(site: Client, visit: Open) -> None:
+    page = visit(f"{site.url}#map", viewport=PHONE, has_touch=True, is_mobile=True)
+    page.wait_for_load_state("networkidle")
+    box = page.locator("#plane").bounding_box()
+    assert box
+    for down in np.linspace(0.1, 0.9, 33):
+        place = (box["x"] + box["width"] / 2, box["y"] + box["height"] * down)
+        page.touchscreen.tap(*place)
+        said = page.locator("#pointed-text").inner_text()
+        if "/train/" in said:
+            break
+    assert page.url.endswith("#map")
+    page.touchscreen.tap(*place)
     says(page, "#asked", said.partition(" · ")[2])
 
 
@@ -285,7 +303,7 @@ def test_what_is_added_can_be_taken_back(index_folder: Path, tmp_path: Path, vis
         says(page, "#name", "3")
         page.select_option("#label", "7")
         page.click("#correct button")
-        says(page, "#toast", "Stored as added/0, a 7.")
+        says(page, "#toast", "Stored as added/0, named 7.")
         says(page, "#neighbours li:first-child .id", "added/0")
         page.locator("#toast button").click()
         says(page, "#toast", "Taken back")
@@ -312,6 +330,28 @@ def test_names_are_only_ever_text(train_set: Dataset, tmp_path: Path, visit: Ope
         page.click("nav a[href='#map']")
         says(page, "#classes", evil)
         assert page.locator("img[src=x]").count() == 0
+        page.close()  # before its server, of which it may still want a picture
+
+
+def test_of_many_classes_those_with_votes_are_shown(
+    train_set: Dataset, tmp_path: Path, visit: Open
+) -> None:
+    few = replace(
+        train_set,
+        images=train_set.images[:400],
+        labels=(train_set.labels[:400] * 2 + np.arange(400) % 2).astype("uint8"),
+        names=tuple(f"{digit} of {kind}" for digit in range(10) for kind in ("ink", "lead")),
+    )
+    build_index(few, linear_embedder(), tmp_path, 0)
+    with served(tmp_path) as site:
+        page = visit(site.url)
+        nine = samples()["9-corner.png"]
+        file = tmp_path / "nine.png"
+        nine.save(file)
+        votes = site.post("/api/classify", file.read_bytes()).json["votes"]
+        page.set_input_files("#file", file)
+        says(page, "#votes", max(votes, key=votes.__getitem__))
+        assert sorted(page.locator("#votes .class").all_inner_texts()) == sorted(votes)
         page.close()  # before its server, of which it may still want a picture
 
 
