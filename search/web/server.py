@@ -62,6 +62,7 @@ def make_server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
         ws="none",
         interface="asgi3",
         log_config=None,
+        log_level="error",  # what a client gets wrong is its own affair
         access_log=False,
         server_header=False,
         proxy_headers=False,
