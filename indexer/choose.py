@@ -139,7 +139,7 @@ def build_vectors(
     """
     choice = choose(sample, count, wish)
     kind = choice.kind
-    options = structure(kind, count, sample.shape[1])
+    options = structure(kind, count, sample.shape[1], exact=choice.exact)
     index = VectorIndex.empty(kind, options, sample[: sample_size(options, count)])
     truth = Truth(sample[:ASKED], ids[:ASKED])
     rounding = 0.0
@@ -259,7 +259,7 @@ def _tried(kinds: list[Kind], sample: np.ndarray, wish: Wish, exact: bool) -> It
     if not exact:
         truth.add(stored)
     for kind in kinds:
-        options = structure(kind, len(stored), stored.shape[1])
+        options = structure(kind, len(stored), stored.shape[1], exact=exact)
         learned = stored[: sample_size(options, len(stored))]
         index = VectorIndex.empty(kind, options, learned)
         index.add(stored)
