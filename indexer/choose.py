@@ -9,6 +9,7 @@ a graph owes the recall on its sample, which was built without the queries, as w
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -115,6 +116,10 @@ class Truth:
         found, _ = index.search(self.queries, k, exclude=self.own)
         hits = (found[:, :, None] == self._ids[:, None, :k]).any(axis=2)
         return float(hits.mean())
+
+    def error(self, recall: float) -> float:
+        """The standard error of a recall that was measured with so many queries."""
+        return math.sqrt(recall * (1 - recall) / max(1, self._ids.size))
 
 
 def build_vectors(
@@ -235,6 +240,8 @@ def tune(
 ) -> tuple[VectorIndex, float]:
     """The index with the least effort, from `least` on, that finds `wanted` of the nearest.
 
+    It must find one standard error more, or other queries would as likely find less than `wanted`.
+
     Returns:
         It, and what it finds.
     """
@@ -246,7 +253,7 @@ def tune(
     for effort in (*(one for one in EFFORTS if least <= one < most), most):
         index = index.with_options(**{name: effort})
         recall = truth.recall(index)
-        if recall >= wanted:
+        if recall - truth.error(recall) >= wanted:
             break
     return index, recall
 
