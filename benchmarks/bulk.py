@@ -19,11 +19,10 @@ import numpy as np
 from benchmarks.measure import table
 from data.datasets import load_dataset
 from indexer.build import calibration_sample, index_vectors
-from indexer.choose import Wish
+from indexer.choose import EFFORTS, Wish
 from search.index import DigitIndex
 
 K, RECALL, ROUNDS, ONE_BY_ONE, SEED = 10, 0.99, 3, 1000, 2
-EFFORTS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 LINKS, BUILD_EFFORT = 16, 80
 NOT_EXACT = ("hnsw", "ivf-flat", "ivf-fp16", "ivf-pq")
 Search = Callable[[np.ndarray], np.ndarray]  # (n, d) float32 -> (n, K) ids
@@ -76,7 +75,7 @@ def peers(stored: np.ndarray, queries: np.ndarray, truth: np.ndarray) -> Iterato
             print(f"{name} is left out: pip install 'digit-search[bench]'\n")
             continue
         search, set_effort = make(stored)
-        for effort in EFFORTS:
+        for effort in (one for one in EFFORTS if one >= K):
             set_effort(effort)
             if recall(search(queries), truth) >= RECALL:
                 break

@@ -31,7 +31,7 @@ TIE = 1.1  # times as long as the fastest is as fast: two runs differ by that
 MOST_EXACT = 200_000  # vectors up to which search is exact unless another kind is asked for
 FEWEST_LISTED = 20_000  # vectors below which nothing is gained by lists
 TRIED = 100_000  # vectors of the sample that kinds are tried on
-EFFORTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+EFFORTS = (*range(1, 9), *(step << power for power in range(1, 8) for step in (5, 6, 7, 8)))
 
 
 @dataclass(frozen=True)
