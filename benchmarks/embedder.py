@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 
 from benchmarks.measure import DIGITS, Run, run, table
-from data.card import ONNX_NAME
+from data.card import ONNX_NAME, EmbedderCard
 from data.datasets import Dataset, load_dataset
 from data.deform import deformed
 from data.errors import PictureError
@@ -46,7 +46,7 @@ def bench_embedder(scratch: Path) -> None:
     )
     baseline = json.loads(written.output)
     columns = {
-        "pixels": [quality(_pixels, mnist, threshold=None)],
+        "pixels": [quality(_pixels, mnist, card=None)],
         "notebook as written": [_as_written(written, baseline)],
     }
     for recipe, seeds in (("notebook", SEEDS[-1:]), ("fast", SEEDS[-1:]), ("default", SEEDS)):
@@ -78,7 +78,7 @@ def trained(
     folder = scratch / f"{recipe}-{seed}"
     made = run([*DIGITS, "train", "--recipe", recipe, "--seed", str(seed), "--embedder", folder])
     embedder = Embedder.open(folder)
-    figures = quality(embedder.embed, mnist, embedder.card.same_different.threshold)
+    figures = quality(embedder.embed, mnist, embedder.card)
     started = time.perf_counter()
     embedder.embed(mnist["test"].images[:ENCODED])
     return figures | {
@@ -99,7 +99,7 @@ def parameters(path: Path) -> int:
 
 
 def quality(
-    encode: Encode, mnist: Mapping[str, Dataset], threshold: float | None
+    encode: Encode, mnist: Mapping[str, Dataset], card: EmbedderCard | None
 ) -> dict[str, float]:
     """Every measure of quality, in percent; ten neighbours vote."""
     train, test = mnist["train"], mnist["test"]
@@ -118,8 +118,9 @@ def quality(
         "precision@10, %": precision(train.labels[nearest], test.labels),
         "MAP@R, %": map_at_r(queries, test.labels, encode(train.images), train.labels),
     }
-    if threshold is not None:
-        figures["pair accuracy, %"] = pair_accuracy(queries, test.labels, threshold)
+    if card is not None:
+        of_class, threshold = queries[:, : card.class_dimension], card.same_different.threshold
+        figures["pair accuracy, %"] = pair_accuracy(of_class, test.labels, threshold)
     figures |= {
         "instance recall@1, %": instance_recall(found[:, :1], originals),
         "instance recall@10, %": instance_recall(found, originals),

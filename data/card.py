@@ -14,7 +14,7 @@ from data.convention import SIDE
 from data.errors import EmbedderCorrupt
 from data.sealed import BrokenSeal, seal, unseal
 
-CARD_VERSION = 2
+CARD_VERSION = 3
 CARD_NAME = "embedder.json"
 ONNX_NAME = "embedder.onnx"
 KERAS_NAME = "embedder.keras"
@@ -24,7 +24,7 @@ class SameDifferent(NamedTuple):
     """The distance up to which two digits count as the same class.
 
     Attributes:
-        threshold: Euclidean distance between embeddings.
+        threshold: Euclidean distance between the numbers of embeddings that tell the class.
         accuracy: share of `pairs` it judges rightly.
         pairs: how many pairs it was calibrated on, half of them of the same class.
         source: which images the pairs were made of.

@@ -19,7 +19,7 @@ class Comparison:
     Attributes:
         a: what the first was called.
         b: the second.
-        distance: Euclidean, between their embeddings.
+        distance: Euclidean, between the numbers of their embeddings that tell the class.
         threshold: up to this they are the same; calibrated when the embedder was trained.
         verdict: `"same"` or `"different"`.
     """
@@ -53,8 +53,9 @@ def the_digit(name: str, queries: Sequence[AnyQuery]) -> Query:
 
 def compare(index: DigitIndex, names: tuple[str, str], pair: tuple[Query, Query]) -> Comparison:
     """Compare the digits that are called `names`."""
-    left, right = index.embed(np.stack([query.image for query in pair]))
+    card = index.embedder.card
+    left, right = index.embed(np.stack([query.image for query in pair]))[:, : card.class_dimension]
     distance = float(np.linalg.norm(left - right))
-    threshold = index.embedder.card.same_different.threshold
+    threshold = card.same_different.threshold
     verdict = "same" if distance <= threshold else "different"
     return Comparison(*names, distance, threshold, verdict)

@@ -54,7 +54,7 @@ class Evaluation:
         seconds: how long it took.
         classification: of every test digit.
         pairs: (2n, 2) positions of the test pairs, with `targets` (2n,), 0 for the same class, and
-            `pair_distances` (2n,).
+            `pair_distances` (2n,) between their class parts.
     """
 
     n: int
@@ -121,7 +121,8 @@ def evaluate(
     rng = np.random.default_rng(seed)
     pairs, targets = make_pairs(test.labels, rng)
     drawn = _references(index, rng)
-    apart = np.linalg.norm(embeddings[pairs[:, 0]] - embeddings[pairs[:, 1]], axis=1)  # (2n,)
+    of_class = embeddings[:, : index.embedder.card.class_dimension]  # (n, c)
+    apart = np.linalg.norm(of_class[pairs[:, 0]] - of_class[pairs[:, 1]], axis=1)  # (2n,)
     return Evaluation(
         n=len(test),
         k=k,

@@ -21,7 +21,7 @@ from training.calibrate import best_threshold
 from training.checkpoint import Keeping, Reached, load_checkpoint
 from training.history import History, Watched, embed
 from training.losses import LOSSES
-from training.networks import NETWORKS, siamese, straightened
+from training.networks import NETWORKS, class_dimension, siamese, straightened
 from training.optimizers import OPTIMIZERS
 from training.pace import Pace
 from training.pairs import pairs_of
@@ -171,7 +171,7 @@ def _calibrate(
     source = "held-out training images" if len(validation) else "training images"
     pool = validation if len(validation) else np.arange(len(dataset))
     images, labels = dataset.images[pool], dataset.labels[pool]
-    embeddings = embed(tower, images)  # (n, d)
+    embeddings = embed(tower, images)[:, : class_dimension(tower)]  # (n, c)
     rounds = -(-CALIBRATION_PAIRS // (2 * len(pool)))
     drawn = [make_pairs(labels, rng) for _ in range(rounds)]
     pairs = np.concatenate([pairs for pairs, _ in drawn])[:CALIBRATION_PAIRS]
