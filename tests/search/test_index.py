@@ -106,7 +106,9 @@ def test_evaluation_is_what_plain_code_finds(index: DigitIndex, test_set: Datase
     assert measured.confusion.sum() == len(test_set)
     assert measured.confusion.trace() / len(test_set) == pytest.approx(measured.knn_accuracy)
     same = test_set.labels[measured.pairs[:, 0]] == test_set.labels[measured.pairs[:, 1]]
-    near = np.linalg.norm(asked[measured.pairs[:, 0]] - asked[measured.pairs[:, 1]], axis=1) <= 0.5
+    of_class = asked[:, : index.embedder.card.class_dimension]
+    pairs = of_class[measured.pairs]  # (2n, 2, c)
+    near = np.linalg.norm(pairs[:, 0] - pairs[:, 1], axis=1) <= 0.5
     assert measured.pair_accuracy == pytest.approx((near == same).mean())
 
 

@@ -169,7 +169,7 @@ def test_export_writes_three_files_that_agree(
 def test_an_export_that_disagrees_is_refused(
     trained: Trained, train_set: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other_tower = conv_tower(((8, 2), (16, 2), (16, 2)))
+    other_tower = conv_tower(((8, 2), (16, 2), (16, 2)), dimension=trained.tower.output_shape[-1])
     embed(other_tower, train_set.images[:1])  # Keras exports only what has been called
     another = onnx_bytes(other_tower)
     monkeypatch.setattr(export_module, "onnx_bytes", lambda _: another)
