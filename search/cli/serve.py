@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import click
@@ -75,6 +76,7 @@ def serve(
         )
     access, limits = Access(host, token), Limits()
     app = create_app(index_place, access, writable=writable, threads=threads, limits=limits)
+    gc.freeze()  # what was imported and opened stays: no garbage is looked for among it
     with listen(host, port) as sock:
         say([f"{address(sock)}{'?token=' + token if token else ''}"])
         note("Open it in a browser; stop with Ctrl-C.")
