@@ -19,7 +19,7 @@ from indexer.squares import NOTHING, slack
 if TYPE_CHECKING:
     from indexer.vectors import VectorIndex
 
-FEW = 8  # one list in so many bounds the distance of the last answer
+FEW = 8  # one list in so many is read at first, and bounds the distance of the last answer
 FARTHEST = NOTHING / 4  # further than any vector, but no reason to overflow
 BALL = np.float32(1 + 1e-6)  # rounding of a radius
 

@@ -126,40 +126,16 @@ class VectorIndex:
         self, queries: np.ndarray, k: int, exclude: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         fetched, wider = min(k + SPARE, len(self)), 1
-        ids, distances, proven = self._in_blocks(queries, k, exclude, fetched, wider)
+        barred = None if exclude is None else np.asarray(exclude)
+        ids, distances, proven = self._nearest(queries, k, barred, fetched, wider)
         while not proven.all():
             fetched, wider = min(WIDER * fetched, len(self)), WIDER * wider
             rows = np.flatnonzero(~proven)
-            barred = None if exclude is None else np.asarray(exclude)[rows]
-            ids[rows], distances[rows], proven[rows] = self._in_blocks(
-                queries[rows], k, barred, fetched, wider
+            spared = None if barred is None else barred[rows]
+            ids[rows], distances[rows], proven[rows] = self._nearest(
+                queries[rows], k, spared, fetched, wider
             )
         return ids, distances
-
-    def _in_blocks(
-        self,
-        queries: np.ndarray,
-        k: int,
-        exclude: np.ndarray | None,
-        fetched: int,
-        wider: int,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """As :meth:`_nearest`, of any number of queries."""
-        step = max(1, min(BLOCK, PAIRS // fetched))
-        if len(queries) <= step:
-            return self._nearest(np.ascontiguousarray(queries), k, exclude, fetched, wider)
-        found = [
-            self._in_blocks(
-                queries[start : start + step],
-                k,
-                None if exclude is None else exclude[start : start + step],
-                fetched,
-                wider,
-            )
-            for start in range(0, len(queries), step)
-        ]
-        ids, distances, proven = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return ids, distances, proven
 
     def _nearest(
         self,
@@ -170,6 +146,17 @@ class VectorIndex:
         wider: int,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Ids and distances (n, k), and (n,) whether more candidates change nothing."""
+        step = max(1, min(BLOCK, PAIRS // fetched))
+        if len(queries) > step:
+            parts = [slice(start, start + step) for start in range(0, len(queries), step)]
+            barred = [None if exclude is None else exclude[part] for part in parts]
+            answers = [
+                self._nearest(queries[part], k, spared, fetched, wider)
+                for part, spared in zip(parts, barred, strict=True)
+            ]
+            joined = [np.concatenate(arrays) for arrays in zip(*answers, strict=True)]
+            return joined[0], joined[1], joined[2]
+        queries = np.ascontiguousarray(queries)
         ids, beyond = self._candidates(queries, k, fetched, wider)  # (n, f), (n,)
         found = np.empty(ids.shape, CANDIDATE)
         found["id"], found["distance"] = ids, np.sqrt(self._squares(queries, ids))
