@@ -239,6 +239,8 @@ def _session(onnx: bytes, name: str) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
     except Exception as exc:  # ONNX Runtime raises classes of its own, one for each status
+        if isinstance(exc, MemoryError) or "bad_alloc" in str(exc):
+            raise MemoryError from exc
         raise EmbedderCorrupt(
             f"{name}: not a network that ONNX Runtime can run; train again"
         ) from exc

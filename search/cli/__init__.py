@@ -30,6 +30,12 @@ from search.text import named
 
 FAILED, MISUSED = 1, 2
 LACKS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}  # of descriptors, memory, threads
+OF_THE_SYSTEM = (OSError, MemoryError, ImportError, RuntimeError, SystemError)
+OUT_OF_MEMORY = (  # in the words of Python, and of extensions that forget to raise MemoryError
+    "start new thread",
+    "without exception set",
+    "without setting an exception",
+)
 
 
 @click.group(
@@ -69,7 +75,7 @@ def main() -> NoReturn:
     except click.ClickException as exc:
         _refuse(exc)
         status = exc.exit_code
-    except (DigitsError, KeyboardInterrupt, OSError, MemoryError, ImportError, RuntimeError) as exc:
+    except (DigitsError, KeyboardInterrupt, *OF_THE_SYSTEM) as exc:
         status = _tell(exc)
     finally:
         end_at_once_when_told()
@@ -122,7 +128,7 @@ def _of_the_system(exc: BaseException) -> str:
         return f"cannot write the output: {exc.strerror}"
     if isinstance(exc, ImportError):
         return f"a library cannot be loaded ({exc}); install again, or free some memory"
-    if isinstance(exc, MemoryError) or "start new thread" in str(exc):
+    if isinstance(exc, MemoryError) or any(sign in str(exc) for sign in OUT_OF_MEMORY):
         return "there is not enough memory; close other programs, or raise the limit (ulimit -v)"
     raise exc
 

@@ -11,6 +11,7 @@ class Limits:
 
     Attributes:
         body: bytes of a request's body.
+        head: bytes of what is around it.
         head_seconds: for a client to send a request's head, or to begin the next request.
         body_seconds: for a client to send a request's body.
         request_seconds: for a whole request, from its head to the end of its answer.
@@ -19,6 +20,7 @@ class Limits:
     """
 
     body: int = 10_000_000
+    head: int = 65_536
     head_seconds: float = 8
     body_seconds: float = 8
     request_seconds: float = 20

@@ -52,7 +52,7 @@ def _fall_short(ground: Ground, case: Short) -> str | None:
             bound = _few_descriptors if case.what == "descriptors" else _little_memory
             outcome = run(bound, case.most, *arguments)
         works = [ground.answer] if case.kind == "search" else [outcome.out]
-        said = [index, "Too many open files", "memory"]
+        said = ["memory"] if case.what == "MB more" else [index, "Too many open files", "memory"]
         return complaint(outcome, works, said) or (
             complaint(ground.ask(index), [ground.answer]) if outcome.status else None
         )

@@ -39,6 +39,27 @@ def one_line_error(done: subprocess.CompletedProcess[str], status: int) -> str:
     return errors[0]
 
 
+@pytest.mark.parametrize(
+    "exc",
+    [
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+        SystemError("error return without exception set"),
+        SystemError("<built-in function read> returned NULL without setting an exception"),
+    ],
+)
+def test_however_a_library_says_it_there_is_not_enough_memory(exc: Exception) -> None:
+    code = (
+        "from search.cli import cli, main\n"
+        f"def fail(**options):\n    raise {exc!r}\n"
+        "cli.main = fail\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert "there is not enough memory" in one_line_error(done, 1)
+
+
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_every_help_ends_in_an_example(command: str, digits: Run) -> None:
     for flag in ("-h", "--help"):

@@ -18,9 +18,9 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from search.web.access import Access
+from search.web.connection import GRACE_SECONDS
 from search.web.guard import Guard
 from search.web.limits import Limits
-from search.web.server import GRACE_SECONDS
 from tests.search.web.serving import Client, running, served
 
 TOKEN = "a-token-of-the-tests"
@@ -199,6 +199,69 @@ def test_a_client_that_says_nothing_is_left(quick: Client) -> None:
         assert everything(link).endswith(b'{"status":"ok"}')
 
 
+ENDLESS = {
+    "header": (b"GET / HTTP/1.1\r\n", b"X-Long: " + b"x" * 999, b"x" * 1000),
+    "headers": (b"GET / HTTP/1.1\r\n", b"", b"X-Many: %s\r\n" % (b"x" * 1000)),
+    "address": (b"GET /", b"", b"x" * 1000),
+    "nothing": (b"", b"", b"\r\n" * 500),
+    "trailers": (
+        b"POST /api/search HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"1\r\nx\r\n0\r\n",
+        b"X-Many: %s\r\n" % (b"x" * 1000),
+    ),
+    "extension": (
+        b"POST /api/search HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"1;a=",
+        b"x" * 1000,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_what_is_around_a_body_is_bounded(what: str, client: Client) -> None:
+    first, then, again = ENDLESS[what]
+    with closing(socket.create_connection(("127.0.0.1", client.port), timeout=30)) as link:
+        link.sendall(first)
+        time.sleep(0.05)  # so that it is read by itself
+        link.sendall(then)
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            link.sendall(again * 20_000)  # much of it waits in the buffers of the system
+    assert client.get("/healthz").status == 200
+
+
+def test_a_long_head_is_told_how_long_it_may_be(client: Client) -> None:
+    with conversation(client, b"GET /healthz HTTP/1.1\r\n") as link:
+        time.sleep(0.05)
+        link.sendall(b"X-Long: " + b"x" * Limits().head)
+        answer = everything(link)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"more than 65,536 bytes beside its body" in answer
+
+
+def test_a_body_in_many_chunks_is_read(client: Client) -> None:
+    parts = iter([b"[" + b" " * 9_000] + [b" " * 9_000] * 300 + [b"]"])
+    reply = client.ask("POST", "/api/search", parts, {"Content-Type": "application/json"})
+    assert reply.status in (400, 422)
+
+
+def test_requests_in_a_row_are_answered_in_turn(client: Client) -> None:
+    ask = b"GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n"
+    several = ask % (b"/healthz", b"") + ask % (b"/nowhere", b"")
+    with closing(socket.create_connection(("127.0.0.1", client.port), timeout=30)) as link:
+        link.sendall(several * 200 + ask % (b"/healthz", b"Connection: close\r\n"))
+        answer = everything(link)
+    statuses = re.findall(rb"HTTP/1.1 (\d+) ", answer)
+    assert statuses == [b"200", b"404"] * 200 + [b"200"]
+
+
+def test_a_wish_to_speak_otherwise_is_answered_and_hung_up_on(client: Client) -> None:
+    head = b"GET /healthz HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+    with conversation(client, head) as link:
+        answer = everything(link)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in answer
+
+
 @pytest.mark.parametrize("head", [b"Content-Length: 900", b"Transfer-Encoding: chunked"])
 def test_a_client_that_sends_its_body_slowly_is_told_and_left(head: bytes, quick: Client) -> None:
     head = b"POST /api/search HTTP/1.1\r\n" + head + b"\r\n\r\n"
@@ -224,7 +287,16 @@ def test_a_client_that_does_not_read_is_left() -> None:
 
 
 @pytest.mark.parametrize(
-    "request_head", [b"\x16\x03\x01 nonsense\r\n\r\n", b"GET / HTTP/9\r\n\r\n"]
+    "request_head",
+    [
+        b"\x16\x03\x01 nonsense\r\n\r\n",
+        b"GET / HTTP/9\r\n\r\n",
+        b"CONNECT localhost:1 HTTP/1.1\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+    ],
 )
 def test_what_is_no_http_is_told_and_hung_up_on(request_head: bytes, quick: Client) -> None:
     with closing(socket.create_connection(("127.0.0.1", quick.port), timeout=30)) as link:

@@ -1,0 +1,126 @@
+"""One connection to the server: Uvicorn's protocol, with patience that ends.
+
+Uvicorn closes idle connections by itself, but would take a request's head of any length, wait for
+ever for the rest of it, and for a client that does not read. Here a connection has `head_seconds`
+from when it begins to wait for a request until that is there, and `request_seconds` until its
+answer is sent; and what it sends around a body is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import httptools
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from search.web.body import JSON
+from search.web.guard import HEADERS, error_json
+from search.web.limits import Limits
+
+GRACE_SECONDS = 2  # more than the application takes to give up by itself
+
+
+class Connection(HttpToolsProtocol):
+    """A timer on what it waits for, a bound on what is no body, and answers of our own."""
+
+    def __init__(self, limits: Limits, **options: Any) -> None:
+        """As Uvicorn makes it, within `limits`."""
+        super().__init__(**options)
+        self._limits = limits
+        self._inner = self.app
+        self.app = self._serve
+        self._timer: asyncio.TimerHandle | None = None
+        self._around = 0  # bytes of head, chunk sizes and trailers, but for a head's first read
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client has come; it has to say what it wants."""
+        super().connection_made(transport)
+        self._allow(self._limits.head_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It has gone."""
+        if self._timer:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, within bounds."""
+        self._around += len(data)
+        try:
+            self._unset_keepalive_if_required()
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:  # to nothing we speak
+            self.cycle.keep_alive = False
+        except httptools.HttpParserError as exc:
+            self.send_400_response(_reason(exc))
+        else:
+            if self._around > self._limits.head:
+                self.send_400_response(f"more than {self._limits.head:,} bytes beside its body")
+
+    def on_message_begin(self) -> None:
+        """A request begins; what came before it was another's."""
+        super().on_message_begin()
+        self._around = 0
+
+    def on_body(self, body: bytes) -> None:
+        """The guard bounds the body itself."""
+        self._around -= len(body)
+        super().on_body(body)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._allow(self._limits.request_seconds + GRACE_SECONDS)
+        try:
+            await self._inner(scope, receive, _joined(send, self.transport))
+        finally:
+            self._allow(self._limits.head_seconds)
+
+    def send_400_response(self, msg: str) -> None:
+        """Say in JSON, as every error is said, why this is no request; and hang up."""
+        content = error_json(f"expected a request of HTTP/1.1: {msg}")
+        headers = [
+            *HEADERS,
+            (b"content-type", JSON.encode()),
+            (b"content-length", str(len(content)).encode()),
+            (b"connection", b"close"),
+        ]
+        lines = [b"HTTP/1.1 400 Bad Request", *(b": ".join(header) for header in headers)]
+        self.transport.write(b"\r\n".join([*lines, b"", content]))
+        self.transport.close()
+
+    def _allow(self, seconds: float) -> None:
+        if self._timer:
+            self._timer.cancel()
+        # Not close(), which waits until what was written is read.
+        self._timer = self.loop.call_later(seconds, self.transport.abort)
+
+
+def _reason(exc: httptools.HttpParserError) -> str:
+    """What is wrong with a request; the parser itself knows no path from another."""
+    return "no path" if isinstance(exc, httptools.HttpParserCallbackError) else str(exc)
+
+
+def _joined(send: Send, transport: asyncio.Transport) -> Send:
+    """`send`, but the head of an answer leaves with the first part of its body.
+
+    To wake the client for each takes longer than to make a small answer ready.
+    """
+    if not hasattr(socket, "TCP_CORK"):
+        return send
+    sock = transport.get_extra_info("socket")
+
+    def hold(together: bool) -> None:  # closing sends what is held
+        if not transport.is_closing():
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, together)
+
+    async def joined(message: Message) -> None:
+        is_head = message["type"] == "http.response.start"
+        if is_head:
+            hold(True)
+        await send(message)
+        if not is_head:
+            hold(False)
+
+    return joined
