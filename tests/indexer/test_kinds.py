@@ -10,7 +10,7 @@ from indexer.blocks import AT_OPENING, RECORD, VECTORS
 from indexer.choose import Trial, Truth, Wish, best_of, build_vectors, choose, sample_of, tune
 from indexer.kinds import KINDS, structure
 from indexer.packing import pack, unpack, write
-from indexer.vectors import VectorIndex
+from indexer.vectors import MANY, VectorIndex
 
 COUNT, DIMENSION, ASKED = 3000, 16, 40
 LISTED = [name for name, kind in KINDS.items() if kind.way == "lists"]
@@ -95,6 +95,19 @@ def test_one_query_and_many_get_the_same(index: VectorIndex, queries: np.ndarray
         one_ids, one_distances = index.search(queries[row : row + 1], 10)
         assert np.array_equal(one_ids[0], ids[row])
         assert np.array_equal(one_distances[0], distances[row])
+
+
+def test_very_many_get_the_same_as_few(index: VectorIndex, vectors: np.ndarray) -> None:
+    own = np.arange(MANY)[::-1]
+    for exclude in (None, own):
+        few = [None if exclude is None else exclude[at : at + 100] for at in range(0, MANY, 100)]
+        parts = [
+            index.search(vectors[own[at : at + 100]], 10, exclude=some)
+            for at, some in zip(range(0, MANY, 100), few, strict=True)
+        ]
+        found = index.search(vectors[own], 10, exclude=exclude)
+        for array, pieces in zip(found, zip(*parts, strict=True), strict=True):
+            assert np.array_equal(array, np.concatenate(pieces))
 
 
 @pytest.mark.parametrize("k", [200, COUNT - 1, COUNT])
