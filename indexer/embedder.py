@@ -171,7 +171,8 @@ class Embedder:
         expected = self.card.canary_embeddings
         try:
             received = self._run(scale_to_unit(self.card.canary_images))
-        except Exception as exc:  # as of `_session`
+        except Exception as exc:
+            _give_up_without_memory(exc)
             raise EmbedderCorrupt(
                 f"{name}: a network that cannot encode (n, 28, 28) float32; train again"
             ) from exc
@@ -238,9 +239,18 @@ def _session(onnx: bytes, name: str) -> onnxruntime.InferenceSession:
     options.log_severity_level = 4
     try:
         return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    except Exception as exc:  # ONNX Runtime raises classes of its own, one for each status
-        if isinstance(exc, MemoryError) or "bad_alloc" in str(exc):
-            raise MemoryError from exc
+    except Exception as exc:
+        _give_up_without_memory(exc)
         raise EmbedderCorrupt(
             f"{name}: not a network that ONNX Runtime can run; train again"
         ) from exc
+
+
+def _give_up_without_memory(exc: Exception) -> None:
+    """ONNX Runtime raises classes of its own, one for each status, but has none for this.
+
+    Raises:
+        MemoryError: that was the matter.
+    """
+    if isinstance(exc, MemoryError) or "bad_alloc" in str(exc):
+        raise MemoryError from exc

@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 
 from indexer.blocks import Blocks
-from indexer.squares import NOTHING, slack
+from indexer.squares import NOTHING, slack, slack_share
 
 if TYPE_CHECKING:
     from indexer.vectors import VectorIndex
@@ -146,22 +146,31 @@ class InvertedLists:
         return ids, found
 
     def _distances_to_balls(self, queries: np.ndarray) -> np.ndarray:
-        """What no vector of a list falls short of, (n, lists); negative inside its ball."""
-        centroids, norms = self._centroid_norms
-        squares = np.einsum("nd,nd->n", queries, queries)[:, None] + norms
-        squares -= 2 * (queries @ centroids.T)
-        squares -= slack(queries, squares)
-        return np.asarray(np.sqrt(np.maximum(squares, 0)) - self._balls)
+        """What no vector of a list falls short of, (n, lists); negative inside its ball.
+
+        |x - c|^2 = |x|^2 - 2 x.c + |c|^2, less its own slack.
+        """
+        products, norms = self._centroid_terms
+        share = slack_share(queries.shape[1])
+        distances = queries @ products
+        distances += norms
+        distances += (1 - 5 * share) * np.einsum("nd,nd->n", queries, queries)[:, None]
+        np.maximum(distances, 0, out=distances)
+        np.sqrt(distances, out=distances)
+        distances -= self._balls
+        return np.asarray(distances)
 
     @cached_property
     def _balls(self) -> np.ndarray:
         return BALL * self.radii
 
     @cached_property
-    def _centroid_norms(self) -> tuple[np.ndarray, np.ndarray]:
-        """The centroids (lists, d) and their squared lengths (lists,)."""
+    def _centroid_terms(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of squared distances to the centroids, less slack: (d, lists) factors, and (lists,)."""
         centroids = self.centroids.vectors(np.arange(len(self)))
-        return centroids, np.einsum("nd,nd->n", centroids, centroids)
+        share = np.float32(1 - slack_share(centroids.shape[1]))
+        products = np.ascontiguousarray(-2 * share * centroids.T)
+        return products, share * np.einsum("nd,nd->n", centroids, centroids)
 
     @cached_property
     def _places(self) -> np.ndarray:

@@ -15,5 +15,9 @@ def slack(queries: np.ndarray, squares: np.ndarray) -> np.ndarray:
     to (|x| + |y|)^2, which is at most (2 |x| + |x - y|)^2 and so at most 8 |x|^2 + 2 |x - y|^2.
     """
     lengths = np.einsum("nd,nd->n", queries, queries)[:, None]  # squared
-    share = 2 * (queries.shape[1] + 4) * EPSILON
-    return np.asarray(share * (4 * lengths + squares))
+    return np.asarray(slack_share(queries.shape[1]) * (4 * lengths + squares))
+
+
+def slack_share(dimension: int) -> float:
+    """The share of 4 |x|^2 + |x - y|^2 by which a squared distance |x - y|^2 can be wrong."""
+    return 2 * (dimension + 4) * EPSILON
