@@ -1,8 +1,11 @@
-"""How far FAISS's squared distances can be trusted."""
+"""Squared distances: measured one by one, and how far those that FAISS expands can be trusted."""
 
 from __future__ import annotations
 
+import faiss
 import numpy as np
+
+from indexer.kinds import FAISS
 
 NOTHING = np.float32(np.finfo(np.float32).max)  # FAISS's squared distance where it found no more
 EPSILON = float(np.finfo(np.float32).eps)
@@ -21,3 +24,19 @@ def slack(queries: np.ndarray, squares: np.ndarray) -> np.ndarray:
 def slack_share(dimension: int) -> float:
     """The share of 4 |x|^2 + |x - y|^2 by which a squared distance |x - y|^2 can be wrong."""
     return 2 * (dimension + 4) * EPSILON
+
+
+def squares_to(queries: np.ndarray, vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Squared distances (n, f) float32 of each query to its own rows of some vectors.
+
+    Each is the sum of its own squared differences, the same whatever else is asked for.
+
+    Args:
+        queries: (n, d) float32, contiguous.
+        vectors: (m, d) float32, contiguous.
+        rows: (n, f) int64, contiguous; -1 is infinitely far.
+    """
+    squares = np.empty(rows.shape, np.float32)
+    arrays = (faiss.swig_ptr(one) for one in (squares, queries, vectors, rows))
+    FAISS.fvec_L2sqr_by_idx(*arrays, queries.shape[1], *rows.shape)
+    return squares

@@ -23,7 +23,7 @@ from data.errors import UsageError
 from indexer.blocks import Blocks, Content
 from indexer.kinds import FAISS, FLAT, Kind, empty_engine
 from indexer.lists import InvertedLists
-from indexer.squares import NOTHING, slack
+from indexer.squares import NOTHING, slack, squares_to
 
 SPARE = 8
 WIDER = 4  # times as many candidates and as much effort when a query is asked again
@@ -227,9 +227,11 @@ class VectorIndex:
 
         Measured directly; infinite where the id is -1.
         """
-        apart = self.vectors(np.maximum(ids, 0).ravel()).reshape(*ids.shape, self.engine.d)
-        apart -= queries[:, None]
-        return np.where(ids < 0, np.float32(np.inf), np.einsum("nfd,nfd->nf", apart, apart))
+        if self._floats is not None:
+            return squares_to(queries, self._floats, ids)
+        stored = self.vectors(np.maximum(ids, 0).ravel())  # (n * f, d)
+        rows = np.arange(ids.size).reshape(ids.shape)
+        return squares_to(queries, stored, np.where(ids < 0, -1, rows))
 
     def nearest_allowed(
         self, queries: np.ndarray, allowed: np.ndarray
