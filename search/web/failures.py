@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from data.errors import (
     DigitsError,
     IndexLocked,
+    IndexNotFound,
     PictureError,
     StorageError,
     StoreUnreachable,
@@ -38,6 +39,7 @@ STATUS = {
     IndexLocked: HTTPStatus.CONFLICT,
     StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
     StoreUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
+    IndexNotFound: HTTPStatus.SERVICE_UNAVAILABLE,  # it was there when the server started
 }
 
 

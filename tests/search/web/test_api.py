@@ -355,7 +355,7 @@ def test_an_index_that_is_gone_is_missed_until_it_is_back(few_folder: Path, tmp_
     folder = copytree(few_folder, tmp_path / "index")
     with served(folder) as client:
         folder.rename(tmp_path / "elsewhere")
-        assert "no index in" in client.post("/api/search?id=few/train/1").error(500)
+        assert "no index in" in client.post("/api/search?id=few/train/1").error(503)
         (tmp_path / "elsewhere").rename(folder)
         assert client.post("/api/search?id=few/train/1").status == 200
 
