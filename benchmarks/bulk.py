@@ -2,8 +2,8 @@
 
 All are asked for the ten nearest of the same 10,000 vectors on all processors. Recall is against
 scikit-learn's brute force, which is exact; those that are not exact make the least effort that
-finds 99 % of the nearest: ours by held-out digits, as an index is built, the peers by the very
-queries.
+finds 99 % of the nearest: ours by held-out digits, as an index is built, and a little more to be
+sure; the peers by the very queries.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from indexer.choose import EFFORTS, Wish
 from search.index import DigitIndex
 
 K, RECALL, ROUNDS, ONE_BY_ONE, SEED = 10, 0.99, 7, 1000, 2
+MARGIN = 0.002  # of recall, so that digits of another kind than those at hand find enough as well
 LINKS, BUILD_EFFORT = 16, 80
 NOT_EXACT = ("hnsw", "ivf-flat", "ivf-fp16", "ivf-pq")
 Search = Callable[[np.ndarray], np.ndarray]  # (n, d) float32 -> (n, K) ids
@@ -65,7 +66,7 @@ def sklearn_brute(stored: np.ndarray) -> Search:
 def kinds(stored: np.ndarray, asked: np.ndarray) -> Iterator[tuple[str, Any]]:
     """Exact kinds, then the others with the effort that digits at `asked` called for."""
     wishes = {f"{name}, exact": Wish(name, recall=1) for name in ("flat", "ivf-flat")}
-    wishes |= {name: Wish(name, recall=RECALL) for name in NOT_EXACT}
+    wishes |= {name: Wish(name, recall=RECALL + MARGIN) for name in NOT_EXACT}
     for name, wish in wishes.items():
         yield name, index_vectors(stored, asked, SEED, wish)[0].search
 

@@ -9,7 +9,6 @@ answer is sent; and what it sends around a body is bounded.
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import Any
 
 import httptools
@@ -37,7 +36,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has come; it has to say what it wants."""
-        super().connection_made(transport)
+        self._together = _Together(transport)
+        super().connection_made(self._together)  # type: ignore[arg-type]
         self._allow(self._limits.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -73,7 +73,7 @@ class Connection(HttpToolsProtocol):
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._allow(self._limits.request_seconds + GRACE_SECONDS)
         try:
-            await self._inner(scope, receive, _joined(send, self.transport))
+            await self._inner(scope, receive, _joined(send, self._together))
         finally:
             self._allow(self._limits.head_seconds)
 
@@ -102,25 +102,47 @@ def _reason(exc: httptools.HttpParserError) -> str:
     return "no path" if isinstance(exc, httptools.HttpParserCallbackError) else str(exc)
 
 
-def _joined(send: Send, transport: asyncio.Transport) -> Send:
+class _Together:
+    """A transport that can hold what is written, so that it leaves in one piece."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._held: list[bytes] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def hold(self) -> None:
+        self._held = self._held or []
+
+    def release(self) -> None:
+        held, self._held = self._held, None
+        if held:
+            self._transport.write(b"".join(held))
+
+    def write(self, data: bytes) -> None:
+        if self._held is None:
+            self._transport.write(data)
+        else:
+            self._held.append(data)
+
+    def close(self) -> None:
+        self.release()
+        self._transport.close()
+
+
+def _joined(send: Send, transport: _Together) -> Send:
     """`send`, but the head of an answer leaves with the first part of its body.
 
     To wake the client for each takes longer than to make a small answer ready.
     """
-    if not hasattr(socket, "TCP_CORK"):
-        return send
-    sock = transport.get_extra_info("socket")
-
-    def hold(together: bool) -> None:  # closing sends what is held
-        if not transport.is_closing():
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, together)
 
     async def joined(message: Message) -> None:
-        is_head = message["type"] == "http.response.start"
-        if is_head:
-            hold(True)
-        await send(message)
-        if not is_head:
-            hold(False)
+        if message["type"] == "http.response.start":
+            transport.hold()
+            await send(message)
+        else:
+            await send(message)
+            transport.release()
 
     return joined
