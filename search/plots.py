@@ -90,6 +90,8 @@ def _mistakes(evaluation: Evaluation, test: Dataset, folder: Path) -> Path:
     grid = figure.subplots(rows, SHOWN, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
+    if not len(wrong):
+        figure.text(0.5, 0.5, f"None of {len(test):,} is named wrongly", ha="center", va="center")
     for axes, item in zip(grid, wrong, strict=False):
         axes.axis("on")
         title = f"{test.names[test.labels[item]]} named {test.names[named[item]]}"
