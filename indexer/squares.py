@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faiss
 import numpy as np
 
 from indexer.kinds import FAISS
@@ -37,6 +36,6 @@ def squares_to(queries: np.ndarray, vectors: np.ndarray, rows: np.ndarray) -> np
         rows: (n, f) int64, contiguous; -1 is infinitely far.
     """
     squares = np.empty(rows.shape, np.float32)
-    arrays = (faiss.swig_ptr(one) for one in (squares, queries, vectors, rows))
+    arrays = (FAISS.swig_ptr(one) for one in (squares, queries, vectors, rows))
     FAISS.fvec_L2sqr_by_idx(*arrays, queries.shape[1], *rows.shape)
     return squares

@@ -113,7 +113,7 @@ class _Together:
         return getattr(self._transport, name)
 
     def hold(self) -> None:
-        self._held = self._held or []
+        self._held = []
 
     def release(self) -> None:
         held, self._held = self._held, None

@@ -241,7 +241,7 @@ def test_a_long_head_is_told_how_long_it_may_be(client: Client) -> None:
 def test_a_body_in_many_chunks_is_read(client: Client) -> None:
     parts = iter([b"[" + b" " * 9_000] + [b" " * 9_000] * 300 + [b"]"])
     reply = client.ask("POST", "/api/search", parts, {"Content-Type": "application/json"})
-    assert reply.status in (400, 422)
+    assert "received (0,)" in reply.json["error"]  # an empty array, once the spaces are read
 
 
 def test_requests_in_a_row_are_answered_in_turn(client: Client) -> None:
