@@ -92,25 +92,35 @@ def create_app(
         lifespan=lifespan,
     )
 
-    async def run(call: Callable[..., T], *arguments: Any, **options: Any) -> T:
+    async def in_pool(call: Callable[..., T], *arguments: Any, **options: Any) -> T:
         work = partial(call, *arguments, **options)
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 
-    add_questions(app, live, run)
-    add_changes(app, live, run, writable=writable)
+    async def asked(
+        call: Callable[..., T], *arguments: Any, small: bool = False, **options: Any
+    ) -> T:
+        # To wake another thread and to be woken takes a tenth of a small answer.
+        index = live.at_hand() if small else None
+        if index is not None:
+            return call(index, *arguments, **options)
+        return await in_pool(lambda: call(live.current(), *arguments, **options))
+
+    add_questions(app, asked)
+    add_changes(app, live, asked, in_pool, writable=writable)
     add_pages(app)
     add_errors(app)
     return Guard(app, access, limits or Limits())
 
 
-def add_questions(app: FastAPI, live: LiveIndex, run: Run) -> None:
-    """Routes that only read."""
+def add_questions(app: FastAPI, asked: Run) -> None:
+    """Routes that only read: what is asked of the newest generation."""
 
     @app.post("/api/search", openapi_extra=described(Search, BODY))
     async def search(request: Request) -> Response:
         """The stored digits most like each digit, nearest first."""
         options = parsed(Search, request)
-        return _answer(await run(ask.search, live, _question(await _sent(request), options)))
+        question = _question(await _sent(request), options)
+        return _answer(await asked(ask.search, question, small=question.is_small))
 
     @app.post("/api/classify", openapi_extra=described(Naming, BODY))
     async def classify(request: Request) -> Response:
@@ -118,7 +128,13 @@ def add_questions(app: FastAPI, live: LiveIndex, run: Run) -> None:
         options = parsed(Naming, request)
         question = _question(await _sent(request), options)
         return _answer(
-            await run(ask.classify, live, question, options.weights, explain=options.explain)
+            await asked(
+                ask.classify,
+                question,
+                options.weights,
+                explain=options.explain,
+                small=question.is_small,
+            )
         )
 
     @app.post("/api/compare", openapi_extra=described(Pair, PAIR))
@@ -127,14 +143,14 @@ def add_questions(app: FastAPI, live: LiveIndex, run: Run) -> None:
         options = parsed(Pair, request)
         sent = await _pair(request)
         return _json(
-            await run(ask.compare, live, sent, single=options.single, show_input=options.input)
+            await asked(ask.compare, sent, single=options.single, show_input=options.input)
         )
 
     @app.get("/api/items/{id:path}.png", response_class=Response)
     async def item(request: Request, id: str) -> Response:  # noqa: A002, as API names it
         """A stored digit as a picture of 28 x 28."""
         parsed(Nothing, request)
-        content = await run(ask.item_png, live, id)
+        content = await asked(ask.item_png, id)
         kept = {"cache-control": f"private, max-age={THUMBNAILS_SECONDS}"}
         return Response(content, media_type="image/png", headers=kept)
 
@@ -142,10 +158,10 @@ def add_questions(app: FastAPI, live: LiveIndex, run: Run) -> None:
     async def points(request: Request) -> Response:
         """Stored digits in two dimensions, in columns."""
         parsed(Nothing, request)
-        return _json(await run(ask.points, live))
+        return _json(await asked(ask.points))
 
 
-def add_changes(app: FastAPI, live: LiveIndex, run: Run, *, writable: bool) -> None:
+def add_changes(app: FastAPI, live: LiveIndex, asked: Run, in_pool: Run, *, writable: bool) -> None:
     """Routes that change the index, and the one that says whether they may."""
 
     def require_writable() -> None:
@@ -159,7 +175,7 @@ def add_changes(app: FastAPI, live: LiveIndex, run: Run, *, writable: bool) -> N
     async def info(request: Request) -> Response:
         """What the index is, and under server what this server allows."""
         parsed(Nothing, request)
-        return _json(await run(ask.info, live, writable=writable))
+        return _json(await asked(ask.info, live.place, writable=writable))
 
     @app.post("/api/items", openapi_extra=described(Addition, BODY))
     async def add(request: Request) -> Response:
@@ -167,14 +183,14 @@ def add_changes(app: FastAPI, live: LiveIndex, run: Run, *, writable: bool) -> N
         require_writable()
         options = parsed(Addition, request)
         sent = await _sent(request)
-        return _answer(await run(ask.add, live, sent, options.label, single=options.single))
+        return _answer(await in_pool(ask.add, live, sent, options.label, single=options.single))
 
     @app.post("/api/undo")
     async def undo(request: Request) -> Response:
         """Take the last change back; only where the server may change the index."""
         require_writable()
         parsed(Nothing, request)
-        return _json(await run(ask.undo, live))
+        return _json(await in_pool(ask.undo, live))
 
     @app.get("/healthz")
     async def health() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a worker thread does for a request: read, ask the index, make JSON rows of the answers."""
+"""What is done for a request: read, ask the index, make JSON rows of the answers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from data.errors import UsageError
+from indexer.place import Place
 from search.answers import (
     Addition,
     Answer,
@@ -55,6 +56,11 @@ class Question:
     shows_input: bool = False
     shows_place: bool = False
 
+    @property
+    def is_small(self) -> bool:
+        """Whether it is soon answered, as a rule within a few milliseconds."""
+        return self.sent.is_small and not self.ids
+
     def queries(self, index: DigitIndex) -> list[AnyQuery]:
         """The digits it asks about.
 
@@ -66,9 +72,8 @@ class Question:
         return read_all(Reader(index, single=self.single), self.sent, self.ids)
 
 
-def search(live: LiveIndex, question: Question) -> list[Row]:
+def search(index: DigitIndex, question: Question) -> list[Row]:
     """As `digits search`."""
-    index = live.current()
     queries = question.queries(index)
     most = len(index) - bool(question.ids)
     k = min(DEFAULT_K, most) if question.k is None else question.k
@@ -76,22 +81,20 @@ def search(live: LiveIndex, question: Question) -> list[Row]:
 
 
 def classify(
-    live: LiveIndex,
+    index: DigitIndex,
     question: Question,
     weights: Literal["uniform", "distance"],
     *,
     explain: bool,
 ) -> list[Row]:
     """As `digits classify`."""
-    index = live.current()
     queries = question.queries(index)
     answers = classify_answers(index, queries, question.k, weights, explain=explain)
     return _rows(index, question, answers)
 
 
-def compare(live: LiveIndex, sent: Sequence[Sent], *, single: bool, show_input: bool) -> Row:
+def compare(index: DigitIndex, sent: Sequence[Sent], *, single: bool, show_input: bool) -> Row:
     """As `digits compare`, of two pictures, or of one that shows both digits."""
-    index = live.current()
     reader = Reader(index, single=single)
     read = [read_all(reader, one) for one in sent]
     if len(sent) == 1:
@@ -107,32 +110,30 @@ def compare(live: LiveIndex, sent: Sequence[Sent], *, single: bool, show_input: 
     return row | {"input": [as_rows(one.image) for one in (left, right)]} if show_input else row
 
 
-def item_png(live: LiveIndex, name: str) -> bytes:
+def item_png(index: DigitIndex, name: str) -> bytes:
     """A stored digit as a PNG file.
 
     Raises:
         Refusal: there is none of this name.
     """
-    index = live.current()
     file = io.BytesIO()
     Image.fromarray(index.images[_position(index, name)]).save(file, "PNG")
     return file.getvalue()
 
 
-def points(live: LiveIndex) -> Row:
+def points(index: DigitIndex) -> Row:
     """The map."""
-    return asdict(map_points(live.current()))
+    return asdict(map_points(index))
 
 
-def info(live: LiveIndex, *, writable: bool) -> Row:
+def info(index: DigitIndex, origin: Place, *, writable: bool) -> Row:
     """As `digits info`, and what this server allows."""
-    index = live.current()
     server = {
         "writable": writable,
         "names": [index.called(label) for label in range(len(index.manifest.names))],
         "most_digits": MOST_DIGITS,
     }
-    return index_facts(index, live.place) | {"server": server}
+    return index_facts(index, origin) | {"server": server}
 
 
 def add(live: LiveIndex, sent: Sent, label: str, *, single: bool) -> list[Row]:

@@ -24,6 +24,9 @@ JSON = "application/json"
 # What curl says of --data-binary unless told otherwise, or of any bytes, or says nothing.
 UNNAMED = {"", "application/x-www-form-urlencoded", "application/octet-stream"}
 BYTES = 255
+SMALL = 4096  # bytes
+IHDR = b"IHDR"
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\r" + IHDR  # and then width and height, of four bytes each
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,29 @@ class Sent:
         Raises:
             Refusal: JSON that is no array of pixels.
         """
-        is_json = self.kind == JSON or self.content.lstrip()[:1] == b"["
-        if is_json:
+        if self._is_json:
             pixels = parse_pixels(self.content)
             return reader.array(self.name, pixels[None] if pixels.shape == (SIDE, SIDE) else pixels)
         return reader.content(self.name, self.content)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is soon read: few numbers, or a PNG file of at most 28 x 28.
+
+        Few bytes can be a large picture, so what they unfold to counts as well.
+        """
+        if not self.content or len(self.content) > SMALL:
+            return False
+        if self._is_json:
+            return True
+        if not self.content.startswith(PNG) or self.content.count(IHDR) > 1:
+            return False
+        sides = (self.content[len(PNG) + at :][:4] for at in (0, 4))
+        return all(int.from_bytes(side) <= SIDE for side in sides)
+
+    @property
+    def _is_json(self) -> bool:
+        return self.kind == JSON or self.content.lstrip()[:1] == b"["
 
 
 def read_all(reader: Reader, sent: Sent, ids: Sequence[str] | None = None) -> list[AnyQuery]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 
 from data.errors import IndexNotFound
 from indexer.manifest import Manifest
@@ -46,6 +47,12 @@ class LiveIndex:
                 self._opening.release()
             index = self._held[1]
         return index
+
+    def at_hand(self) -> DigitIndex | None:
+        """The newest generation, if to look for it takes no time: a folder, and already open."""
+        held, index = self._held
+        is_near = isinstance(self.place, Path)
+        return index if is_near and held == self._signature() else None
 
     def add(
         self, queries: Iterable[AnyQuery], label: str

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from PIL import Image
 from search import DigitIndex
 from search.grow import add, open_to_change, with_label
 from search.queries import Reader
+from search.web.body import Sent
+from search.web.live import LiveIndex
 from tests.drawings import draw_digit
 from tests.samples import samples
 from tests.search.web.serving import Client, served
@@ -349,25 +352,72 @@ def test_changes_of_another_process_are_seen(few_folder: Path, tmp_path: Path) -
         nearest = client.post("/api/search", three).json
         assert nearest["neighbours"][0]["id"] == "added/0"
         assert nearest["index"]["generation"] == index.manifest.generation + 1
+        with open_to_change(folder) as (writer, _):
+            writer.undo()
+        small = client.post("/api/search", png(Image.open(io.BytesIO(three)).resize((28, 28)))).json
+        assert small["index"]["generation"] == index.manifest.generation + 2
 
 
 def test_an_index_that_is_gone_is_missed_until_it_is_back(few_folder: Path, tmp_path: Path) -> None:
     folder = copytree(few_folder, tmp_path / "index")
     with served(folder) as client:
         folder.rename(tmp_path / "elsewhere")
-        assert "no index in" in client.post("/api/search?id=few/train/1").error(503)
+        for body in (b"", png(draw_digit(3, 28, 2))):
+            query = "" if body else "?id=few/train/1"
+            assert "no index in" in client.post(f"/api/search{query}", body).error(503)
         (tmp_path / "elsewhere").rename(folder)
         assert client.post("/api/search?id=few/train/1").status == 200
 
 
 def test_many_clients_at_once(client: Client, few_index: DigitIndex) -> None:
-    def ask(number: int) -> tuple[int, Any]:
-        reply = client.post("/api/search?k=1", [few_index.images[number].tolist()])
-        return reply.status, reply.json["neighbours"][0]["distance"]
+    def ask(number: int) -> tuple[int, set[float]]:
+        digits = few_index.images[[number] * (1 + number % 3)]  # from small bodies to large ones
+        reply = client.post("/api/search?k=1", digits.tolist())
+        rows = reply.json if len(digits) > 1 else [reply.json]
+        return reply.status, {row["neighbours"][0]["distance"] for row in rows}
 
     with ThreadPoolExecutor(16) as pool:
         replies = list(pool.map(ask, range(160)))
-    assert replies == [(200, 0.0)] * 160
+    assert replies == [(200, {0.0})] * 160
+
+
+def with_sides(width: int, height: int) -> bytes:
+    """A PNG file of 28 x 28 that says it is another size."""
+    content = png(draw_digit(3, 28, 2))
+    return content[:16] + struct.pack(">II", width, height) + content[24:]
+
+
+@pytest.mark.parametrize(
+    ("content", "is_small"),
+    [
+        (png(draw_digit(3, 28, 2)), True),
+        (png(draw_digit(3, 28, 2))[:20], True),
+        (with_sides(28, 28), True),
+        (with_sides(29, 28), False),
+        (with_sides(28, 1 << 24), False),
+        (with_sides(28, 28) + with_sides(4000, 4000), False),  # the last one would count
+        (png(draw_digit(3)), False),
+        (b"[[0, 255]]", True),
+        (b" \n[[0, 255]]", True),
+        (b"[" + b"0, " * 1400 + b"0]", False),
+        (b"GIF89a" + bytes(100), False),
+        (b"", False),
+    ],
+)
+def test_small_is_what_is_soon_read(content: bytes, is_small: bool) -> None:
+    assert Sent(content, "").is_small is is_small
+
+
+def test_only_an_open_generation_is_at_hand(few_folder: Path, tmp_path: Path) -> None:
+    folder = copytree(few_folder, tmp_path / "index")
+    live = LiveIndex(folder)
+    assert live.at_hand() is live.current()
+    with open_to_change(folder) as (writer, index):
+        queries = Reader(index).content("three", png(draw_digit(3, 240, 9)))
+        add(writer, index, with_label(index, queries, "3"))
+    assert live.at_hand() is None
+    assert live.current().manifest.generation == index.manifest.generation + 1
+    assert live.at_hand() is live.current()
 
 
 def test_errors_name_nothing_that_only_the_command_line_has(client: Client) -> None:
