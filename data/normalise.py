@@ -77,7 +77,7 @@ def find_digits(
 
 
 def _found(picture: Picture, single: bool, strangeness: Strangeness | None) -> list[Digit]:
-    conventional = _already_normal(picture.grey)
+    conventional = already_normal(picture.grey)
     if conventional is not None:
         whole = Box(0, 0, *picture.grey.shape[::-1])
         return [Digit(conventional, _in_original(whole, picture))]
@@ -119,8 +119,8 @@ def scale_to_bytes(images: np.ndarray) -> np.ndarray:
     return np.round(images * 255).astype(np.uint8)
 
 
-def _already_normal(grey: Plane) -> Plane | None:
-    """The picture itself, ink bright, if it is in the MNIST convention to the pixel.
+def already_normal(grey: Plane) -> Plane | None:
+    """The picture (h, w) itself, ink bright, if it is in the MNIST convention to the pixel.
 
     Resampling such an image could only blur it. All of MNIST's training images have bare black
     around a digit whose longest side is 19 or 20 px and whose centre of mass is within half a pixel

@@ -21,7 +21,7 @@ from typing import BinaryIO, NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from data.errors import PictureUnreadable
 from data.grey import LUMA, Plane, composite, scaled_by_depth, stretched, unit_floats
@@ -39,7 +39,21 @@ _MAX_SIDE = 1280
 _START_OF_SCAN, _MOST_SCANS = b"\xff\xda", 100
 
 # What Pillow's readers raise on damaged files; SyntaxError is how its PNG reader says "broken".
-_DECODE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, LookupError, TypeError)
+_DECODE_ERRORS = (
+    *(OSError, ValueError, SyntaxError, EOFError, struct.error, LookupError, TypeError),
+    *(AssertionError, OverflowError),
+)
+
+# What takes back each orientation that EXIF knows, but for the upright one.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class Picture(NamedTuple):
@@ -170,10 +184,14 @@ def _image(file: BinaryIO, name: str) -> ImageFile.ImageFile:
             "header; save it as PNG"
         ) from exc
     except _DECODE_ERRORS as exc:
-        raise PictureUnreadable(
-            f"expected a whole image, but {name} is damaged or cut short ({exc}); "
-            "save or copy it again"
-        ) from exc
+        raise _damaged(name, exc) from exc
+
+
+def _damaged(name: str, exc: Exception) -> PictureUnreadable:
+    why = f" ({exc})" if str(exc) else ""
+    return PictureUnreadable(
+        f"expected a whole image, but {name} is damaged or cut short{why}; save or copy it again"
+    )
 
 
 def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
@@ -211,18 +229,19 @@ def _decoded(image: ImageFile.ImageFile, name: str) -> Picture:
         upright = _upright(image)
         grey = _grey(upright)
     except _DECODE_ERRORS as exc:
-        raise PictureUnreadable(
-            f"expected a whole image, but {name} is damaged or cut short ({exc}); "
-            "save or copy it again"
-        ) from exc
+        raise _damaged(name, exc) from exc
     return _picture(grey, (width, height) if upright.size == drafted else (height, width))
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turn the picture as its EXIF orientation says; a damaged EXIF block says nothing."""
+    """Turn the picture as its EXIF orientation says; a damaged EXIF block says nothing.
+
+    Pillow's `exif_transpose` would also write all of EXIF anew, which can take half a minute.
+    """
+    turn = None
     with contextlib.suppress(*_DECODE_ERRORS):
-        ImageOps.exif_transpose(image, in_place=True)
-    return image
+        turn = _TURNS.get(int(image.getexif().get(ExifTags.Base.Orientation, 1)))
+    return image.transpose(turn) if turn is not None else image
 
 
 def _grey(image: Image.Image) -> Plane:

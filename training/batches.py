@@ -37,7 +37,7 @@ def batches_of(
     """
     images = tf.constant(dataset.images[training])
     labels = tf.constant(dataset.labels[training].astype(np.int32))
-    drawings = _drawings(recipe, images.numpy(), labels.numpy(), seed)
+    drawings = _drawings(recipe, np.asarray(images), np.asarray(labels), seed)  # no copies
 
     def gather(
         number: tf.Tensor, positions: tf.Tensor, drawn: tuple[tf.Tensor, tf.Tensor]

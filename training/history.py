@@ -19,10 +19,12 @@ EMBEDDED = 200  # at a time, so that memory stays small
 
 def embed(tower: keras.Model, images: np.ndarray) -> np.ndarray:
     """Embeddings (n, d) float32 of digits (n, 28, 28), uint8 or float32 in [0, 1]."""
-    if images.dtype == np.uint8:
-        images = scale_to_unit(images)
-    batches = (images[i : i + EMBEDDED] for i in range(0, len(images), EMBEDDED))
-    return np.concatenate([np.asarray(tower.predict_on_batch(batch)) for batch in batches])
+    embeddings = []
+    for start in range(0, len(images), EMBEDDED):
+        batch = images[start : start + EMBEDDED]
+        pixels = scale_to_unit(batch) if batch.dtype == np.uint8 else batch
+        embeddings.append(np.asarray(tower.predict_on_batch(pixels)))
+    return np.concatenate(embeddings)
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,16 @@ class Watched:
         """Share of queries that their ten nearest references name rightly."""
         references = embed(network, self.references)  # (r, d)
         queries = embed(network, self.queries)  # (v, d)
-        squared = (references**2).sum(1) - 2 * queries @ references.T  # (v, r), up to |query|^2
-        nearest = np.argpartition(squared, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
-        votes = self.reference_labels[nearest]  # (v, k)
-        classes = np.unique(self.reference_labels)
-        counts = (votes[:, :, None] == classes).sum(axis=1)  # (v, classes)
-        return float((classes[counts.argmax(axis=1)] == self.query_labels).mean())
+        norms, classes = (references**2).sum(axis=1), np.unique(self.reference_labels)
+        right = 0
+        for start in range(0, len(queries), EMBEDDED):
+            part = np.s_[start : start + EMBEDDED]
+            squared = norms - 2 * queries[part] @ references.T  # (v, r), up to |query|^2
+            nearest = np.argpartition(squared, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+            votes = self.reference_labels[nearest]  # (v, k)
+            counts = (votes[:, :, None] == classes).sum(axis=1)  # (v, classes)
+            right += int((classes[counts.argmax(axis=1)] == self.query_labels[part]).sum())
+        return right / len(queries)
 
 
 class History(keras.callbacks.Callback):

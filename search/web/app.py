@@ -96,23 +96,26 @@ def create_app(
         work = partial(call, *arguments, **options)
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 
-    async def asked(
-        call: Callable[..., T], *arguments: Any, small: bool = False, **options: Any
-    ) -> T:
-        # To wake another thread and to be woken takes a tenth of a small answer.
-        index = live.at_hand() if small else None
-        if index is not None:
-            return call(index, *arguments, **options)
+    async def asked(call: Callable[..., T], *arguments: Any, **options: Any) -> T:
         return await in_pool(lambda: call(live.current(), *arguments, **options))
 
-    add_questions(app, asked)
+    async def answered(
+        call: Callable[..., T], question: ask.Question, *arguments: Any, **options: Any
+    ) -> T:
+        # To wake another thread and to be woken takes a tenth of a quick answer.
+        index = live.at_hand() if question.is_quick else None
+        if index is not None:
+            return call(index, question, *arguments, **options)
+        return await asked(call, question, *arguments, **options)
+
+    add_questions(app, asked, answered)
     add_changes(app, live, asked, in_pool, writable=writable)
     add_pages(app)
     add_errors(app)
     return Guard(app, access, limits or Limits())
 
 
-def add_questions(app: FastAPI, asked: Run) -> None:
+def add_questions(app: FastAPI, asked: Run, answered: Run) -> None:
     """Routes that only read: what is asked of the newest generation."""
 
     @app.post("/api/search", openapi_extra=described(Search, BODY))
@@ -120,7 +123,7 @@ def add_questions(app: FastAPI, asked: Run) -> None:
         """The stored digits most like each digit, nearest first."""
         options = parsed(Search, request)
         question = _question(await _sent(request), options)
-        return _answer(await asked(ask.search, question, small=question.is_small))
+        return _answer(await answered(ask.search, question))
 
     @app.post("/api/classify", openapi_extra=described(Naming, BODY))
     async def classify(request: Request) -> Response:
@@ -128,13 +131,7 @@ def add_questions(app: FastAPI, asked: Run) -> None:
         options = parsed(Naming, request)
         question = _question(await _sent(request), options)
         return _answer(
-            await asked(
-                ask.classify,
-                question,
-                options.weights,
-                explain=options.explain,
-                small=question.is_small,
-            )
+            await answered(ask.classify, question, options.weights, explain=options.explain)
         )
 
     @app.post("/api/compare", openapi_extra=described(Pair, PAIR))

@@ -57,9 +57,9 @@ class Question:
     shows_place: bool = False
 
     @property
-    def is_small(self) -> bool:
-        """Whether it is soon answered, as a rule within a few milliseconds."""
-        return self.sent.is_small and not self.ids
+    def is_quick(self) -> bool:
+        """Whether it is of a single digit that need not be found: answered in milliseconds."""
+        return self.sent.digit is not None and not self.ids
 
     def queries(self, index: DigitIndex) -> list[AnyQuery]:
         """The digits it asks about.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, NoReturn
@@ -16,6 +17,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from data.convention import SIDE
+from data.errors import PictureError
+from data.normalise import already_normal
+from data.picture import read_picture
 from search.queries import STDIN, AnyQuery, Reader
 from search.web.access import Refusal
 from search.web.limits import MOST_DIGITS
@@ -23,10 +27,10 @@ from search.web.limits import MOST_DIGITS
 JSON = "application/json"
 # What curl says of --data-binary unless told otherwise, or of any bytes, or says nothing.
 UNNAMED = {"", "application/x-www-form-urlencoded", "application/octet-stream"}
-BYTES = 255
+LARGEST = 255
 SMALL = 4096  # bytes
-IHDR = b"IHDR"
-PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\r" + IHDR  # and then width and height, of four bytes each
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"  # and then width and height, of four bytes each
+UNFOLDING = (b"zTXt", b"iTXt", b"iCCP", b"eXIf")  # parts that may hold far more than they seem to
 
 
 @dataclass(frozen=True)
@@ -61,29 +65,36 @@ class Sent:
         Raises:
             Refusal: JSON that is no array of pixels.
         """
-        if self._is_json:
+        if self.digit is not None:
+            return reader.array(self.name, self.digit)
+        if self.kind == JSON or self.content.lstrip()[:1] == b"[":
             pixels = parse_pixels(self.content)
             return reader.array(self.name, pixels[None] if pixels.shape == (SIDE, SIDE) else pixels)
         return reader.content(self.name, self.content)
 
-    @property
-    def is_small(self) -> bool:
-        """Whether it is soon read: few numbers, or a PNG file of at most 28 x 28.
+    @cached_property
+    def digit(self) -> np.ndarray | None:
+        """The digit (28, 28) float32 that it is, if it is plainly one: nothing has to be found.
 
-        Few bytes can be a large picture, so what they unfold to counts as well.
+        That is a small PNG file in the MNIST convention, whatever it says its kind is. It is soon
+        read; of anything else only a few bytes are looked at.
         """
-        if not self.content or len(self.content) > SMALL:
-            return False
-        if self._is_json:
-            return True
-        if not self.content.startswith(PNG) or self.content.count(IHDR) > 1:
-            return False
-        sides = (self.content[len(PNG) + at :][:4] for at in (0, 4))
-        return all(int.from_bytes(side) <= SIDE for side in sides)
+        if not self._is_small_png:
+            return None
+        try:
+            grey = read_picture(self.content).grey
+        except PictureError:
+            return None
+        return None if already_normal(grey) is None else grey
 
     @property
-    def _is_json(self) -> bool:
-        return self.kind == JSON or self.content.lstrip()[:1] == b"["
+    def _is_small_png(self) -> bool:
+        content = self.content
+        if len(content) > SMALL or not content.startswith(PNG) or content.count(PNG[-4:]) > 1:
+            return False
+        sides = (content[len(PNG) + at :][:4] for at in (0, 4))
+        is_small = all(int.from_bytes(side) <= SIDE for side in sides)
+        return is_small and not any(part in content for part in UNFOLDING)
 
 
 def read_all(reader: Reader, sent: Sent, ids: Sequence[str] | None = None) -> list[AnyQuery]:
@@ -139,18 +150,18 @@ def parse_pixels(content: bytes) -> np.ndarray:
     if array.dtype.kind not in "iu":
         raise Refusal(
             HTTPStatus.BAD_REQUEST,
-            f"expected a JSON array of numbers from 0 to {BYTES}, received one of other values",
+            f"expected a JSON array of numbers from 0 to {LARGEST}, received one of other values",
         )
-    if array.size and not 0 <= array.min() <= array.max() <= BYTES:
+    if array.size and not 0 <= array.min() <= array.max() <= LARGEST:
         raise Refusal(
             HTTPStatus.BAD_REQUEST,
-            f"expected whole numbers from 0 to {BYTES}, received {array.min()} to {array.max()}",
+            f"expected whole numbers from 0 to {LARGEST}, received {array.min()} to {array.max()}",
         )
     if array.size and array.max() == 1:
         raise Refusal(
             HTTPStatus.BAD_REQUEST,
-            f"expected whole numbers from 0 to {BYTES} or fractions from 0 to 1, received only 0"
-            f" and 1, which may mean either; write ink as {BYTES}",
+            f"expected whole numbers from 0 to {LARGEST} or fractions from 0 to 1, received only 0"
+            f" and 1, which may mean either; write ink as {LARGEST}",
         )
     return array.astype(np.uint8)
 
@@ -181,5 +192,5 @@ def media_type(header: str) -> str:
 
 def as_rows(image: np.ndarray) -> list[list[int]]:
     """A digit (28, 28) float32 in [0, 1] as JSON takes it: rows of whole numbers."""
-    rows: Any = np.round(image * BYTES).astype(int).tolist()
+    rows: Any = np.round(image * LARGEST).astype(int).tolist()
     return list(rows)

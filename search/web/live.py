@@ -51,7 +51,7 @@ class LiveIndex:
     def at_hand(self) -> DigitIndex | None:
         """The newest generation, if to look for it takes no time: a folder, and already open."""
         held, index = self._held
-        is_near = isinstance(self.place, Path)
+        is_near = isinstance(self.place, Path) and held is not None
         return index if is_near and held == self._signature() else None
 
     def add(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import struct
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,28 @@ def test_exif_orientation_is_undone(orientation: int) -> None:
     picture = read_picture(content)
     assert picture.size == (300, 200)
     np.testing.assert_allclose(picture.grey, pixels(upright) / 255, atol=1e-6)
+
+
+def palette_without_colours() -> bytes:
+    """Pillow asserts that there are some."""
+    content = encode(draw(3).convert("P"), "PNG")
+    start = content.index(b"PLTE") - 4
+    length = int.from_bytes(content[start : start + 4])
+    return content[:start] + content[start + 12 + length :]
+
+
+def pixels_beyond_all_files() -> bytes:
+    """A TIFF file whose pixels begin at 2^63, further than a file can be read."""
+    content = encode(draw(3), "TIFF")
+    entry = content.index(struct.pack("<HHI", 273, 4, 1))  # StripOffsets: one number of 4 bytes
+    one_of_8 = struct.pack("<HHII", 273, 16, 1, len(content))
+    return content[:entry] + one_of_8 + content[entry + 12 :] + struct.pack("<Q", 1 << 63)
+
+
+@pytest.mark.parametrize("make", [palette_without_colours, pixels_beyond_all_files])
+def test_what_pillow_itself_does_not_expect_is_damage(make: Callable[[], bytes]) -> None:
+    with pytest.raises(PictureUnreadable, match="damaged or cut short"):
+        read_picture(make())
 
 
 def test_damaged_exif_does_not_hide_the_picture() -> None:

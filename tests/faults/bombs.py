@@ -1,7 +1,8 @@
 """Row 11: little files that promise, or truly hold, far more than anybody should unpack.
 
 Whatever is refused is refused before it is decoded, and what of it is answered (the first frame of
-ten thousand) is answered as if the rest were not there; either takes little time and memory.
+ten thousand, a digit among a million facts) is answered as if the rest were not there; either takes
+little time and memory.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _complaint(name: str, job: Job, done: Measured, reference: str) -> str | Non
         return why
     if done.grown > GROWN:
         return f"took {done.grown >> 20} MB"
-    if "frames" in name:
+    if "frames" in name or "exif" in name:
         same = _unnamed(done.out) == _unnamed(reference)
         return None if same else f"another answer than the first frame's: {done.out[:200]!r}"
     return None if done.status == FAILED else f"answered: {done.out[:200]!r}"
@@ -92,6 +93,7 @@ def _all_bombs() -> dict[str, Make]:
             b"zTXt", b"Comment\0\0" + _deflated(100 << 20)
         ),
         "profile of 100 MB in a png": lambda: _png_with(b"iCCP", b"icc\0\0" + _deflated(100 << 20)),
+        "exif of 300,000 fractions in a png": _upside_down,
         "jpeg of 3,000 scans": _scans,
         "npy that asks for 32 GiB": lambda: _npy("(4294967296,)", "<f8"),
         "npy that asks for 2^120 bytes": lambda: _npy(f"({('1099511627776, ' * 3)})", "<f8"),
@@ -189,6 +191,17 @@ def _png_with(kind: bytes, body: bytes) -> bytes:
     """A good PNG whose chunk before the pixels is a bomb."""
     content = _encoded("PNG")
     return content[:33] + _chunk(kind, body) + content[33:]
+
+
+def _upside_down() -> bytes:
+    """A digit to be turned, and fractions that take long to be written again without the turn."""
+    fractions = struct.pack(">II", 2971215073, 1836311903) * 300_000
+    entries = struct.pack(">HHHII", 2, 0x0112, 3, 1, 3 << 16)  # orientation 3
+    entries += struct.pack(">HHIII", 0x9999, 5, len(fractions) // 8, 38, 0)
+    exif = b"MM\0*" + struct.pack(">I", 8) + entries + fractions
+    file = io.BytesIO()
+    _drawing().transpose(Image.Transpose.ROTATE_180).save(file, "PNG", exif=exif)
+    return file.getvalue()
 
 
 def _encoded(kind: str, **options: object) -> bytes:
