@@ -14,8 +14,9 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote
+
+from starlette.requests import cookie_parser
 
 from data.errors import UsageError
 
@@ -116,7 +117,7 @@ class Access:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.knows(given.strip()):
             return
-        if _same(_cookie(headers.get("cookie", "")), self.cookie):
+        if _same(cookie_parser(headers.get("cookie", "")).get(COOKIE, ""), self.cookie):
             return
         raise Refusal(
             HTTPStatus.UNAUTHORIZED,
@@ -144,7 +145,8 @@ class Access:
 def _name_of(host: str) -> str:
     """The name in a Host header, without its port and brackets."""
     if host.startswith("["):
-        return host[1:].partition("]")[0]
+        name, closed, _ = host[1:].partition("]")
+        return name.lower() if closed else host
     return host.rpartition(":")[0].lower() if ":" in host else host.lower()
 
 
@@ -158,14 +160,6 @@ def _is_address(name: str) -> bool:
 
 def _machine() -> str:
     return socket.gethostname().lower()
-
-
-def _cookie(header: str) -> str:
-    try:
-        found = SimpleCookie(header).get(COOKIE)
-    except CookieError:
-        return ""
-    return found.value if found else ""
 
 
 def _same(given: str, expected: str) -> bool:

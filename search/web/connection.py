@@ -9,16 +9,24 @@ answer is sent; and what it sends around a body is bounded.
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 import httptools
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from search.web.body import JSON
-from search.web.guard import HEADERS, error_json
+from search.web.guard import HEADERS, LOCKED_DOWN, error_json
 from search.web.limits import Limits
 
+CROWDED = Response(
+    error_json("expected fewer connections at once; try again"),
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    {**LOCKED_DOWN, "connection": "close", "retry-after": "1"},
+    JSON,
+)
 GRACE_SECONDS = 2  # more than the application takes to give up by itself
 
 
@@ -72,8 +80,10 @@ class Connection(HttpToolsProtocol):
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._allow(self._limits.request_seconds + GRACE_SECONDS)
+        is_crowded = len(self.connections) > self._limits.connections
+        serve = CROWDED if is_crowded else self._inner
         try:
-            await self._inner(scope, receive, _joined(send, self._together))
+            await serve(scope, receive, _joined(send, self._together))
         finally:
             self._allow(self._limits.head_seconds)
 

@@ -55,6 +55,11 @@ def add_errors(app: FastAPI) -> None:
         statuses = (status for kind, status in STATUS.items() if isinstance(exc, kind))
         return _error(next(statuses, HTTPStatus.INTERNAL_SERVER_ERROR), str(exc))
 
+    @app.exception_handler(MemoryError)
+    async def scarce(_request: Request, _exc: MemoryError) -> Response:
+        text = "expected more memory than the system gives; try again, or send less at once"
+        return _error(HTTPStatus.SERVICE_UNAVAILABLE, text, {"retry-after": "1"})
+
     @app.exception_handler(HTTPException)
     async def http(request: Request, exc: HTTPException) -> Response:
         return _error(exc.status_code, _astray(request, exc), exc.headers)

@@ -22,6 +22,7 @@ from search.web.limits import Limits
 
 OPEN = "/healthz"  # tells nothing, so it needs no token
 PAGE = "/"
+VISITS = ("GET", "HEAD")
 DRAINED_SECONDS = 2
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:;"
@@ -68,13 +69,18 @@ class Guard:
                 _busy(f"expected an answer within {self._limits.request_seconds:g} s")
             )
             await send({"type": "http.response.body"})
+        except asyncio.CancelledError:  # the server is stopping, and has waited for this request
+            await answer.refuse(_busy("expected a server that goes on, but this one is stopping"))
+            await send({"type": "http.response.body"})
 
     def _admit(self, scope: Scope, answer: _Answer) -> None:
         headers = Headers(scope=scope)
+        if len(headers.getlist("host")) > 1:
+            raise Refusal(HTTPStatus.BAD_REQUEST, "expected one Host, received several")
         self._access.check_names(scope["method"], headers)
         if int(headers.get("content-length", "0")) > self._limits.body:
             raise self._too_large()
-        if scope["path"] == PAGE and scope["method"] == "GET" and self._access.token:
+        if scope["path"] == PAGE and scope["method"] in VISITS and self._access.token:
             given = parse_qs(scope["query_string"].decode("ascii", "replace")).get("token", [""])
             if self._access.knows(given[0]):
                 answer.cookie = self._access.cookie

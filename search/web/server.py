@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from functools import partial
 
@@ -45,17 +46,18 @@ def address(sock: socket.socket) -> str:
 
 def make_server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
     """A server that is not yet running; `run(sockets=[...])` serves until it is stopped."""
+    # What a client gets wrong is its own affair.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
         app,
         http=partial(Connection, limits),  # type: ignore[arg-type]
         ws="none",
         interface="asgi3",
         log_config=None,
-        log_level="error",  # what a client gets wrong is its own affair
+        log_level="error",
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=limits.connections,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=FAREWELL_SECONDS,
     )

@@ -62,16 +62,21 @@ async function answer() {
     const given = now.kind === "stored"
       ? await api.classify(null, { id: now.id })
       : await api.classify(now.blob ?? await pad.picture());
-    if (now.kind !== asked.kind || now.id !== asked.id || now.blob !== asked.blob) return;
+    if (!isAsked(now)) return;
     answers = given;
     chosen = Math.min(chosen, answers.length - 1);
     if (now.kind !== "picture" && answers.length === 1) chosen = 0;
     show();
   } catch (error) {
+    if (!isAsked(now)) return;
     answers = [];
     showRows();
     showError(error);
   }
+}
+
+function isAsked({ kind, id, blob }) {
+  return kind === asked.kind && id === asked.id && blob === asked.blob;
 }
 
 function show() {

@@ -23,6 +23,15 @@ try {
   byId("facts").textContent = error.message;
 }
 
+// Anybody can write an address by hand.
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function route() {
   const [, name, id] = /^#([a-z]*)(?:\/(.*))?$/.exec(location.hash) ?? [];
   const view = VIEWS.includes(name) ? name : "draw";
@@ -32,6 +41,6 @@ function route() {
     else link.removeAttribute("aria-current");
   }
   document.title = `${{ draw: "Draw", map: "Map", compare: "Compare" }[view]} · digit-search`;
-  if (view === "draw") askStored(id ? decodeURIComponent(id) : null);
+  if (view === "draw") askStored(id ? decoded(id) : null);
   if (view === "map") showMap();
 }

@@ -40,7 +40,10 @@ export function startMap(info, open) {
 export async function showMap() {
   try {
     const { generation } = await api.info();
-    if (map?.generation !== generation) map = await api.points();
+    if (map?.generation !== generation) {
+      map = await api.points();
+      pointed = -1;
+    }
   } catch (error) {
     byId("map-note").textContent = error.message;
   }

@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
@@ -43,6 +45,11 @@ def quick(few_folder: Path) -> Iterator[Client]:
 def closed(few_folder: Path) -> Iterator[Client]:
     with served(few_folder, Access(token=TOKEN), writable=True) as client:
         yield client
+
+
+def test_one_request_names_one_host(client: Client) -> None:
+    with conversation(client, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") as link:
+        assert link.recv(1000).startswith(b"HTTP/1.1 400")
 
 
 def test_a_name_that_is_not_ours_is_refused_everywhere(client: Client) -> None:
@@ -133,7 +140,11 @@ def test_the_page_gets_a_cookie_for_the_token(closed: Client) -> None:
     cookie, *attributes = page.headers["set-cookie"].split("; ")
     assert {"HttpOnly", "SameSite=Strict"} <= set(attributes)
     assert TOKEN not in cookie
-    assert closed.get("/api/info", Cookie=f"other=1; {cookie}").status == 200
+    for other in ("other=1", 'x={"a":1}', "a[]=b", "odd"):  # of another server on this machine
+        assert closed.get("/api/info", Cookie=f"{other}; {cookie}").status == 200
+    assert (
+        closed.ask("HEAD", f"/?token={TOKEN}").headers["set-cookie"] == page.headers["set-cookie"]
+    )
     for wrong in (cookie[:-1], cookie.partition("=")[0] + "=" + TOKEN, "=;=", 'a="'):
         closed.get("/api/info", Cookie=wrong).error(401)
 
@@ -322,6 +333,24 @@ def test_what_takes_too_long_is_ended() -> None:
         assert client.get("/short").content == b"awake"
 
 
+def test_a_server_that_stops_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+    is_asked = threading.Event()
+
+    async def endless(scope: Scope, _receive: Receive, _send: Send) -> None:
+        assert scope["type"] == "http"
+        is_asked.set()
+        await asyncio.sleep(1000)
+
+    limits = Limits(request_seconds=1000)
+    with ThreadPoolExecutor(1) as pool:
+        with running(Guard(endless, Access(), limits), limits) as client:
+            reply = pool.submit(client.get, "/")
+            assert is_asked.wait(30)
+        assert "is stopping" in reply.result().error(503)
+        assert reply.result().headers["content-security-policy"]
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_too_many_at_once_are_told_to_come_again() -> None:
     limits = Limits(requests=2)
     with running(Guard(sleepy, Access(), limits), limits) as client:
@@ -337,6 +366,20 @@ def test_too_many_at_once_are_told_to_come_again() -> None:
             assert one.recv(1000).startswith(b"HTTP/1.1 200")
             assert other.recv(1000).startswith(b"HTTP/1.1 200")
         assert client.get("/").status == 200
+
+
+def test_too_many_connections_are_told_to_come_again() -> None:
+    limits = Limits(connections=1)
+    with running(Guard(sleepy, Access(), limits), limits) as client:
+        deadline = time.monotonic() + 30
+        with conversation(client, b"GET / HTTP/1.1"):
+            while (reply := client.get("/")).status == 200:
+                assert time.monotonic() < deadline
+            assert "fewer connections" in reply.error(503)
+            assert reply.headers["retry-after"] == "1"
+            assert reply.headers["content-security-policy"]
+        while client.get("/").status != 200:
+            assert time.monotonic() < deadline
 
 
 @pytest.mark.parametrize(
