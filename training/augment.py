@@ -17,18 +17,21 @@ AS_STORED = Canvas(SIDE, pitch=1.0)
 Row = tuple[Any, ...]
 
 
-def deform(images: tf.Tensor, affine: Affine, seed: tf.Tensor) -> tf.Tensor:
+def deform(
+    images: tf.Tensor, affine: Affine, seed: tf.Tensor, strength: tf.Tensor | float = 1.0
+) -> tf.Tensor:
     """Each image through its own random affine map about its centre, bilinear.
 
     Args:
         images: (b, 28, 28) float32, background 0.
         affine: the ranges.
         seed: (2,) integers; the same seed gives the same maps.
+        strength: (b,) float32, the share of the ranges for each image.
 
     Returns:
         (b, 28, 28) float32.
     """
-    (a, b), (c, d), (right, down) = _random_maps(tf.shape(images)[0], affine, seed)
+    (a, b), (c, d), (right, down) = _random_maps(tf.shape(images)[0], affine, seed, strength)
     return _sample(images, AS_STORED, (a, b, CENTRE + right), (c, d, CENTRE + down))
 
 
@@ -77,17 +80,22 @@ def _on_some(
 
 
 def straighten_nearly(
-    images: tf.Tensor, canvas: Canvas, jitter: Affine, seed: tf.Tensor
+    images: tf.Tensor,
+    canvas: Canvas,
+    jitter: Affine,
+    seed: tf.Tensor,
+    strength: tf.Tensor | float = 1.0,
 ) -> tf.Tensor:
     """Straighten, as :class:`Straighten` does, but for a small random map; one sampling for both.
 
-    `jitter` says how far the result may be from straight; images and seed as for :func:`deform`.
+    `jitter` says how far the result may be from straight; images, seed and strength as for
+    :func:`deform`.
 
     Returns:
         (b, canvas.side, canvas.side) float32.
     """
     x, y, slant, size = (column[:, 0] for column in frame(images))
-    (a, b), (c, d), (right, down) = _random_maps(tf.shape(images)[0], jitter, seed)
+    (a, b), (c, d), (right, down) = _random_maps(tf.shape(images)[0], jitter, seed, strength)
     return _sample(
         images,
         canvas,
@@ -96,11 +104,13 @@ def straighten_nearly(
     )
 
 
-def _random_maps(count: tf.Tensor, affine: Affine, seed: tf.Tensor) -> tuple[Row, Row, Row]:
+def _random_maps(
+    count: tf.Tensor, affine: Affine, seed: tf.Tensor, strength: tf.Tensor | float
+) -> tuple[Row, Row, Row]:
     """Maps from output to input about the centre: ((a, b), (c, d)) and a shift, each entry (n,)."""
     reach = (affine.rotation, affine.shear, affine.scale, affine.stretch, *2 * (affine.shift,))
     chance = tf.random.stateless_uniform([6, count], seed, -1, 1)
-    drawn = chance * tf.constant(reach, tf.float32)[:, None]  # (6, n)
+    drawn = chance * tf.constant(reach, tf.float32)[:, None] * strength  # (6, n)
     angle, shear, scale, stretch, right, down = tf.unstack(drawn)
     wider, higher = (1 + scale) * tf.exp(stretch), (1 + scale) * tf.exp(-stretch)
     cos, sin = tf.cos(angle), tf.sin(angle)

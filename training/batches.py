@@ -46,14 +46,18 @@ def batches_of(
         positions = tf.concat([positions, positions[: recipe.twice]], axis=0)
         batch = tf.concat([tf.gather(images, positions), drawn[0]], axis=0)
         batch = tf.cast(batch, tf.float32) / 255  # (b, 28, 28)
+        weaker = tf.fill(tf.shape(drawn[1]), recipe.drawn_deformation)
+        strength = tf.concat([tf.ones(tf.shape(positions)), weaker], axis=0)  # (b,)
         if recipe.stroke:
             batch = vary_strokes(batch, recipe.stroke, [seed, number])
         if recipe.blocky:
             batch = coarsen(batch, recipe.blocky, [seed, number + 1])
         if recipe.augmentation:
-            batch = deform(batch, recipe.augmentation, [seed, number + 2])
+            batch = deform(batch, recipe.augmentation, [seed, number + 2], strength)
         if recipe.straighten:
-            batch = straighten_nearly(batch, recipe.straighten, recipe.jitter, [seed, number + 3])
+            batch = straighten_nearly(
+                batch, recipe.straighten, recipe.jitter, [seed, number + 3], strength
+            )
         classes = tf.concat([tf.gather(labels, positions), drawn[1]], axis=0)
         strangers = len(training) + tf.range(tf.size(drawn[1]))
         pictures = tf.concat([tf.cast(positions, tf.int32), strangers], axis=0)

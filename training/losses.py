@@ -82,12 +82,17 @@ def triplet_semihard(margin: float = 0.2) -> Loss:
     return triplet_semihard_loss
 
 
-def supervised_contrastive(temperature: float = 0.1) -> Loss:
+def supervised_contrastive(temperature: float = 0.1, hard: float = 0.0) -> Loss:
     """Make every other item of the anchor's class likelier than the rest of the batch.
 
-    L_i = -1/|P(i)| * sum over p in P(i) of log(exp(z_i.z_p / t) / sum over a != i of
-    exp(z_i.z_a / t)), P(i) being the other items of i's class; 0 where there are none.
+    L_i = -w_i/|P(i)| * sum over p in P(i) of log s_ip, with s_ip = exp(z_i.z_p / t) / sum over
+    a != i of exp(z_i.z_a / t), P(i) being the other items of i's class; 0 where there are none.
     Source: Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020, equation 2.
+
+    There w_i is 1. Here a share `hard` of all weight goes to anchors by how much of s_i lies
+    outside their class: w_i = 1 - hard + hard * m_i / mean m, m_i = 1 - sum over p in P(i) of s_ip.
+    Source: the weight of Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, section
+    3.2, with gamma 1, but relative to the batch and without a gradient of its own.
 
     Returns:
         A loss of labels (b, 2) and unit embeddings (b, d), giving (b,).
@@ -98,7 +103,11 @@ def supervised_contrastive(temperature: float = 0.1) -> Loss:
         similarity = ops.matmul(embeddings, ops.transpose(embeddings)) / temperature  # (b, b)
         log_share = similarity - ops.logsumexp(similarity - 1e9 * itself, axis=1, keepdims=True)
         positive, _ = _kinship(labels, embeddings.dtype)
-        return -_row_mean(log_share, positive)
+        losses = -_row_mean(log_share, positive)
+        if not hard:
+            return losses
+        missed = 1 - ops.sum(ops.exp(log_share) * positive, axis=1)
+        return losses * (1 - hard + hard * ops.stop_gradient(_relative(missed, positive)))
 
     return supervised_contrastive_loss
 
@@ -167,6 +176,13 @@ def _kinship(labels: Any, dtype: Any) -> tuple[Any, Any]:
     """Which others are of a row's class, and which are not: two (b, b) of 0 and 1."""
     kin = ops.cast(labels[:, None, 0] == labels[None, :, 0], dtype)
     return kin - ops.eye(ops.shape(labels)[0]), 1 - kin
+
+
+def _relative(values: Any, positive: Any) -> Any:
+    """Values (b,) by their mean over the rows that have positives (b, b)."""
+    counted = ops.cast(ops.any(positive > 0, axis=1), values.dtype)
+    mean = ops.sum(values * counted) / ops.maximum(ops.sum(counted), 1.0)
+    return values / ops.maximum(mean, 1e-6)
 
 
 def _row_mean(values: Any, chosen: Any) -> Any:

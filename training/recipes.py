@@ -69,6 +69,7 @@ class Recipe:
         twice: digits of each batch that are in it twice, deformed anew.
         drawn_digits: plain digits drawn by code in each batch, beside `batch_size` of the dataset.
         outliers: drawings that are no digits in each batch, likewise.
+        drawn_deformation: share of `augmentation` and `jitter` by which both are deformed.
         validation: images held out of the training set to calibrate and to watch progress; 0
             trains on everything.
     """
@@ -92,6 +93,7 @@ class Recipe:
     twice: int = 0
     drawn_digits: int = 0
     outliers: int = 0
+    drawn_deformation: float = 1.0
     optimizer_options: dict[str, Any] = field(default_factory=dict)
     network_options: dict[str, Any] = field(default_factory=dict)
     loss_options: dict[str, Any] = field(default_factory=dict)
@@ -116,7 +118,7 @@ RECIPES = {
             loss_options={
                 "dimension": 16,
                 "balance": BALANCE,
-                "class_options": {"temperature": 0.1},
+                "class_options": {"temperature": 0.1, "hard": 0.5},
                 "instance_options": {"temperature": 0.07, "other_class": -5.0},
                 "weight": 0.2,
             },
@@ -136,6 +138,7 @@ RECIPES = {
             blocky=0.15,
             drawn_digits=28,
             outliers=32,
+            drawn_deformation=0.7,
             validation=5_000,
         ),
         Recipe(

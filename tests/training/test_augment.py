@@ -33,6 +33,17 @@ def test_every_copy_is_its_own(train_set: Dataset) -> None:
     assert len({image.tobytes() for image in deformed}) == 8
 
 
+def test_strength_is_a_share_of_the_ranges(train_set: Dataset) -> None:
+    copies = tf.constant(np.repeat(scale_to_unit(train_set.images[:1]), 6, axis=0))
+    half = Affine(rotation=0.1, shear=0.1, scale=0.06, stretch=0.025, shift=1)
+    strength = tf.constant([1.0, 1.0, 0.5, 0.5, 0.0, 0.0])
+    for change in (deform, lambda images, *rest: straighten_nearly(images, SMALL, *rest)):
+        received = np.asarray(change(copies, MOVED, SEED, strength))
+        for rows, affine in (([0, 1], MOVED), ([2, 3], half), ([4, 5], STILL)):
+            expected = np.asarray(change(copies, affine, SEED))
+            assert np.abs(received - expected)[rows].max() < 1e-4
+
+
 def test_the_ink_stays_about_where_and_what_it_was(train_set: Dataset) -> None:
     """Turned, scaled and sheared about the centre, shifted by two pixels at most."""
     images = scale_to_unit(train_set.images[:200])

@@ -25,7 +25,7 @@ from training.history import embed  # noqa: E402
 from training.networks import class_dimension, conv_tower  # noqa: E402
 from training.pace import learning_rate, momentum  # noqa: E402
 from training.pairs import pairs_of  # noqa: E402
-from training.recipes import RECIPES, find_recipe  # noqa: E402
+from training.recipes import RECIPES, Affine, find_recipe  # noqa: E402
 
 DEFAULT = find_recipe("default")
 BLOCKS = ((8, 2), (16, 2), (16, 2))
@@ -82,6 +82,22 @@ def test_an_epoch_of_batches_sees_every_digit_at_most_once(train_set: Dataset) -
         for image in images
     ]
     assert len(seen) == len(set(seen))
+
+
+def test_what_is_drawn_is_deformed_by_its_own_share(train_set: Dataset) -> None:
+    still = replace(
+        QUICK, augmentation=None, straighten=None, stroke=0, blocky=0, batch_size=60, twice=0,
+        drawn_digits=4, outliers=6,
+    )  # fmt: skip
+    moved = replace(still, augmentation=Affine(0.2, 0.2, 0.1, 0.1, 2), drawn_deformation=0.0)
+    everything = np.arange(len(train_set))
+    ((before, _),), ((after, _),) = (
+        batches_of(recipe, train_set, everything, 0)[0](0).take(1).as_numpy_iterator()
+        for recipe in (still, moved)
+    )
+    apart = np.abs(after - before).max(axis=(1, 2))
+    assert (apart[:60] > 0.1).all()
+    assert (apart[60:] < 1e-4).all()
 
 
 def test_batches_say_which_class_and_which_picture(train_set: Dataset) -> None:

@@ -12,6 +12,7 @@ import tensorflow as tf  # noqa: E402
 
 from training.losses import (  # noqa: E402
     LOSSES,
+    Loss,
     batch_contrastive,
     class_and_instance,
     contrastive,
@@ -73,34 +74,45 @@ def test_triplet_semihard_is_the_formula(rng: np.random.Generator) -> None:
     assert received == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"contrastive", "class_and_instance"}))
-def test_gradients_are_finite_where_digits_coincide(name: str) -> None:
+@pytest.mark.parametrize(
+    "loss",
+    [
+        *(LOSSES[name]() for name in sorted(set(LOSSES) - {"contrastive", "class_and_instance"})),
+        supervised_contrastive(hard=0.5),
+    ],
+)
+def test_gradients_are_finite_where_digits_coincide(loss: Loss) -> None:
     z = tf.Variable(np.tile(np.eye(8, 5, dtype=np.float32)[:1], (8, 1)))
-    loss: Any = LOSSES[name]()
     with tf.GradientTape() as tape:
         value = tf.reduce_mean(loss(LABELS, z))
     assert np.isfinite(np.asarray(tape.gradient(value, z))).all()
 
 
-def plain_supervised_contrastive(labels: np.ndarray, z: np.ndarray, t: float) -> list[float]:
-    losses = []
+def plain_supervised_contrastive(
+    labels: np.ndarray, z: np.ndarray, t: float, hard: float = 0.0
+) -> list[float]:
+    losses, missed = [], []
     for i in range(len(z)):
         others = [a for a in range(len(z)) if a != i]
         denominator = sum(math.exp(z[i] @ z[a] / t) for a in others)
         positives = [p for p in others if labels[p] == labels[i]]
         terms = [math.log(math.exp(z[i] @ z[p] / t) / denominator) for p in positives]
         losses.append(-sum(terms) / len(positives) if positives else 0.0)
-    return losses
+        missed.append(1 - sum(math.exp(term) for term in terms) if positives else math.nan)
+    mean = np.nanmean(missed)
+    weights = [1 - hard + hard * one / mean if one == one else 0.0 for one in missed]
+    return [weight * loss for weight, loss in zip(weights, losses, strict=True)]
 
 
+@pytest.mark.parametrize("hard", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("temperature", [0.1, 0.5])
 def test_supervised_contrastive_is_the_formula(
-    temperature: float, rng: np.random.Generator
+    temperature: float, hard: float, rng: np.random.Generator
 ) -> None:
     z = unit_vectors(rng, 8)
-    loss = supervised_contrastive(temperature)
+    loss = supervised_contrastive(temperature, hard)
     received = np.asarray(loss(LABELS, tf.constant(z, tf.float32)))
-    expected = plain_supervised_contrastive(LABELS[:, 0], z, temperature)
+    expected = plain_supervised_contrastive(LABELS[:, 0], z, temperature, hard)
     assert received == pytest.approx(expected, abs=1e-4)
 
 
