@@ -40,7 +40,7 @@ class EmbedderCard(NamedTuple):
     """Everything known of an embedder but its weights.
 
     Attributes:
-        recipe: name and every parameter of the recipe.
+        recipe: name and every parameter of the recipe, as it was run.
         dataset: `name`, `split`, `count` and `sha256` of what it was trained on.
         seed: of the training run.
         normaliser: version of the normaliser its inputs went through.

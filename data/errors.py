@@ -1,7 +1,7 @@
 """Every error this project raises on purpose, and nothing else.
 
-Libraries raise these; only the command line (and later the web) turns them into words and exit
-statuses. A message is one line: what was expected, what came, what to do.
+Libraries raise these; only the command line and the web turn them into words and statuses. A
+message is one line: what was expected, what came, what to do.
 
     DigitsError
     ├── UsageError              an argument that cannot be meant (k = 0, unknown recipe)

@@ -282,7 +282,7 @@ def ask_without_copies(
 
 
 def choose_k(left_out: LeftOut) -> tuple[dict[str, int], dict[str, float]]:
-    """The k that names most digits rightly, and the accuracy it gives, by kind of weights."""
+    """The largest k that is about as good as the best, and its accuracy, by kind of weights."""
     chosen = {
         weights: best_k(left_out.labels, left_out.distances, left_out.truth, weights)
         for weights in WEIGHTS

@@ -64,7 +64,7 @@ class FolderStore:
         """The generation in place.
 
         Raises:
-            IndexNotFound, IndexVersion, IndexCorrupt.
+            IndexNotFound, IndexVersion, IndexCorrupt, IndexLocked, StorageError.
         """
         return open_generation(self.folder, *read_generation(self.folder))
 

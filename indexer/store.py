@@ -69,6 +69,7 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises:
         IndexNotFound, IndexCorrupt, IndexVersion.
+        StorageError: it may not be read.
     """
     path = folder / MANIFEST
     try:
@@ -138,6 +139,8 @@ def read_generation(folder: Path) -> tuple[Manifest, dict[str, Content]]:
     Raises:
         IndexNotFound, IndexVersion.
         IndexCorrupt: a file is missing or is not what the manifest promises; it is named.
+        IndexLocked: replaced again and again meanwhile.
+        StorageError: a file may not be read.
     """
     for _ in range(ATTEMPTS):
         manifest = read_manifest(folder)

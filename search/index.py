@@ -74,6 +74,8 @@ class DigitIndex:
             IndexVersion: written in a format this program does not read.
             IndexCorrupt, EmbedderCorrupt: damaged; the message names the file.
             EmbedderMismatch: its embedder is not the one it was built with.
+            IndexLocked: replaced again and again while it was read.
+            StorageError: a file may not be read.
             StoreUnreachable: the server that keeps it does not answer.
         """
         place = parse_place(place) if isinstance(place, str) else place

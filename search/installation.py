@@ -21,10 +21,10 @@ PROGRAM = "digit-search"
 EXTRAS = {
     "train": "to train embedders and for the embedded optdigits",
     "tensorboard": "for digits train --tensorboard",
-    "plot": "for --plots",
-    "sklearn": "for estimators in scikit-learn",
+    "plot": "for --plots, maps and reports",
+    "sklearn": "for estimators in scikit-learn, and maps by t-SNE",
     "umap": "for maps by UMAP",
-    "parquet": "to export as Parquet",
+    "parquet": "for datasets in Parquet, and to export as it",
     "web": "for digits serve",
     "browser": "to test the page",
     "milvus": "for indexes in Milvus",

@@ -30,7 +30,8 @@ def batches_of(
     straightening front, not the whole tower. What happens to a batch depends on `seed` and its
     number alone, so batches can be made side by side and still be repeated.
 
-    images (b, 28, 28) float32 in [0, 1]; labels (b, 2) int32: class and picture.
+    images (b, side, side) float32 in [0, 1], side being the canvas's, or 28 without one; labels
+    (b, 2) int32: class and picture.
 
     Returns:
         The batches from a given epoch on, counted from 0, and the steps of an epoch.

@@ -1,4 +1,4 @@
-"""Cut out the trained tower: ONNX to search with, Keras to train on, a card that tells what it is.
+"""Cut out the trained tower: ONNX to search with, Keras for others, a card that tells what it is.
 
 The ONNX file is refused unless it computes what Keras computes.
 """

@@ -18,7 +18,7 @@ EMBEDDED = 200  # at a time, so that memory stays small
 
 
 def embed(tower: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Embeddings (n, d) float32 of digits (n, 28, 28), uint8 or float32 in [0, 1]."""
+    """Embeddings (n, d) float32 of digits (n, side, side), uint8 or float32 in [0, 1]."""
     embeddings = []
     for start in range(0, len(images), EMBEDDED):
         batch = images[start : start + EMBEDDED]
@@ -32,8 +32,8 @@ class Watched:
     """Digits on which progress is measured: do the nearest `references` name the `queries`?
 
     Attributes:
-        references: (r, 28, 28) float32, as the network sees them, with `reference_labels` (r,).
-        queries: (v, 28, 28) float32, held out of training, with `query_labels` (v,).
+        references: (r, side, side) float32, as the network sees them, with `reference_labels` (r,).
+        queries: (v, side, side) float32, held out of training, with `query_labels` (v,).
     """
 
     references: np.ndarray

@@ -89,8 +89,9 @@ def supervised_contrastive(temperature: float = 0.1, hard: float = 0.0) -> Loss:
     a != i of exp(z_i.z_a / t), P(i) being the other items of i's class; 0 where there are none.
     Source: Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020, equation 2.
 
-    There w_i is 1. Here a share `hard` of all weight goes to anchors by how much of s_i lies
-    outside their class: w_i = 1 - hard + hard * m_i / mean m, m_i = 1 - sum over p in P(i) of s_ip.
+    There w_i is 1. Here a share `hard` of all weight goes to anchors by how much of their share
+    lies outside their class: w_i = 1 - hard + hard * m_i / mean m, m_i = 1 - sum over p in P(i) of
+    s_ip, with the mean over anchors that have a P(i).
     Source: the weight of Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, section
     3.2, with gamma 1, but relative to the batch and without a gradient of its own.
 

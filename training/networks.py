@@ -1,4 +1,4 @@
-"""The towers: (28, 28) pixels in, an embedding out; and the siamese twin of a tower."""
+"""The towers: (side, side) pixels in, an embedding out; and the siamese twin of a tower."""
 
 from __future__ import annotations
 

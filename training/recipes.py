@@ -1,7 +1,7 @@
 """Recipes: everything that decides how an embedder is trained, as small data.
 
 A recipe names its parts; :mod:`training.networks`, :mod:`training.losses` and
-:mod:`training.augment` hold them. Nothing here imports Keras, so that recipes are listed at once.
+:mod:`training.optimizers` hold them. Nothing here imports Keras, so recipes are listed at once.
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ class MilvusVectors:
     def check_k(self, k: int, *, spared: bool = False) -> None:
         """Refuse a k out of range; `spared` leaves one vector out of every answer."""
         check_k(k, len(self) - spared)
-        if k + SPARE > MOST_FOUND:
+        if k + SPARE >= MOST_FOUND:
             raise UsageError(f"expected k below {MOST_FOUND - SPARE:,} with Milvus, received {k:,}")
 
 

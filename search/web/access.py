@@ -117,7 +117,8 @@ class Access:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.knows(given.strip()):
             return
-        if _same(cookie_parser(headers.get("cookie", "")).get(COOKIE, ""), self.cookie):
+        name, kept = self.cookie
+        if _same(cookie_parser(headers.get("cookie", "")).get(name, ""), kept):
             return
         raise Refusal(
             HTTPStatus.UNAUTHORIZED,
@@ -131,9 +132,13 @@ class Access:
         return self.token is not None and _same(given, self.token)
 
     @property
-    def cookie(self) -> str:
-        """What a browser keeps instead of the token: it cannot be turned back into it."""
-        return hashlib.sha256(f"{COOKIE} {self.token}".encode()).hexdigest()
+    def cookie(self) -> tuple[str, str]:
+        """What a browser keeps instead of the token, by name: it cannot be turned back into it.
+
+        Cookies are shared by all ports of a machine, so each token has a name of its own.
+        """
+        kept = hashlib.sha256(f"{COOKIE} {self.token}".encode()).hexdigest()
+        return f"{COOKIE}-{kept[:8]}", kept
 
     def _is_ours(self, name: str) -> bool:
         if self.is_private:

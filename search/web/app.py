@@ -1,4 +1,4 @@
-"""The routes: parse what was asked, let the library answer in a thread, send what it says.
+"""The routes: parse what was asked, let the library answer, in a thread if long, send what it says.
 
 Answers are those of the command line, field for field: one query gives one object, several give an
 array, and what could not be answered is an `error` in its place.
@@ -67,7 +67,7 @@ def create_app(
         place: of the index.
         access: who may ask.
         writable: whether digits may be added.
-        threads: how many queries are answered side by side, each in one thread.
+        threads: how many answer side by side, beside the one that reads the network.
         limits: of size, time and number.
 
     Raises:

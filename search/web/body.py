@@ -76,10 +76,10 @@ class Sent:
     def digit(self) -> np.ndarray | None:
         """The digit (28, 28) float32 that it is, if it is plainly one: nothing has to be found.
 
-        That is a small PNG file in the MNIST convention, whatever it says its kind is. It is soon
-        read; of anything else only a few bytes are looked at.
+        That is a small PNG file in the MNIST convention. To find out, a file as small is read,
+        which takes no time; of anything else only a few bytes are looked at.
         """
-        if not self._is_small_png:
+        if self.kind == JSON or not self._is_small_png:
             return None
         try:
             grey = read_picture(self.content).grey
@@ -98,7 +98,8 @@ class Sent:
 
 
 def read_all(reader: Reader, sent: Sent, ids: Sequence[str] | None = None) -> list[AnyQuery]:
-    """The digits that were sent, then the stored ones called `ids`; None where none can be named.
+    """The digits that were sent, then the stored ones called `ids`, which is None where a
+    route takes none.
 
     Raises:
         Refusal: there is nothing to ask about, or too much.

@@ -14,12 +14,15 @@ from search.web.body import JSON
 from search.web.limits import MOST_NEIGHBOURS
 
 FORM = "multipart/form-data"
-PIXELS = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+BINARY = {"type": "string", "format": "binary"}
+ROWS = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+PIXELS = {"oneOf": [ROWS, {"type": "array", "items": ROWS}]}
 BODY: dict[str, Any] = {
     "requestBody": {
-        "description": "A picture; or numbers: one digit of 28 x 28 or several, or a picture",
+        "description": "A picture; or numbers, as JSON or .npy: a digit or several, or a picture",
         "content": {
-            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "image/*": {"schema": BINARY},
+            "application/octet-stream": {"schema": BINARY},
             JSON: {"schema": PIXELS},
         },
     }
@@ -31,9 +34,7 @@ PAIR: dict[str, Any] = {
             FORM: {
                 "schema": {
                     "type": "object",
-                    "properties": {
-                        name: {"type": "string", "format": "binary"} for name in ("a", "b")
-                    },
+                    "properties": dict.fromkeys(("a", "b"), BINARY),
                 }
             },
             **BODY["requestBody"]["content"],

@@ -1,4 +1,4 @@
-"""The one door to the application: every request passes here, and every answer.
+"""The one door to the application: every request that HTTP and room let in, and its answer.
 
 Refuses whoever has no business here, reads each body whole within bounds of size and time, lets in
 only so many at once, ends what takes too long, and puts on every answer the headers that keep a
@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from search.web.access import COOKIE, Access, Refusal
+from search.web.access import Access, Refusal
 from search.web.limits import Limits
 
 OPEN = "/healthz"  # tells nothing, so it needs no token
@@ -83,7 +83,7 @@ class Guard:
         if scope["path"] == PAGE and scope["method"] in VISITS and self._access.token:
             given = parse_qs(scope["query_string"].decode("ascii", "replace")).get("token", [""])
             if self._access.knows(given[0]):
-                answer.cookie = self._access.cookie
+                answer.cookie = "=".join(self._access.cookie)
                 return
         if scope["path"] != OPEN:
             self._access.check_token(headers)
@@ -131,7 +131,7 @@ class _Answer:
     """`send`, with our headers on every answer.
 
     Attributes:
-        cookie: to give to the browser, or None.
+        cookie: to give to the browser, as name=value, or None.
     """
 
     def __init__(self, send: Send) -> None:
@@ -146,8 +146,8 @@ class _Answer:
             if not any(name == b"cache-control" for name, _ in headers):
                 headers.append((b"cache-control", b"no-store"))
             if self.cookie:
-                kept = f"{COOKIE}={self.cookie}; HttpOnly; SameSite=Strict; Path=/"
-                headers.append((b"set-cookie", kept.encode()))
+                cookie = f"{self.cookie}; HttpOnly; SameSite=Strict; Path=/"
+                headers.append((b"set-cookie", cookie.encode()))
             message["headers"] = headers
         await self._send(message)
 

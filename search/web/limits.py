@@ -11,8 +11,8 @@ class Limits:
 
     Attributes:
         body: bytes of a request's body.
-        head: bytes of what is around it.
-        head_seconds: for a client to send a request's head, or to begin the next request.
+        head: bytes of what is around it, but for what comes in a head's first read.
+        head_seconds: for a client to send a request's head, or to read the rest of an answer.
         body_seconds: for a client to send a request's body.
         request_seconds: for a whole request, from its head to the end of its answer.
         requests: how many are let in at once; those beyond are told to try again.

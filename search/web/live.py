@@ -64,7 +64,7 @@ class LiveIndex:
 
         Raises:
             UsageError: the index knows no such class.
-            IndexLocked, StorageError: the index is as it was.
+            IndexNotFound, IndexCorrupt, IndexLocked, StorageError: the index is as it was.
         """
         with self._changing:
             with grow.open_to_change(self.place, threads=1) as (writer, index):
@@ -77,7 +77,7 @@ class LiveIndex:
 
         Raises:
             UsageError: there is none before.
-            IndexLocked, StorageError: the index is as it was.
+            IndexNotFound, IndexCorrupt, IndexLocked, StorageError: the index is as it was.
         """
         with self._changing:
             manifest = grow.undo(self.place)

@@ -415,6 +415,7 @@ def test_a_digit_is_plain_where_nothing_has_to_be_found() -> None:
         greys = Sent(png(picture), "").digit
         assert greys is not None
         assert np.allclose(greys, np.asarray(picture.convert("L")) / 255)
+    assert Sent(content, "application/json").digit is None
     header = content[16:29]
     larger = struct.pack(">II", 4000, 4000) + header[8:]
     for kind, body in (

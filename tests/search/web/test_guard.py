@@ -145,6 +145,7 @@ def test_the_page_gets_a_cookie_for_the_token(closed: Client) -> None:
     assert (
         closed.ask("HEAD", f"/?token={TOKEN}").headers["set-cookie"] == page.headers["set-cookie"]
     )
+    assert Access(token=f"{TOKEN}s").cookie[0] != cookie.partition("=")[0]
     for wrong in (cookie[:-1], cookie.partition("=")[0] + "=" + TOKEN, "=;=", 'a="'):
         closed.get("/api/info", Cookie=wrong).error(401)
 
