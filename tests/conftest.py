@@ -100,7 +100,7 @@ def embedder_folder(train_set: Dataset, make_once: Make) -> Path:
     recipe = find_recipe("default")
 
     def train(folder: Path) -> None:
-        export(fit(recipe, train_set, SEED, Limits(epochs=3)), recipe, train_set, SEED, folder)
+        export(fit(recipe, train_set, SEED, Limits(epochs=3)), train_set, SEED, folder)
 
     return make_once("embedder", train)
 

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,16 +26,13 @@ from data.files import make_folder, write_together
 from data.normalise import NORMALISER_VERSION, scale_to_unit
 from training.fit import Trained
 from training.networks import class_dimension
-from training.recipes import Recipe
 
 TOLERANCE = 1e-4
 COMPARED = 256
 CANARIES = 8
 
 
-def export(
-    trained: Trained, recipe: Recipe, dataset: Dataset, seed: int, folder: Path
-) -> EmbedderCard:
+def export(trained: Trained, dataset: Dataset, seed: int, folder: Path) -> EmbedderCard:
     """Write `embedder.onnx`, `embedder.keras` and `embedder.json` into `folder`.
 
     Raises:
@@ -46,7 +44,7 @@ def export(
     images = dataset.images[:COMPARED]
     embeddings = _agreed_embeddings(trained.tower, onnx, scale_to_unit(images))
     card = EmbedderCard(
-        recipe=asdict(recipe),
+        recipe=asdict(trained.recipe),
         dataset=dataset.facts(),
         seed=seed,
         normaliser=NORMALISER_VERSION,
@@ -76,27 +74,69 @@ def onnx_bytes(tower: keras.Model) -> bytes:
             logging.getLogger("tf2onnx").setLevel(logging.ERROR)
             tower.export(path, format="onnx", verbose=False)
 
-    return _with_cheap_gathers(_saved(save, ONNX_NAME))
+    return _simplified(_saved(save, ONNX_NAME))
 
 
-def _with_cheap_gathers(content: bytes) -> bytes:
-    """The same network with `GatherElements` where each row is read at its own positions.
+def _simplified(content: bytes) -> bytes:
+    """The same network in fewer and cheaper steps: for one digit, each step counts."""
+    import onnx
+
+    model = onnx.load_model_from_string(content)
+    _gather_along_rows(model.graph)
+    _reshape_to_constants(model)
+    _drop_unused(model.graph)
+    return bytes(model.SerializeToString())
+
+
+def _gather_along_rows(graph: Any) -> None:
+    """`GatherElements` where each row is read at its own positions.
 
     For that, TensorFlow's gather becomes `GatherND`, which copies number by number and takes
     fifteen times as long.
     """
-    import onnx
+    from onnx.helper import make_node
 
-    model = onnx.load_model_from_string(content)
-    made_by = {name: node for node in model.graph.node for name in node.output}
-    for node in model.graph.node:
+    made_by = {name: node for node in graph.node for name in node.output}
+    for node in graph.node:
         if node.op_type == "GatherND" and node.attribute and node.attribute[0].i == 2:
             data, positions = node.input[0], made_by[node.input[1]].input[0]  # before Unsqueeze
-            gather = onnx.helper.make_node(
-                "GatherElements", [data, positions], node.output, node.name, axis=2
+            node.CopyFrom(
+                make_node("GatherElements", [data, positions], node.output, node.name, axis=2)
             )
-            node.CopyFrom(gather)
-    return bytes(model.SerializeToString())
+
+
+def _reshape_to_constants(model: Any) -> None:
+    """Shapes that are known but for the batch as constants, where six steps worked them out."""
+    from onnx import numpy_helper
+    from onnx.shape_inference import infer_shapes
+
+    graph = model.graph
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]  # 0 is unknown
+        for value in infer_shapes(model, data_prop=True).graph.value_info
+    }
+    constants = {one.name for one in graph.initializer}
+    for node in graph.node:
+        if node.op_type != "Reshape" or node.input[1] in constants:
+            continue
+        _, *known = shapes.get(node.output[0], [0, 0])
+        if all(known):
+            name = f"{node.name}_shape"
+            shape = np.array([-1, *known], np.int64)
+            graph.initializer.append(numpy_helper.from_array(shape, name))
+            node.input[1] = name
+
+
+def _drop_unused(graph: Any) -> None:
+    """Take out steps that nothing reads any more."""
+    needed = {one.name for one in graph.output}
+    kept = []
+    for node in reversed(graph.node):  # in order of dependence
+        if needed & set(node.output):
+            needed.update(node.input)
+            kept.append(node)
+    del graph.node[:]
+    graph.node.extend(reversed(kept))
 
 
 def _keras_bytes(tower: keras.Model) -> bytes:

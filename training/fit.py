@@ -36,12 +36,14 @@ class Trained:
     """What a training run leaves.
 
     Attributes:
+        recipe: as it was run.
         tower: (n, 28, 28) float32 -> (n, d) float32.
         history: one record per epoch.
         same_different: the calibrated threshold.
         seconds: how long it took.
     """
 
+    recipe: Recipe
     tower: keras.Model
     history: list[dict[str, float]]
     same_different: SameDifferent
@@ -82,27 +84,27 @@ def fit(
     """
     started = time.perf_counter()
     keras.utils.set_random_seed(seed)
+    recipe = replace(recipe, epochs=limits.epochs or recipe.epochs)
     if dataset.names != DIGITS:
         recipe = replace(recipe, drawn_digits=0, outliers=0)  # letters may well be classes here
     training, validation = hold_out(dataset.labels, recipe.validation, seed)
-    epochs = limits.epochs or recipe.epochs
     side = recipe.straighten.side if recipe.straighten else SIDE
     network = NETWORKS[recipe.network](side=side, **recipe.network_options)
     tower = straightened(network, recipe.straighten) if recipe.straighten else network
     if recipe.sampler == "pairs":
-        batches, steps = pairs_of(recipe, dataset, training, seed, epochs)
+        batches, steps = pairs_of(recipe, dataset, training, seed)
     else:
         batches, steps = batches_of(recipe, dataset, training, seed)
     model = _compiled(recipe, network)
-    reached = Reached(_identity(recipe, dataset, seed, epochs), 0, [], 0.0)
+    reached = Reached(_identity(recipe, dataset, seed), 0, [], 0.0)
     if limits.checkpoint and limits.resume:
         reached = load_checkpoint(limits.checkpoint, model, reached.run)
     began = started - reached.seconds
     watched = _watched(recipe, dataset, training, validation) if len(validation) else None
-    history = History(network, watched, progress, steps * epochs)
+    history = History(network, watched, progress, steps * recipe.epochs)
     history.go_on(reached.history, steps * reached.epoch)
     callbacks = [
-        Pace(recipe, steps * epochs, steps * reached.epoch, limits.budget, began),
+        Pace(recipe, steps * recipe.epochs, steps * reached.epoch, limits.budget, began),
         history,
     ]
     if limits.checkpoint:
@@ -113,19 +115,21 @@ def fit(
         batches(reached.epoch),
         steps_per_epoch=steps,
         initial_epoch=reached.epoch,
-        epochs=epochs,
+        epochs=recipe.epochs,
         shuffle=False,  # the batches already are
         verbose=0,
         callbacks=callbacks,
     )
     calibrated = _calibrate(tower, dataset, validation, np.random.default_rng(seed))
     seconds = round(time.perf_counter() - began, 2)
-    return Trained(tower, history.records, calibrated, seconds)
+    return Trained(recipe, tower, history.records, calibrated, seconds)
 
 
-def _identity(recipe: Recipe, dataset: Dataset, seed: int, epochs: int) -> dict[str, Any]:
+def _identity(recipe: Recipe, dataset: Dataset, seed: int) -> dict[str, Any]:
     """What makes a run this one and no other."""
-    return {"recipe": asdict(recipe), "dataset": dataset.sha256(), "seed": seed, "epochs": epochs}
+    told = asdict(recipe)
+    epochs = told.pop("epochs")  # the likeliest to differ, so it is named by itself
+    return {"recipe": told, "dataset": dataset.sha256(), "seed": seed, "epochs": epochs}
 
 
 def _compiled(recipe: Recipe, network: keras.Model) -> keras.Model:

@@ -18,7 +18,7 @@ from training.recipes import Recipe
 
 
 def pairs_of(
-    recipe: Recipe, dataset: Dataset, training: np.ndarray, seed: int, epochs: int
+    recipe: Recipe, dataset: Dataset, training: np.ndarray, seed: int
 ) -> tuple[Callable[[int], tf.data.Dataset], int]:
     """Endless batches of `((left, right), targets)`, and how many make an epoch.
 
@@ -31,7 +31,7 @@ def pairs_of(
         The batches from a given epoch on, counted from 0, and the steps of an epoch.
     """
     rng = np.random.default_rng(seed)
-    drawn = [make_pairs(dataset.labels[training], rng) for _ in range(epochs)]
+    drawn = [make_pairs(dataset.labels[training], rng) for _ in range(recipe.epochs)]
     pairs = np.concatenate([pairs for pairs, _ in drawn])
     targets = np.concatenate([targets for _, targets in drawn])
     images = tf.constant(dataset.images[training])

@@ -253,7 +253,7 @@ def _train_alone(
         if (folder / CHECKPOINT_NAME).exists():
             note("Epochs done so far are kept: the same command with --resume goes on from there.")
         raise
-    card = export(trained, recipe, dataset, seed, folder)
+    card = export(trained, dataset, seed, folder)
     remove_checkpoint(folder)
     if plots_folder:
         from training.plots import draw_training

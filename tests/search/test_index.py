@@ -84,7 +84,7 @@ def test_the_embedder_must_be_the_index_s(
     from training.recipes import find_recipe
 
     recipe = find_recipe("notebook")
-    export(fit(recipe, train_set, 1, Limits(epochs=1)), recipe, train_set, 1, tmp_path)
+    export(fit(recipe, train_set, 1, Limits(epochs=1)), train_set, 1, tmp_path)
     with pytest.raises(EmbedderMismatch, match="digits index"):
         index.require_embedder(tmp_path)
 

@@ -55,9 +55,9 @@ def test_an_unknown_recipe_names_the_known_ones() -> None:
 
 
 def test_pair_batches_hold_what_they_say(train_set: Dataset, rng: np.random.Generator) -> None:
-    recipe = find_recipe("notebook")
+    recipe = replace(find_recipe("notebook"), epochs=1)
     everything = np.arange(len(train_set))
-    batches, steps = pairs_of(recipe, train_set, everything, 0, epochs=1)
+    batches, steps = pairs_of(recipe, train_set, everything, 0)
     assert steps == -(-2 * len(train_set) // 32)
     label_of = {
         image.tobytes(): label
@@ -169,13 +169,13 @@ def trained(train_set: Dataset) -> Trained:
 def test_export_writes_three_files_that_agree(
     trained: Trained, train_set: Dataset, tmp_path: Path
 ) -> None:
-    card = export(trained, QUICK, train_set, 0, tmp_path)
+    card = export(trained, train_set, 0, tmp_path)
     names = {CARD_NAME, KERAS_NAME, ONNX_NAME}
     assert {path.name for path in tmp_path.iterdir()} == names
     read = EmbedderCard.from_bytes((tmp_path / CARD_NAME).read_bytes(), CARD_NAME)
     assert read.onnx_sha256 == card.onnx_sha256
     assert read.dataset["sha256"] == train_set.sha256()
-    assert read.recipe["name"] == "default"
+    assert (read.recipe["name"], read.recipe["epochs"]) == ("default", 1)  # as it was run
     assert np.allclose(read.canary_embeddings, embed(trained.tower, read.canary_images), atol=1e-4)
     tower = keras.saving.load_model(tmp_path / KERAS_NAME)
     images = train_set.images[:30]
@@ -190,7 +190,7 @@ def test_an_export_that_disagrees_is_refused(
     another = onnx_bytes(other_tower)
     monkeypatch.setattr(export_module, "onnx_bytes", lambda _: another)
     with pytest.raises(TrainingError, match="differs from Keras"):
-        export(trained, QUICK, train_set, 0, tmp_path)
+        export(trained, train_set, 0, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

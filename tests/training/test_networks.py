@@ -62,7 +62,7 @@ def test_an_exported_tower_straightens_as_keras_does_by_cheap_operators(
     content = onnx_bytes(tower)
     operators = {node.op_type for node in onnx.load_model_from_string(content).graph.node}
     assert "GatherElements" in operators
-    assert not operators & {"GatherND", "BatchNormalization"}
+    assert not operators & {"GatherND", "BatchNormalization", "Shape", "Unsqueeze"}
     session = onnxruntime.InferenceSession(content)
     assert np.abs(session.run(None, {"images": images})[0] - expected).max() < 1e-4
 
