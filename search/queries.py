@@ -125,6 +125,10 @@ class Reader:
         for number, image in enumerate(array):
             yield _stacked(f"{name}[{number}]", image, self.max_pixels)
 
+    def picture(self, name: str, picture: Picture) -> Iterator[AnyQuery]:
+        """Turn a picture that is already read, called `name`, into digits."""
+        yield from self._digits(name, lambda: picture)
+
     def _named(self, image: str) -> Iterator[AnyQuery]:
         if image == STDIN:
             yield from self._stdin()

@@ -19,7 +19,7 @@ import numpy as np
 from data.convention import SIDE
 from data.errors import PictureError
 from data.normalise import already_normal
-from data.picture import read_picture
+from data.picture import Picture, read_picture
 from search.queries import STDIN, AnyQuery, Reader
 from search.web.access import Refusal
 from search.web.limits import MOST_DIGITS
@@ -66,15 +66,15 @@ class Sent:
             Refusal: JSON that is no array of pixels.
         """
         if self.digit is not None:
-            return reader.array(self.name, self.digit)
+            return reader.picture(self.name, self.digit)
         if self.kind == JSON or self.content.lstrip()[:1] == b"[":
             pixels = parse_pixels(self.content)
             return reader.array(self.name, pixels[None] if pixels.shape == (SIDE, SIDE) else pixels)
         return reader.content(self.name, self.content)
 
     @cached_property
-    def digit(self) -> np.ndarray | None:
-        """The digit (28, 28) float32 that it is, if it is plainly one: nothing has to be found.
+    def digit(self) -> Picture | None:
+        """The picture that it is, if that plainly is a digit: nothing has to be found on it.
 
         That is a small PNG file in the MNIST convention. To find out, a file as small is read,
         which takes no time; of anything else only a few bytes are looked at.
@@ -82,10 +82,10 @@ class Sent:
         if self.kind == JSON or not self._is_small_png:
             return None
         try:
-            grey = read_picture(self.content).grey
+            picture = read_picture(self.content)
         except PictureError:
             return None
-        return None if already_normal(grey) is None else grey
+        return None if already_normal(picture.grey) is None else picture
 
     @property
     def _is_small_png(self) -> bool:

@@ -412,9 +412,9 @@ def test_a_digit_is_plain_where_nothing_has_to_be_found() -> None:
     digit = Image.fromarray(plain(3))
     content = png(digit)
     for picture in (digit, digit.convert("RGB"), digit.convert("RGBA"), ImageOps.invert(digit)):
-        greys = Sent(png(picture), "").digit
-        assert greys is not None
-        assert np.allclose(greys, np.asarray(picture.convert("L")) / 255)
+        read = Sent(png(picture), "").digit
+        assert read is not None
+        assert np.allclose(read.grey, np.asarray(picture.convert("L")) / 255)
     assert Sent(content, "application/json").digit is None
     header = content[16:29]
     larger = struct.pack(">II", 4000, 4000) + header[8:]
