@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from indexer.vectors import VectorIndex
 AUTO = "auto"
 NEAREST = 10  # recall is of that many
 ASKED = 500  # held-out queries
-TIMED = 100
+TIMED, TURN = 100, 10
 TIE = 1.1  # times as long as the fastest is as fast: two runs differ by that
 MOST_EXACT = 200_000  # vectors up to which search is exact unless another kind is asked for
 FEWEST_LISTED = 20_000  # vectors below which nothing is gained by lists
@@ -208,7 +208,7 @@ def choose(sample: np.ndarray, count: int, wish: Wish) -> Choice:
         for one in (exact_kinds if exact else KINDS.values())
         if count <= one.largest and (exact or small or one.way != "all")
     ]
-    trials = list(_tried(_fitting(candidates, count, dimension, wish), sample, wish, exact))
+    trials = _tried(_fitting(candidates, count, dimension, wish), sample, wish, exact)
     good = [one for one in trials if one.recall >= wish.recall]
     if not good:
         best = max(trials, key=lambda one: one.recall)
@@ -258,37 +258,49 @@ def tune(
     return index, recall
 
 
-def _tried(kinds: list[Kind], sample: np.ndarray, wish: Wish, exact: bool) -> Iterator[Trial]:
+def _tried(kinds: list[Kind], sample: np.ndarray, wish: Wish, exact: bool) -> list[Trial]:
     """Each kind on the sample, without the queries it is asked."""
     asked = min(ASKED, len(sample) // 10)
     queries, stored = sample[:asked], sample[asked : TRIED + asked]
     truth = Truth(queries, np.full(asked, -1))
     if not exact:
         truth.add(stored)
+    indexes, recalls = [], []
     for kind in kinds:
         options = structure(kind, len(stored), stored.shape[1], exact=exact)
         learned = stored[: sample_size(options, len(stored))]
-        index = VectorIndex.empty(kind, options, learned)
+        index, recall = VectorIndex.empty(kind, options, learned), 1.0
         index.add(stored)
-        recall = 1.0
         if not exact:
             index, recall = tune(index, truth, wish.recall)
-        yield Trial(kind, dict(index.options), recall, _microseconds(index, queries[:TIMED]))
+        indexes.append(index)
+        recalls.append(recall)
+    return [
+        Trial(index.kind, dict(index.options), recall, taken)
+        for index, recall, taken in zip(
+            indexes, recalls, _microseconds(indexes, queries[:TIMED]), strict=True
+        )
+    ]
 
 
-def _microseconds(index: VectorIndex, queries: np.ndarray) -> float:
-    """Median microseconds of processor time of one query on one thread."""
+def _microseconds(indexes: list[VectorIndex], queries: np.ndarray) -> list[float]:
+    """Median microseconds of processor time of one query of each index, on one thread.
+
+    They are asked in turn, for a machine may be half as fast as before for seconds.
+    """
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
+    taken: list[list[float]] = [[] for _ in indexes]
     try:
-        taken = []
-        for row in range(len(queries)):
-            started = time.thread_time()
-            index.search(queries[row : row + 1], min(NEAREST, len(index)))
-            taken.append(time.thread_time() - started)
+        for first in range(0, len(queries), TURN):
+            for index, times in zip(indexes, taken, strict=True):
+                for query in queries[first : first + TURN]:
+                    started = time.thread_time()
+                    index.search(query[None], min(NEAREST, len(index)))
+                    times.append(time.thread_time() - started)
     finally:
         faiss.omp_set_num_threads(threads)
-    return float(np.median(taken)) * 1e6
+    return [float(np.median(times)) * 1e6 for times in taken]
 
 
 def _fits(kind: Kind, count: int, dimension: int, wish: Wish) -> bool:
