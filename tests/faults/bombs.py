@@ -1,7 +1,7 @@
 """Row 11: little files that promise, or truly hold, far more than anybody should unpack.
 
 Whatever is refused is refused before it is decoded, and what of it is answered (the first frame of
-ten thousand, a digit among a million facts) is answered as if the rest were not there; either takes
+ten thousand, a digit beside 300,000 facts) is answered as if the rest were not there; either takes
 little time and memory.
 """
 
