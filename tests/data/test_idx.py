@@ -62,6 +62,7 @@ def test_gzip_and_plain_files_give_the_same() -> None:
         (idx.pack(IMAGES)[:-1], "received 75"),
         (b"", "received 0"),
     ],
+    ids=["cut gzip", "longer in gzip", "gzip twice", "longer", "shorter", "empty"],
 )
 def test_broken_files_are_named(content: bytes, said: str) -> None:
     with pytest.raises(DatasetCorrupt, match=rf"{PATH.name}.*{said}"):

@@ -137,7 +137,11 @@ def test_download_takes_the_next_mirror_and_verifies(
     )
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>sign in</html>", gzip.compress(bytes(10_000))])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"<html>sign in</html>", gzip.compress(bytes(10_000))],
+    ids=["empty", "a page", "another file"],
+)
 def test_a_bad_download_never_enters_the_cache(
     content: bytes, nowhere: Path, server: tuple[str, Path]
 ) -> None:

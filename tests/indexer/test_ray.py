@@ -21,7 +21,7 @@ from tests.embedders import linear_embedder
 
 PARTS = 6
 SEED = 0
-SECONDS = 60
+SECONDS = 300
 LABELS = np.arange(50, dtype=np.uint8) % 10
 
 

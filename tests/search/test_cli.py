@@ -334,7 +334,7 @@ def test_ctrl_c_leaves_what_was_there(
     ) as training:  # fmt: skip
         time.sleep(12)
         training.send_signal(signal.SIGINT)
-        _, errors = training.communicate(timeout=60)
+        _, errors = training.communicate(timeout=300)
     assert training.returncode == 130
     assert "Traceback" not in errors
     (embedder / "lock").unlink(missing_ok=True)  # stays, empty, once training has begun
@@ -442,7 +442,7 @@ def test_a_stdin_that_does_not_wait_is_waited_for(drawing: Path, plain_folder: P
         time.sleep(3)
         with os.fdopen(writing, "wb") as file:
             file.write(drawing.read_bytes())
-        out, errors = classifying.communicate(timeout=60)
+        out, errors = classifying.communicate(timeout=300)
     assert not errors
     assert json.loads(out)["query"] == "-"
 

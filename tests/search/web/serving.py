@@ -18,7 +18,7 @@ from search.web.app import create_app
 from search.web.limits import Limits
 from search.web.server import listen, make_server
 
-PATIENCE = 60
+PATIENCE = 300  # seconds; a loaded machine is slow, but nothing here waits in vain
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from search.web.access import Access
 from search.web.connection import GRACE_SECONDS
 from search.web.guard import Guard
 from search.web.limits import Limits
-from tests.search.web.serving import Client, running, served
+from tests.search.web.serving import PATIENCE, Client, running, served
 
 TOKEN = "a-token-of-the-tests"
 QUICK = Limits(body=1000, head_seconds=0.5, body_seconds=0.5, request_seconds=1)
@@ -174,7 +174,7 @@ def test_a_declared_body_need_not_be_sent(quick: Client) -> None:
 
 
 def conversation(client: Client, head: bytes) -> closing[socket.socket]:
-    link = socket.create_connection(("127.0.0.1", client.port), timeout=30)
+    link = socket.create_connection(("127.0.0.1", client.port), timeout=PATIENCE)
     first, _, rest = head.partition(b"\r\n")
     link.sendall(first + b"\r\nHost: localhost\r\n" + rest)
     return closing(link)
@@ -194,7 +194,7 @@ def everything(link: socket.socket) -> bytes:
 def test_a_client_that_sends_its_head_slowly_is_left(quick: Client) -> None:
     with conversation(quick, b"GET /healthz HTTP/1.1\r\n") as link:
         started = time.monotonic()
-        while time.monotonic() - started < 30:
+        while time.monotonic() - started < PATIENCE:
             try:
                 link.sendall(b"X-Slow: 1\r\n")
             except (BrokenPipeError, ConnectionResetError):
@@ -205,7 +205,7 @@ def test_a_client_that_sends_its_head_slowly_is_left(quick: Client) -> None:
 
 
 def test_a_client_that_says_nothing_is_left(quick: Client) -> None:
-    with closing(socket.create_connection(("127.0.0.1", quick.port), timeout=30)) as link:
+    with closing(socket.create_connection(("127.0.0.1", quick.port), timeout=PATIENCE)) as link:
         assert everything(link) == b""
     with conversation(quick, b"GET /healthz HTTP/1.1\r\n\r\n") as link:
         assert everything(link).endswith(b'{"status":"ok"}')
@@ -232,7 +232,7 @@ ENDLESS = {
 @pytest.mark.parametrize("what", ENDLESS)
 def test_what_is_around_a_body_is_bounded(what: str, client: Client) -> None:
     first, then, again = ENDLESS[what]
-    with closing(socket.create_connection(("127.0.0.1", client.port), timeout=30)) as link:
+    with closing(socket.create_connection(("127.0.0.1", client.port), timeout=PATIENCE)) as link:
         link.sendall(first)
         time.sleep(0.05)  # so that it is read by itself
         link.sendall(then)
@@ -259,7 +259,7 @@ def test_a_body_in_many_chunks_is_read(client: Client) -> None:
 def test_requests_in_a_row_are_answered_in_turn(client: Client) -> None:
     ask = b"GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n"
     several = ask % (b"/healthz", b"") + ask % (b"/nowhere", b"")
-    with closing(socket.create_connection(("127.0.0.1", client.port), timeout=30)) as link:
+    with closing(socket.create_connection(("127.0.0.1", client.port), timeout=PATIENCE)) as link:
         link.sendall(several * 200 + ask % (b"/healthz", b"Connection: close\r\n"))
         answer = everything(link)
     statuses = re.findall(rb"HTTP/1.1 (\d+) ", answer)
@@ -311,7 +311,7 @@ def test_a_client_that_does_not_read_is_left() -> None:
     ],
 )
 def test_what_is_no_http_is_told_and_hung_up_on(request_head: bytes, quick: Client) -> None:
-    with closing(socket.create_connection(("127.0.0.1", quick.port), timeout=30)) as link:
+    with closing(socket.create_connection(("127.0.0.1", quick.port), timeout=PATIENCE)) as link:
         link.sendall(request_head)
         head, _, content = everything(link).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
@@ -357,7 +357,7 @@ def test_too_many_at_once_are_told_to_come_again() -> None:
     with running(Guard(sleepy, Access(), limits), limits) as client:
         head = b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n"
         with conversation(client, head) as one, conversation(client, head) as other:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + PATIENCE
             while (reply := client.get("/")).status == 200:
                 assert time.monotonic() < deadline
             assert "at most 2 requests at once" in reply.error(503)
@@ -372,7 +372,7 @@ def test_too_many_at_once_are_told_to_come_again() -> None:
 def test_too_many_connections_are_told_to_come_again() -> None:
     limits = Limits(connections=1)
     with running(Guard(sleepy, Access(), limits), limits) as client:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         with conversation(client, b"GET / HTTP/1.1"):
             while (reply := client.get("/")).status == 200:
                 assert time.monotonic() < deadline

@@ -28,7 +28,7 @@ FLAGS = (
 )
 PHONE = {"width": 360, "height": 740}
 VIEWS = ("#draw", "#map", "#compare", "docs")
-PATIENCE = 30_000  # ms; a loaded machine is slow, but nothing here waits in vain
+PATIENCE = 120_000  # ms; a loaded machine is slow, but nothing here waits in vain
 Open = Callable[..., Page]
 
 
