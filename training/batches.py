@@ -18,6 +18,7 @@ from training.recipes import Affine, Recipe
 STRAIGHT = Affine(0, 0, 0, 0, 0)
 STREAMS = 4  # of chance in each batch
 DRAWN = 80  # batches' worth of drawings, then seen again
+AHEAD = 4  # batches made before they are asked for
 MIN_STEPS = 60  # an epoch of a small dataset goes round until it has this many steps
 
 
@@ -75,10 +76,22 @@ def batches_of(
             tf.data.Dataset.zip(numbers, positions, drawings)
             .skip(first * steps)
             .map(gather, num_parallel_calls=tf.data.AUTOTUNE)
-            .prefetch(4)
+            .prefetch(AHEAD)
+            .with_options(untuned())
         )
 
     return from_epoch, steps
+
+
+def untuned() -> tf.data.Options:
+    """Options of a pipeline that takes all processors from its first batch to its last.
+
+    TensorFlow's tuning of it ends with a thread that sleeps for up to a minute, and whoever drops
+    the pipeline waits for that.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
 
 
 def _positions(recipe: Recipe, labels: np.ndarray, seed: int) -> tf.data.Dataset:

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from data.datasets import Dataset
 from data.pairs import make_pairs
+from training.batches import AHEAD, untuned
 from training.recipes import Recipe
 
 
@@ -48,7 +49,8 @@ def pairs_of(
             .batch(recipe.batch_size)
             .skip(first * steps)
             .map(gather, num_parallel_calls=tf.data.AUTOTUNE)
-            .prefetch(tf.data.AUTOTUNE)
+            .prefetch(AHEAD)
+            .with_options(untuned())
         )
 
     return from_epoch, steps
