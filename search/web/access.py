@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
 
+from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 
 from data.errors import UsageError
@@ -78,12 +79,14 @@ class Access:
         """Whether only this machine can reach the server."""
         return is_loopback(self.host)
 
-    def check_names(self, method: str, headers: Mapping[str, str]) -> None:
+    def check_names(self, method: str, headers: Headers) -> None:
         """Refuse a request that names another host, or comes from another page than ours.
 
         Raises:
             Refusal: it does.
         """
+        if len(headers.getlist("host")) > 1:
+            raise Refusal(HTTPStatus.BAD_REQUEST, "expected one Host, received several")
         host = headers.get("host", "")
         if not self._is_ours(_name_of(host)):
             raise Refusal(

@@ -9,24 +9,17 @@ answer is sent; and what it sends around a body is bounded.
 from __future__ import annotations
 
 import asyncio
-from http import HTTPStatus
 from typing import Any
 
 import httptools
-from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from search.web.body import JSON
-from search.web.guard import HEADERS, LOCKED_DOWN, error_json
+from search.web.guard import HEADERS, busy, error_json, refusing
 from search.web.limits import Limits
 
-CROWDED = Response(
-    error_json("expected fewer connections at once; try again"),
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    {**LOCKED_DOWN, "connection": "close", "retry-after": "1"},
-    JSON,
-)
+CROWDED = refusing(busy("expected fewer connections at once", connection="close"))
 GRACE_SECONDS = 2  # more than the application takes to give up by itself
 
 

@@ -66,17 +66,15 @@ class Guard:
             await send({"type": "http.response.body"})
         except TimeoutError:
             await answer.refuse(
-                _busy(f"expected an answer within {self._limits.request_seconds:g} s")
+                busy(f"expected an answer within {self._limits.request_seconds:g} s")
             )
             await send({"type": "http.response.body"})
         except asyncio.CancelledError:  # the server is stopping, and has waited for this request
-            await answer.refuse(_busy("expected a server that goes on, but this one is stopping"))
+            await answer.refuse(busy("expected a server that goes on, but this one is stopping"))
             await send({"type": "http.response.body"})
 
     def _admit(self, scope: Scope, answer: _Answer) -> None:
         headers = Headers(scope=scope)
-        if len(headers.getlist("host")) > 1:
-            raise Refusal(HTTPStatus.BAD_REQUEST, "expected one Host, received several")
         self._access.check_names(scope["method"], headers)
         if int(headers.get("content-length", "0")) > self._limits.body:
             raise self._too_large()
@@ -90,7 +88,7 @@ class Guard:
 
     async def _let_in(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         if self._inside >= self._limits.requests:
-            raise _busy(f"expected at most {self._limits.requests} requests at once")
+            raise busy(f"expected at most {self._limits.requests} requests at once")
         self._inside += 1
         try:
             body = await self._body(receive)
@@ -185,8 +183,19 @@ def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
-def _busy(text: str) -> Refusal:
-    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, f"{text}; try again", retry_after="1")
+def busy(text: str, **headers: str) -> Refusal:
+    """What is not done now, but may be soon."""
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, f"{text}; try again", retry_after="1", **headers)
+
+
+def refusing(refusal: Refusal) -> ASGIApp:
+    """An application that says no more than this."""
+
+    async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await _Answer(send).refuse(refusal)
+        await send({"type": "http.response.body"})
+
+    return refuse
 
 
 async def _drained(receive: Receive) -> None:

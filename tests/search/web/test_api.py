@@ -15,16 +15,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from PIL import Image, ImageOps
 
 from search import DigitIndex
 from search.grow import add, open_to_change, with_label
 from search.queries import Reader
 from search.web.body import Sent
+from search.web.failures import add_errors
+from search.web.limits import Limits
 from search.web.live import LiveIndex
 from tests.drawings import draw_digit
 from tests.samples import samples
-from tests.search.web.serving import Client, served
+from tests.search.web.serving import Client, running, served
 
 Run = Callable[..., list[Any]]
 
@@ -485,6 +488,20 @@ def test_errors_name_nothing_that_only_the_command_line_has(client: Client) -> N
     assert "--" not in text
     reply = client.ask("POST", "/api/compare?single=true", form, {"Content-Type": kind})
     assert reply.status == 200
+
+
+def test_a_lack_of_memory_passes() -> None:
+    app = FastAPI()
+    add_errors(app)
+
+    @app.get("/")
+    async def greedy() -> None:
+        bytearray(1 << 62)
+
+    with running(app, Limits()) as client:
+        reply = client.get("/")
+    assert "expected more memory" in reply.error(503)
+    assert reply.headers["retry-after"] == "1"
 
 
 def test_every_route_is_described(client: Client) -> None:

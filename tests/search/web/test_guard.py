@@ -377,7 +377,8 @@ def test_too_many_connections_are_told_to_come_again() -> None:
             while (reply := client.get("/")).status == 200:
                 assert time.monotonic() < deadline
             assert "fewer connections" in reply.error(503)
-            assert reply.headers["retry-after"] == "1"
+            expected = {"retry-after": "1", "connection": "close", "cache-control": "no-store"}
+            assert {name: reply.headers[name] for name in expected} == expected
             assert reply.headers["content-security-policy"]
         while client.get("/").status != 200:
             assert time.monotonic() < deadline
