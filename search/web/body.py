@@ -146,13 +146,14 @@ def parse_pixels(content: bytes) -> np.ndarray:
         raise Refusal(
             HTTPStatus.BAD_REQUEST, f"expected a JSON array of pixels, received {_called(values)}"
         )
-    if array.dtype.kind == "f":
-        return array
-    if array.dtype.kind not in "iu":
+    # Among numbers NumPy takes true for 1.
+    if array.dtype.kind not in "iuf" or any(word in content for word in (b"true", b"false")):
         raise Refusal(
             HTTPStatus.BAD_REQUEST,
             f"expected a JSON array of numbers from 0 to {LARGEST}, received one of other values",
         )
+    if array.dtype.kind == "f":
+        return array
     if array.size and not 0 <= array.min() <= array.max() <= LARGEST:
         raise Refusal(
             HTTPStatus.BAD_REQUEST,

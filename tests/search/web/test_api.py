@@ -252,6 +252,7 @@ def test_the_map_shows_as_many_of_each_class(client: Client, few_index: DigitInd
         (b'[["a", "b"]]', 400, "array of numbers"),
         (b"[[9999999999999999999999]]", 400, "from 0 to 255, received one of other values"),
         (b"[[1, null]]", 400, "array of numbers"),
+        (b"[[true, 5], [0.5, false]]", 400, "array of numbers"),
         (b"[[0, 256]]", 400, "from 0 to 255, received 0 to 256"),
         (b"[[-1, 9]]", 400, "from 0 to 255"),
         (b"[[0, 1], [1, 0]]", 400, "may mean either"),
