@@ -24,6 +24,7 @@ from indexer.build import build_index
 from indexer.embedder import Embedder
 from search import DigitIndex
 from tests.embedders import linear_embedder
+from tests.home import move_to
 
 SEED = 0
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -32,12 +33,7 @@ Make = Callable[[str, Callable[[Path], object]], Path]
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Nothing is read from or written to the home of whoever runs the tests."""
-    home = tmp_path_factory.mktemp("home")
-    for variable in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "KERAS_HOME"):
-        os.environ[variable] = str(home)
-    for variable in ("DIGITS_INDEX", "DIGITS_EMBEDDER"):
-        os.environ.pop(variable, None)
+    move_to(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")

@@ -148,7 +148,8 @@ def _complaint(outcome: Outcome, style: str) -> str | None:
     for stream in (outcome.out, outcome.err):
         if harmful := [char for char in stream if char != "\n" and not char.isprintable()]:
             return f"shows {harmful[:5]!r} as they are: {stream[:300]!r}"
-    if outcome.status and not outcome.err.splitlines()[-1].startswith("Error: "):
+    last = outcome.err.rstrip("\n").rpartition("\n")[2]
+    if outcome.status and not last.startswith("Error: "):
         return f"expected a line that tells of an error, received {outcome.err[-300:]!r}"
     try:
         problems = list(_unreadable(outcome.out, style))

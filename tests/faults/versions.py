@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from data.card import CARD_VERSION
 from data.sealed import seal, unseal
+from indexer.manifest import FORMAT_VERSION
 from tests.faults.child import complaint, digits
 from tests.faults.ground import Ground, asking
 from tests.faults.tally import Tally, try_all
@@ -41,7 +43,7 @@ def skewed(ground: Ground, tries: int, seed: int) -> Tally:
 
 
 def _skews(ground: Ground) -> Iterator[Skew]:
-    for version in (0, 1, 2, 4, 99, "3", None):
+    for version in _others(FORMAT_VERSION):
         yield Skew("manifest", f"version {version!r}", partial(_set, version=version))
     yield Skew("manifest", "another format", partial(_set, format="other index"))
     yield Skew("manifest", "a field of the future", partial(_set, future=1))
@@ -53,7 +55,7 @@ def _skews(ground: Ground) -> Iterator[Skew]:
     yield Skew("manifest", "another kind", partial(_of_segment, kind="ivf-flat"))
     yield Skew("manifest", "more digits", partial(_of_segment, count=1000))
     for record in ("card", "embedder"):
-        for version in (0, 1, 3, 99, "2", None):
+        for version in _others(CARD_VERSION):
             yield Skew(record, f"version {version!r}", partial(_set, version=version))
         for normaliser in (0, 99, None):
             name = f"normaliser {normaliser!r}"
@@ -65,6 +67,11 @@ def _skews(ground: Ground) -> Iterator[Skew]:
         yield Skew(record, "another dimension", partial(_set, dimension=7))
     for name in ("another embedder", "another embedder, hidden", "another program's network"):
         yield Skew("index", name, partial(_set))
+
+
+def _others(version: int) -> tuple[object, ...]:
+    """What a version is not."""
+    return (*range(version), version + 1, 99, str(version), None)
 
 
 def _set(record: Record, **changes: object) -> None:
