@@ -48,8 +48,11 @@ def many(rng: np.random.Generator) -> Dataset:
     return Dataset("many", "train", images, rng.integers(0, 10, count).astype(np.uint8))
 
 
-def slow(digits: Dataset, traces: Path) -> Dataset:
-    """The same, but drawing a part takes a while and leaves a trace of the node that does it."""
+def slow(digits: Dataset, traces: Path, nodes: int = 1) -> Dataset:
+    """The same, but drawing a part takes a while and leaves a trace of the node that does it.
+
+    It goes on once so many `nodes` have a part, so that no node does all while another starts.
+    """
 
     class Slow(Dataset):  # in a function, so that it is sent to workers whole
         def part(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
@@ -57,6 +60,8 @@ def slow(digits: Dataset, traces: Path) -> Dataset:
 
             node = ray.get_runtime_context().get_node_id()
             (traces / f"{node}-{start}").touch()
+            while len({path.name.partition("-")[0] for path in traces.iterdir()}) < nodes:
+                time.sleep(0.05)
             time.sleep(1)
             return super().part(start, stop)
 
@@ -86,7 +91,7 @@ def test_a_node_that_dies_costs_nothing_but_its_part(
             nodes.remove_node(alive.pop(), allow_graceful=False)
 
     cluster = Cluster(nodes.address)
-    digits = slow(many, traces)
+    digits = slow(many, traces, nodes=2)
     with encoded_by_ray(digits, embedder, tmp_path, np.float32, cluster, kill) as staged:
         assert np.array_equal(staged.labels, many.labels)
         assert np.allclose(staged.vectors, embedder.embed(many.images), atol=1e-6)
