@@ -93,11 +93,11 @@ def structure(kind: Kind, count: int, dimension: int, *, exact: bool = False) ->
 
     There are about twice as many lists as the square root of the count, so that finding the
     nearest centroids takes about as long as reading a few lists. An `exact` search reads about as
-    many vectors whatever their lists, so it has a quarter as many of these.
+    many vectors whatever their lists, so it has half as many of these.
     """
     options: dict[str, Any] = {}
     if kind.way == "lists":
-        power = round(math.log2(2 * math.sqrt(count))) - (2 if exact else count < 1000)
+        power = round(math.log2(2 * math.sqrt(count))) - (1 if exact else count < 1000)
         options["lists"] = 1 << max(0, power)
     if kind.coded:
         options["parts"] = dimension // 2 if dimension % 2 == 0 else dimension

@@ -8,20 +8,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import faiss
 import numpy as np
 
 from indexer.blocks import Blocks
-from indexer.squares import NOTHING, slack, slack_share
+from indexer.squares import FARTHEST, slack_share, squared_lengths
 
 if TYPE_CHECKING:
     from indexer.vectors import VectorIndex
 
 FEW = 8  # one list in so many is read at first, and bounds the distance of the last answer
-FARTHEST = NOTHING / 4  # further than any vector, but no reason to overflow
-BALL = np.float32(1 + 1e-6)  # rounding of a radius
+
+
+class Balls(NamedTuple):
+    """What holds the vectors of each list, around its centroid.
+
+    Attributes:
+        radii: (lists,) float32, 0 of empty lists.
+        squares: of the radii.
+    """
+
+    radii: np.ndarray
+    squares: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -66,33 +76,36 @@ class InvertedLists:
 
     def all_that_matter(
         self, queries: np.ndarray, k: int, fetched: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Candidates among which are all k + 1 nearest of each query.
 
-        A share of the lists, those whose balls come nearest, bounds the distance of the last
-        answer. Digits lie in clusters, so these nearly always are all lists that can matter; if
-        others come nearer than that bound, they are read as well.
+        A share of the lists, those whose balls are nearest by power distance, bounds the distance
+        of the last answer. Digits lie in clusters, so these are mostly all lists that can matter;
+        if others come nearer than that bound, they are read as well.
 
         Returns:
-            ids (n, some) int64, -1 where there are no more, and (n,) float32 squared distances that
-            no vector which is left out falls short of, by more than rounding.
+            ids (n, some) int64, -1 where there are no more; FAISS's squared distances (n, some);
+            and (n,) float32 squared distances that no vector which is left out and can be among
+            the k + 1 falls short of.
 
         Raises:
             IndexCorrupt: a list is damaged.
         """
-        to_ball = self._distances_to_balls(queries)  # (n, lists)
+        to_centroid = self._squares_to_centroids(queries)  # (n, lists)
         few = max(1, len(self) // FEW)
-        lists = np.argpartition(to_ball, few - 1, axis=1)[:, :few]
+        to_ball = to_centroid - self._balls.squares
+        lists = to_ball.argpartition(few - 1, axis=1)[:, :few]
         ids, squares = self._read(queries, lists, fetched)
         reach = squares[:, min(k, fetched - 1), None]  # one more than k, as one may be excluded
-        reach = np.minimum(reach, FARTHEST)
-        matters = to_ball <= np.sqrt(reach + slack(queries, reach))
+        within = np.sqrt(np.minimum(reach, FARTHEST)) + self._balls.radii
+        matters = to_centroid <= within * within
         matters[np.arange(len(lists))[:, None], lists] = False
         if not matters.any():
-            return ids, squares[:, -1]
+            return ids, squares, squares[:, -1]
         more, more_squares = self._read(queries, _padded(matters), fetched)
         beyond = np.minimum(squares[:, -1], more_squares[:, -1])
-        return np.concatenate([ids, more], axis=1), beyond
+        both = np.concatenate([ids, more], axis=1), np.concatenate([squares, more_squares], axis=1)
+        return *both, beyond
 
     def nearest_selected(
         self, query: np.ndarray, probes: int, fetched: int, selector: Any
@@ -145,32 +158,31 @@ class InvertedLists:
         )
         return ids, found
 
-    def _distances_to_balls(self, queries: np.ndarray) -> np.ndarray:
-        """What no vector of a list falls short of, (n, lists); negative inside its ball.
+    def _squares_to_centroids(self, queries: np.ndarray) -> np.ndarray:
+        """Squared distances (n, lists), less what rounding may add.
 
         |x - c|^2 = |x|^2 - 2 x.c + |c|^2, less its own slack.
         """
         products, norms = self._centroid_terms
-        share = slack_share(queries.shape[1])
-        distances = queries @ products
-        distances += norms
-        distances += (1 - 5 * share) * np.einsum("nd,nd->n", queries, queries)[:, None]
-        np.maximum(distances, 0, out=distances)
-        np.sqrt(distances, out=distances)
-        distances -= self._balls
-        return np.asarray(distances)
+        squares = queries @ products
+        squares += norms
+        squares += (1 - 5 * slack_share(queries.shape[1])) * squared_lengths(queries)
+        return np.asarray(squares)
 
     @cached_property
-    def _balls(self) -> np.ndarray:
-        return BALL * self.radii
+    def _balls(self) -> Balls:
+        """Each a little too large, by more than distances to and from its centroid are rounded."""
+        share = np.float32(1 + slack_share(self.ivf.d))
+        radii = share * np.maximum(self.radii, 0)  # that of an empty list is below 0
+        return Balls(radii, radii * radii)
 
     @cached_property
     def _centroid_terms(self) -> tuple[np.ndarray, np.ndarray]:
         """Of squared distances to the centroids, less slack: (d, lists) factors, and (lists,)."""
         centroids = self.centroids.vectors(np.arange(len(self)))
-        share = np.float32(1 - slack_share(centroids.shape[1]))
+        share = np.float32(1 - slack_share(self.ivf.d))
         products = np.ascontiguousarray(-2 * share * centroids.T)
-        return products, share * np.einsum("nd,nd->n", centroids, centroids)
+        return products, share * squared_lengths(centroids)[:, 0]
 
     @cached_property
     def _places(self) -> np.ndarray:

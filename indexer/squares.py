@@ -7,7 +7,19 @@ import numpy as np
 from indexer.kinds import FAISS
 
 NOTHING = np.float32(np.finfo(np.float32).max)  # FAISS's squared distance where it found no more
+FARTHEST = NOTHING / 4  # further than any vector, but no reason to overflow
 EPSILON = float(np.finfo(np.float32).eps)
+
+
+def squared_lengths(vectors: np.ndarray) -> np.ndarray:
+    """|x|^2 of vectors (n, d) float32: (n, 1) float32."""
+    return np.asarray(np.einsum("nd,nd->n", vectors, vectors)[:, None])
+
+
+def at_least(queries: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """What squared distances (n,) of queries (n, d) do not fall short of, however rounded."""
+    squares = np.minimum(squares, FARTHEST)[:, None]
+    return np.asarray(np.maximum(squares - slack(queries, squares), 0)[:, 0])
 
 
 def slack(queries: np.ndarray, squares: np.ndarray) -> np.ndarray:
@@ -16,8 +28,7 @@ def slack(queries: np.ndarray, squares: np.ndarray) -> np.ndarray:
     FAISS expands |x - y|^2 for batches, and what cancels out leaves a rounding error in proportion
     to (|x| + |y|)^2, which is at most (2 |x| + |x - y|)^2 and so at most 8 |x|^2 + 2 |x - y|^2.
     """
-    lengths = np.einsum("nd,nd->n", queries, queries)[:, None]  # squared
-    return np.asarray(slack_share(queries.shape[1]) * (4 * lengths + squares))
+    return np.asarray(slack_share(queries.shape[1]) * (4 * squared_lengths(queries) + squares))
 
 
 def slack_share(dimension: int) -> float:

@@ -23,7 +23,7 @@ from data.errors import UsageError
 from indexer.blocks import Blocks, Content
 from indexer.kinds import FAISS, FLAT, Kind, empty_engine
 from indexer.lists import InvertedLists
-from indexer.squares import NOTHING, slack, squares_to
+from indexer.squares import NOTHING, at_least, squares_to
 
 SPARE = 8
 WIDER = 4  # times as many candidates and as much effort when a query is asked again
@@ -145,11 +145,12 @@ class VectorIndex:
     def _search(
         self, queries: np.ndarray, k: int, exclude: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        fetched, wider = min(k + SPARE, len(self)), 1
+        count = len(self)
+        fetched, wider = min(k + SPARE, count), 1
         barred = None if exclude is None else np.asarray(exclude)
         ids, distances, proven = self._nearest(queries, k, barred, fetched, wider)
-        while not proven.all():
-            fetched, wider = min(WIDER * fetched, len(self)), WIDER * wider
+        while fetched < count and not proven.all():
+            fetched, wider = min(WIDER * fetched, count), WIDER * wider
             rows = np.flatnonzero(~proven)
             spared = None if barred is None else barred[rows]
             ids[rows], distances[rows], proven[rows] = self._nearest(
@@ -177,26 +178,27 @@ class VectorIndex:
             joined = [np.concatenate(arrays) for arrays in zip(*answers, strict=True)]
             return joined[0], joined[1], joined[2]
         queries = np.ascontiguousarray(queries)
-        ids, beyond = self._candidates(queries, k, fetched, wider)  # (n, f), (n,)
+        ids, squares, beyond = self._candidates(queries, k, fetched, wider)
         found = np.empty(ids.shape, CANDIDATE)
-        found["id"], found["distance"] = ids, np.sqrt(self._squares(queries, ids))
+        found["id"] = ids
+        np.sqrt(squares, out=found["distance"])
         if exclude is not None:
             found["distance"][ids == exclude[:, None]] = np.inf
         # Distances are not negative, so their bits are ordered as they are.
         found.view("<u8").sort(axis=1)
-        nearest = np.ascontiguousarray(found["distance"][:, :k])
-        last = np.square(nearest[:, -1:])  # (n, 1)
-        reach = (last + slack(queries, last))[:, 0]
-        proven = (reach < beyond) | (fetched == len(self))
-        return found["id"][:, :k].astype(np.int64), nearest, proven
+        found = found[:, :k]
+        nearest = found["distance"].copy()
+        return found["id"].astype(np.int64), nearest, nearest[:, -1] < np.sqrt(beyond)
 
     def _candidates(
         self, queries: np.ndarray, k: int, fetched: int, wider: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Ids (n, f) that may be nearest, -1 where there are no more, and what lies beyond.
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Vectors that may be nearest.
 
-        The second array (n,) is a squared distance that no vector which was looked at and left
-        out falls short of, by more than rounding.
+        Returns:
+            ids (n, f), -1 where there are no more; squared distances (n, f), measured directly;
+            and (n,) squared distances that no vector which was looked at and left out falls short
+            of.
         """
         if self._lists is not None:
             return self._from_lists(self._lists, queries, k, fetched, wider)
@@ -206,11 +208,11 @@ class VectorIndex:
             squares, ids = self.engine.search(queries, fetched, params=chosen)
         else:
             squares, ids = self._stored.search(queries, fetched)
-        return ids, squares[:, -1]
+        return ids, self._squares(queries, ids), at_least(queries, squares[:, -1])
 
     def _from_lists(
         self, lists: InvertedLists, queries: np.ndarray, k: int, fetched: int, wider: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         probes = self.options.get("probes")
         if fetched == len(self):
             probes = len(lists)
@@ -220,7 +222,9 @@ class VectorIndex:
             fetched = min(RERANKED * fetched, len(self))
         ids, squares = lists.nearest(queries, probes * wider, fetched)
         # Codes rank only roughly, so their distances prove nothing.
-        return ids, np.full(len(ids), NOTHING) if self.kind.coded else squares[:, -1]
+        proof = np.full(len(ids), NOTHING) if self.kind.coded else squares[:, -1]
+        beyond = at_least(queries, proof)
+        return ids, self._squares(queries, ids), beyond
 
     def _squares(self, queries: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Squared distances (n, f) of queries (n, d) to stored vectors ids (n, f).

@@ -9,6 +9,7 @@ from data.errors import IndexCorrupt, StorageError, UsageError
 from indexer.blocks import AT_OPENING, RECORD, VECTORS
 from indexer.choose import Trial, Truth, Wish, best_of, build_vectors, choose, sample_of, tune
 from indexer.kinds import KINDS, structure
+from indexer.lists import FEW
 from indexer.packing import pack, unpack, write
 from indexer.vectors import MANY, VectorIndex
 
@@ -222,12 +223,31 @@ def test_lists_that_can_matter_hold_all_that_exact_search_finds(
     index = VectorIndex.empty(kind, structure(kind, COUNT, DIMENSION), vectors)
     index.add(vectors)
     queries = np.concatenate([vectors[:30], 2 * vectors[:30]])
-    flat = VectorIndex.build(vectors)
     for found in (index, opened(pack(index), index)):
-        ids, distances = found.search(queries, 10)
-        expected_ids, expected = flat.search(queries, 10)
-        assert np.array_equal(ids, expected_ids)
-        assert np.allclose(distances, expected, atol=1e-6)
+        assert_as_exact_search(found, vectors, queries)
+
+
+def assert_as_exact_search(
+    index: VectorIndex,
+    vectors: np.ndarray,
+    queries: np.ndarray,
+    k: int = 10,
+    exclude: np.ndarray | None = None,
+) -> None:
+    ids, distances = index.search(queries, k, exclude)
+    expected_ids, expected = VectorIndex.build(vectors).search(queries, k, exclude)
+    assert np.array_equal(ids, expected_ids)
+    assert np.array_equal(distances, expected)
+
+
+@pytest.mark.parametrize("k", [1, 2, 10])
+def test_neighbours_across_the_border_of_a_list_are_found(rng: np.random.Generator, k: int) -> None:
+    plane = rng.uniform(size=(COUNT, 2)).astype(np.float32)
+    index = VectorIndex.empty(KINDS["ivf-flat"], {"lists": FEW}, plane)  # one is read at first
+    index.add(plane)
+    queries = rng.uniform(-0.2, 1.2, size=(1000, 2)).astype(np.float32)
+    assert_as_exact_search(index, plane, queries, k)
+    assert_as_exact_search(index, plane, plane, k, exclude=np.arange(COUNT))
 
 
 def test_more_twins_than_candidates_answer_in_the_order_of_their_ids(
