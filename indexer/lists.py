@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 
 from indexer.blocks import Blocks
-from indexer.squares import FARTHEST, slack_share, squared_lengths
+from indexer.squares import FARTHEST, slack_share, squares_to_all
 
 if TYPE_CHECKING:
     from indexer.vectors import VectorIndex
@@ -52,7 +52,7 @@ class InvertedLists:
 
     def __len__(self) -> int:
         """Number of lists."""
-        return int(self.ivf.nlist)
+        return len(self.radii)
 
     def nearest(
         self, queries: np.ndarray, probes: int, fetched: int, selector: Any = None
@@ -91,14 +91,14 @@ class InvertedLists:
         Raises:
             IndexCorrupt: a list is damaged.
         """
-        to_centroid = self._squares_to_centroids(queries)  # (n, lists)
+        to_centroid = squares_to_all(queries, self._centroids)  # (n, lists)
         few = max(1, len(self) // FEW)
         to_ball = to_centroid - self._balls.squares
         lists = to_ball.argpartition(few - 1, axis=1)[:, :few]
         ids, squares = self._read(queries, lists, fetched)
         reach = squares[:, min(k, fetched - 1), None]  # one more than k, as one may be excluded
         within = np.sqrt(np.minimum(reach, FARTHEST)) + self._balls.radii
-        matters = to_centroid <= within * within
+        matters = to_centroid <= self._looser * within * within
         matters[np.arange(len(lists))[:, None], lists] = False
         if not matters.any():
             return ids, squares, squares[:, -1]
@@ -158,31 +158,19 @@ class InvertedLists:
         )
         return ids, found
 
-    def _squares_to_centroids(self, queries: np.ndarray) -> np.ndarray:
-        """Squared distances (n, lists), less what rounding may add.
+    @cached_property
+    def _centroids(self) -> np.ndarray:
+        return self.centroids.vectors(np.arange(len(self)))
 
-        |x - c|^2 = |x|^2 - 2 x.c + |c|^2, less its own slack.
-        """
-        products, norms = self._centroid_terms
-        squares = queries @ products
-        squares += norms
-        squares += (1 - 5 * slack_share(queries.shape[1])) * squared_lengths(queries)
-        return np.asarray(squares)
+    @cached_property
+    def _looser(self) -> np.float32:
+        """A factor by which all squared distances together cannot be rounded."""
+        return np.float32(1 + 2 * slack_share(self.ivf.d))
 
     @cached_property
     def _balls(self) -> Balls:
-        """Each a little too large, by more than distances to and from its centroid are rounded."""
-        share = np.float32(1 + slack_share(self.ivf.d))
-        radii = share * np.maximum(self.radii, 0)  # that of an empty list is below 0
+        radii = np.maximum(self.radii, 0)  # that of an empty list is below 0
         return Balls(radii, radii * radii)
-
-    @cached_property
-    def _centroid_terms(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of squared distances to the centroids, less slack: (d, lists) factors, and (lists,)."""
-        centroids = self.centroids.vectors(np.arange(len(self)))
-        share = np.float32(1 - slack_share(self.ivf.d))
-        products = np.ascontiguousarray(-2 * share * centroids.T)
-        return products, share * squared_lengths(centroids)[:, 0]
 
     @cached_property
     def _places(self) -> np.ndarray:

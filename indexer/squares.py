@@ -11,11 +11,6 @@ FARTHEST = NOTHING / 4  # further than any vector, but no reason to overflow
 EPSILON = float(np.finfo(np.float32).eps)
 
 
-def squared_lengths(vectors: np.ndarray) -> np.ndarray:
-    """|x|^2 of vectors (n, d) float32: (n, 1) float32."""
-    return np.asarray(np.einsum("nd,nd->n", vectors, vectors)[:, None])
-
-
 def at_least(queries: np.ndarray, squares: np.ndarray) -> np.ndarray:
     """What squared distances (n,) of queries (n, d) do not fall short of, however rounded."""
     squares = np.minimum(squares, FARTHEST)[:, None]
@@ -28,7 +23,8 @@ def slack(queries: np.ndarray, squares: np.ndarray) -> np.ndarray:
     FAISS expands |x - y|^2 for batches, and what cancels out leaves a rounding error in proportion
     to (|x| + |y|)^2, which is at most (2 |x| + |x - y|)^2 and so at most 8 |x|^2 + 2 |x - y|^2.
     """
-    return np.asarray(slack_share(queries.shape[1]) * (4 * squared_lengths(queries) + squares))
+    lengths = np.einsum("nd,nd->n", queries, queries)[:, None]  # squared
+    return np.asarray(slack_share(queries.shape[1]) * (4 * lengths + squares))
 
 
 def slack_share(dimension: int) -> float:
@@ -49,4 +45,13 @@ def squares_to(queries: np.ndarray, vectors: np.ndarray, rows: np.ndarray) -> np
     squares = np.empty(rows.shape, np.float32)
     arrays = (FAISS.swig_ptr(one) for one in (squares, queries, vectors, rows))
     FAISS.fvec_L2sqr_by_idx(*arrays, queries.shape[1], *rows.shape)
+    return squares
+
+
+def squares_to_all(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Squared distances (n, m) float32 of queries (n, d) to vectors (m, d), as `squares_to`'s."""
+    squares = np.empty((len(queries), len(vectors)), np.float32)
+    to = FAISS.swig_ptr(vectors)
+    for query, row in zip(queries, squares, strict=True):
+        FAISS.fvec_L2sqr_ny(FAISS.swig_ptr(row), FAISS.swig_ptr(query), to, *vectors.shape[::-1])
     return squares

@@ -121,10 +121,9 @@ class VectorIndex:
         self.check_k(k, spared=exclude is not None)
         check_excluded(exclude, len(queries))
         check_queries(queries, self.engine.d)
-        with _threads_for(queries):
-            if self.kind.way == "graph" and len(queries) >= MANY:
-                return self._search_in_order(queries, k, exclude)
-            return self._search(queries, k, exclude)
+        if self.kind.way == "graph" and len(queries) >= MANY:
+            return self._search_in_order(queries, k, exclude)
+        return self._search(queries, k, exclude)
 
     def _search_in_order(
         self, queries: np.ndarray, k: int, exclude: np.ndarray | None
@@ -202,13 +201,14 @@ class VectorIndex:
         """
         if self._lists is not None:
             return self._from_lists(self._lists, queries, k, fetched, wider)
-        if self.kind.way == "graph" and fetched < len(self):
-            effort = max(self.options["effort"] * wider, fetched)
-            chosen = FAISS.SearchParametersHNSW(efSearch=effort)
-            squares, ids = self.engine.search(queries, fetched, params=chosen)
-        else:
-            squares, ids = self._stored.search(queries, fetched)
-        return ids, self._squares(queries, ids), at_least(queries, squares[:, -1])
+        with _threads_for(queries):
+            if self.kind.way == "graph" and fetched < len(self):
+                effort = max(self.options["effort"] * wider, fetched)
+                chosen = FAISS.SearchParametersHNSW(efSearch=effort)
+                squares, ids = self.engine.search(queries, fetched, params=chosen)
+            else:
+                squares, ids = self._stored.search(queries, fetched)
+            return ids, self._squares(queries, ids), at_least(queries, squares[:, -1])
 
     def _from_lists(
         self, lists: InvertedLists, queries: np.ndarray, k: int, fetched: int, wider: int
@@ -220,11 +220,11 @@ class VectorIndex:
             return lists.all_that_matter(queries, k, fetched)
         elif self.kind.coded:
             fetched = min(RERANKED * fetched, len(self))
-        ids, squares = lists.nearest(queries, probes * wider, fetched)
-        # Codes rank only roughly, so their distances prove nothing.
-        proof = np.full(len(ids), NOTHING) if self.kind.coded else squares[:, -1]
-        beyond = at_least(queries, proof)
-        return ids, self._squares(queries, ids), beyond
+        with _threads_for(queries):
+            ids, squares = lists.nearest(queries, probes * wider, fetched)
+            # Codes rank only roughly, so their distances prove nothing.
+            proof = np.full(len(ids), NOTHING) if self.kind.coded else squares[:, -1]
+            return ids, self._squares(queries, ids), at_least(queries, proof)
 
     def _squares(self, queries: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Squared distances (n, f) of queries (n, d) to stored vectors ids (n, f).
