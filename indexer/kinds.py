@@ -93,7 +93,7 @@ def structure(kind: Kind, count: int, dimension: int, *, exact: bool = False) ->
 
     There are about twice as many lists as the square root of the count, so that finding the
     nearest centroids takes about as long as reading a few lists. An `exact` search reads about as
-    many vectors whatever their lists, so it has half as many of these.
+    many vectors whatever their lists, and was fastest with half as many of these.
     """
     options: dict[str, Any] = {}
     if kind.way == "lists":

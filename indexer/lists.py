@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 
 from indexer.blocks import Blocks
-from indexer.squares import FARTHEST, slack_share, squares_to_all
+from indexer.squares import FARTHEST, rounding, squares_to, squares_to_all
 
 if TYPE_CHECKING:
     from indexer.vectors import VectorIndex
@@ -121,6 +121,12 @@ class InvertedLists:
                 return np.asarray(ids[0])
             probes *= 2
 
+    def widen(self, vectors: np.ndarray, ids: np.ndarray) -> None:
+        """Let the balls hold vectors (n, d) float32 that were stored with ids (n,)."""
+        lists = self.holding(ids)
+        squares = squares_to(vectors, self._centroids, lists[:, None])  # (n, 1)
+        np.maximum.at(self.radii, lists, np.sqrt(squares[:, 0]))
+
     def need(self, ids: np.ndarray) -> None:
         """Verify the lists that hold the vectors with these ids (m,).
 
@@ -164,8 +170,8 @@ class InvertedLists:
 
     @cached_property
     def _looser(self) -> np.float32:
-        """A factor by which all squared distances together cannot be rounded."""
-        return np.float32(1 + 2 * slack_share(self.ivf.d))
+        """A factor for squared distances, for each here is rounded: to, from and among vectors."""
+        return np.float32(1 + 4 * rounding(self.ivf.d))
 
     @cached_property
     def _balls(self) -> Balls:

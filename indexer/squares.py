@@ -12,24 +12,27 @@ EPSILON = float(np.finfo(np.float32).eps)
 
 
 def at_least(queries: np.ndarray, squares: np.ndarray) -> np.ndarray:
-    """What squared distances (n,) of queries (n, d) do not fall short of, however rounded."""
-    squares = np.minimum(squares, FARTHEST)[:, None]
-    return np.asarray(np.maximum(squares - slack(queries, squares), 0)[:, 0])
+    """What squared distances that FAISS gave do not fall short of.
 
+    For batches it expands |x - y|^2, and what cancels out leaves an error in proportion to
+    (|x| + |y|)^2, which is at most (2 |x| + |x - y|)^2 and so at most 8 |x|^2 + 2 |x - y|^2.
 
-def slack(queries: np.ndarray, squares: np.ndarray) -> np.ndarray:
-    """By how much squared distances (n, m) of queries (n, d) can be wrong, (n, m) float32.
+    Args:
+        queries: (n, d) float32, x.
+        squares: (n,) of x to some y; `NOTHING` or infinite where there is none.
 
-    FAISS expands |x - y|^2 for batches, and what cancels out leaves a rounding error in proportion
-    to (|x| + |y|)^2, which is at most (2 |x| + |x - y|)^2 and so at most 8 |x|^2 + 2 |x - y|^2.
+    Returns:
+        (n,) float32, not negative.
     """
-    lengths = np.einsum("nd,nd->n", queries, queries)[:, None]  # squared
-    return np.asarray(slack_share(queries.shape[1]) * (4 * lengths + squares))
+    squares = np.minimum(squares, FARTHEST)
+    lengths = np.einsum("nd,nd->n", queries, queries)  # squared
+    slack = 2 * rounding(queries.shape[1]) * (4 * lengths + squares)
+    return np.asarray(np.maximum(squares - slack, 0))
 
 
-def slack_share(dimension: int) -> float:
-    """The share of 4 |x|^2 + |x - y|^2 by which a squared distance |x - y|^2 can be wrong."""
-    return 2 * (dimension + 4) * EPSILON
+def rounding(dimension: int) -> float:
+    """The share by which a sum of `dimension` squares may be wrong, with some to spare."""
+    return (dimension + 4) * EPSILON
 
 
 def squares_to(queries: np.ndarray, vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -49,7 +52,7 @@ def squares_to(queries: np.ndarray, vectors: np.ndarray, rows: np.ndarray) -> np
 
 
 def squares_to_all(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Squared distances (n, m) float32 of queries (n, d) to vectors (m, d), as `squares_to`'s."""
+    """Squared distances (n, m) float32 of queries (n, d) to vectors (m, d), measured directly."""
     squares = np.empty((len(queries), len(vectors)), np.float32)
     to = FAISS.swig_ptr(vectors)
     for query, row in zip(queries, squares, strict=True):

@@ -21,7 +21,7 @@ import numpy as np
 
 from data.errors import UsageError
 from indexer.blocks import Blocks, Content
-from indexer.kinds import FAISS, FLAT, Kind, empty_engine
+from indexer.kinds import EXACT, FAISS, FLAT, Kind, empty_engine
 from indexer.lists import InvertedLists
 from indexer.squares import NOTHING, at_least, squares_to
 
@@ -34,7 +34,7 @@ CANDIDATE = np.dtype([("id", "<u4"), ("distance", "<f4")])  # by distance, then 
 MANY = 512  # queries that are worth an order
 LANDMARKS = 64  # stored vectors that queries are ordered by
 NO_OPTIONS: Mapping[str, Any] = {}
-LARGEST = 1e15  # of a number in a query: its square, added up, must be finite
+LARGEST = 1e15  # of a number in a vector: its square, added up, must be finite
 
 
 @dataclass(frozen=True)
@@ -70,20 +70,26 @@ class VectorIndex:
         """An index without vectors that has learned from a sample (s, d) float32.
 
         Raises:
-            UsageError: the sample is too small for this kind.
+            UsageError: the sample is too small for this kind, or not finite.
         """
+        check_vectors(sample, sample.shape[-1], "vectors")
         radii = np.full(options["lists"], -np.inf, np.float32) if kind.way == "lists" else None
         return cls(empty_engine(kind, dict(options), sample), kind, options, radii)
 
     def add(self, vectors: np.ndarray) -> None:
-        """Append (n, d) float32 vectors; the first gets the id `len(self)`."""
+        """Append (n, d) float32 vectors; the first gets the id `len(self)`.
+
+        Raises:
+            UsageError: they are of another length or not finite.
+        """
         vectors = np.ascontiguousarray(vectors, np.float32)
-        if self._lists is not None:
-            lists, apart = self._lists.centroids.search(vectors, 1)  # (n, 1)
-            np.maximum.at(self._lists.radii, lists[:, 0], apart[:, 0])
+        check_vectors(vectors, self.engine.d, "vectors")
+        first = len(self)
         self.engine.add(vectors)
         for view in ("_floats", "_lists"):  # FAISS may have moved what they look at
             self.__dict__.pop(view, None)
+        if self._lists is not None:
+            self._lists.widen(vectors, np.arange(first, len(self)))
 
     def with_options(self, **options: Any) -> VectorIndex:
         """The same index, searched with other options."""
@@ -120,7 +126,7 @@ class VectorIndex:
         """
         self.check_k(k, spared=exclude is not None)
         check_excluded(exclude, len(queries))
-        check_queries(queries, self.engine.d)
+        check_vectors(queries, self.engine.d, "queries")
         if self.kind.way == "graph" and len(queries) >= MANY:
             return self._search_in_order(queries, k, exclude)
         return self._search(queries, k, exclude)
@@ -166,7 +172,7 @@ class VectorIndex:
         wider: int,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Ids and distances (n, k), and (n,) whether more candidates change nothing."""
-        step = max(1, min(BLOCK, PAIRS // fetched))
+        step = max(1, min(BLOCK, PAIRS // max(fetched, self.options.get("lists", 0))))
         if len(queries) > step:
             parts = [slice(start, start + step) for start in range(0, len(queries), step)]
             barred = [None if exclude is None else exclude[part] for part in parts]
@@ -214,11 +220,11 @@ class VectorIndex:
         self, lists: InvertedLists, queries: np.ndarray, k: int, fetched: int, wider: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         probes = self.options.get("probes")
-        if fetched == len(self):
-            probes = len(lists)
-        elif probes is None:
+        if fetched < len(self) and probes is None and self.kind.name in EXACT:
             return lists.all_that_matter(queries, k, fetched)
-        elif self.kind.coded:
+        if fetched == len(self) or probes is None:
+            probes = len(lists)
+        if self.kind.coded:
             fetched = min(RERANKED * fetched, len(self))
         with _threads_for(queries):
             ids, squares = lists.nearest(queries, probes * wider, fetched)
@@ -252,7 +258,7 @@ class VectorIndex:
         Raises:
             IndexCorrupt: what must be read for the answer is damaged.
         """
-        check_queries(queries, self.engine.d)
+        check_vectors(queries, self.engine.d, "queries")
         queries = np.ascontiguousarray(queries)
         ids = np.full((len(queries), 1 + SPARE), -1, np.int64)
         for row, bits in enumerate(np.packbits(allowed, axis=1, bitorder="little")):
@@ -348,16 +354,16 @@ def check_k(k: int, most: int) -> None:
         )
 
 
-def check_queries(queries: np.ndarray, dimension: int) -> None:
-    """Refuse queries that are not (n, dimension) finite float32.
+def check_vectors(vectors: np.ndarray, dimension: int, what: str) -> None:
+    """Refuse vectors that are not (n, dimension) finite float32; `what` is what to call them.
 
     Raises:
         UsageError: they are not.
     """
-    if queries.ndim != 2 or queries.shape[1] != dimension:
-        raise UsageError(f"expected queries of shape (n, {dimension}), received {queries.shape}")
-    if queries.dtype != np.float32 or not (np.abs(queries) < LARGEST).all():
-        raise UsageError(f"expected finite float32 queries below {LARGEST:g}")
+    if vectors.ndim != 2 or vectors.shape[1] != dimension:
+        raise UsageError(f"expected {what} of shape (n, {dimension}), received {vectors.shape}")
+    if vectors.dtype != np.float32 or not (np.abs(vectors) < LARGEST).all():
+        raise UsageError(f"expected finite float32 {what} below {LARGEST:g}")
 
 
 def check_excluded(exclude: np.ndarray | None, queries: int) -> None:

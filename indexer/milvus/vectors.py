@@ -14,8 +14,8 @@ import numpy as np
 
 from data.errors import IndexCorrupt, UsageError
 from indexer.milvus.rows import RowTable
-from indexer.squares import slack
-from indexer.vectors import SPARE, WIDER, check_excluded, check_k, check_queries
+from indexer.squares import at_least
+from indexer.vectors import SPARE, WIDER, check_excluded, check_k, check_vectors
 
 MOST_FOUND = 16_384  # Milvus gives no query more neighbours
 NUMBERS = 1 << 21  # of vectors in one answer: 8 MB
@@ -86,7 +86,7 @@ class MilvusVectors:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Ids and distances (n, k); -1 and infinity where there are no more."""
         check_excluded(exclude, len(queries))
-        check_queries(queries, self._dimension)
+        check_vectors(queries, self._dimension, "queries")
         ids = np.empty((len(queries), k), np.int64)
         distances = np.empty((len(queries), k), np.float32)
         asked, fetched, known = np.arange(len(queries)), min(k + SPARE, MOST_FOUND), []
@@ -137,9 +137,7 @@ class MilvusVectors:
         order = np.lexsort((ids, distances), axis=1)[:, :k]
         nearest = np.take_along_axis(distances, order, axis=1)
         chosen = np.where(np.isinf(nearest), -1, np.take_along_axis(ids, order, axis=1))
-        last = np.square(nearest[:, -1:])
-        with np.errstate(invalid="ignore"):
-            proven = ((last + slack(queries, last))[:, 0] < beyond) | np.isinf(beyond)
+        proven = (nearest[:, -1] < np.sqrt(at_least(queries, beyond))) | np.isinf(beyond)
         return chosen, nearest, proven, _known(hits, self._dimension)
 
     def distances(self, queries: np.ndarray, ids: np.ndarray, dimensions: int) -> np.ndarray:

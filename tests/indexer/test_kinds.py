@@ -1,5 +1,6 @@
 """Every kind of index against plain numpy, on clustered vectors as an embedder gives."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -248,6 +249,38 @@ def test_neighbours_across_the_border_of_a_list_are_found(rng: np.random.Generat
     queries = rng.uniform(-0.2, 1.2, size=(1000, 2)).astype(np.float32)
     assert_as_exact_search(index, plane, queries, k)
     assert_as_exact_search(index, plane, plane, k, exclude=np.arange(COUNT))
+
+
+def test_lists_that_faiss_chose_by_inexact_distances_are_searched_exactly(
+    rng: np.random.Generator,
+) -> None:
+    far = (rng.normal(size=(4000, 32)) + 1e4).astype(np.float32)  # a batch that it expands
+    index = VectorIndex.empty(KINDS["ivf-flat"], {"lists": 64}, far)
+    index.add(far)
+    queries = (1.5 * rng.normal(size=(300, 32)) + 1e4).astype(np.float32)
+    assert_as_exact_search(index, far, queries)
+
+
+@pytest.mark.parametrize("name", ["ivf-fp16", "ivf-sq8", "ivf-pq"])
+def test_rounded_kinds_that_are_not_told_how_many_read_all_lists(
+    indexes: dict[str, VectorIndex], queries: np.ndarray, name: str
+) -> None:
+    told = indexes[name].with_options(probes=indexes[name].options["lists"])
+    options = {key: value for key, value in told.options.items() if key != "probes"}
+    for one, other in zip(
+        told.search(queries, 5), replace(told, options=options).search(queries, 5), strict=True
+    ):
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e20])
+def test_vectors_that_faiss_must_not_see(vectors: np.ndarray, number: float) -> None:
+    bad = vectors[:300].copy()
+    bad[7, 1] = number
+    with pytest.raises(UsageError, match="finite float32 vectors"):
+        VectorIndex.empty(KINDS["ivf-flat"], {"lists": 4}, bad)
+    with pytest.raises(UsageError, match="finite float32 vectors"):
+        VectorIndex.build(vectors[:5]).add(bad)
 
 
 def test_more_twins_than_candidates_answer_in_the_order_of_their_ids(
