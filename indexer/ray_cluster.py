@@ -7,6 +7,8 @@ import logging
 import os
 import re
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,8 @@ from data.errors import ClusterFailed, MissingExtra, UsageError
 ADDRESS = re.compile(r"auto|(ray://)?(?P<host>[^\s/:]+|\[[^\s/]+\]):(?P<port>\d+)")
 LOOPBACK = "127.0.0.1"
 PATIENCE = 10  # seconds until an address counts as unreachable
+LEAVING = 30  # seconds at most until Ray Data has stopped
+RAY_DATA = ("iter_threaded", "StreamingExecutor")  # how names of its threads begin
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,21 @@ def connected(cluster: Cluster) -> Iterator[int]:
         ray.init(logging_level=logging.CRITICAL, log_to_driver=False, **options)
     except Exception as exc:  # Ray raises whatever went wrong beneath it
         raise _no_cluster(cluster.address or "this machine", exc, ray.__version__) from exc
+    others = set(threading.enumerate())
     try:
         resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
         yield max(1, int(resources.get("CPU", 1)))
     finally:
+        let_ray_data_stop(others)
         ray.shutdown()
+
+
+def let_ray_data_stop(others: set[threading.Thread]) -> None:
+    """Wait for its threads, but for the `others`; one that asks Ray later ends the process."""
+    until = time.monotonic() + LEAVING
+    for thread in set(threading.enumerate()) - others:
+        if thread.name.startswith(RAY_DATA):
+            thread.join(max(0, until - time.monotonic()))
 
 
 def _reach(address: str) -> None:

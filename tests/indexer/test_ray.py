@@ -1,6 +1,7 @@
 """Encoding on a Ray cluster gives what this machine alone gives, whatever happens to a worker."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from data.datasets import Dataset, load_dataset, open_dataset
 from data.errors import ClusterFailed, DatasetInvalid, IndexLocked, UsageError
 from indexer import ray_engine
 from indexer.build import build_index, build_on_cluster
-from indexer.ray_cluster import Cluster
+from indexer.ray_cluster import RAY_DATA, Cluster, let_ray_data_stop
 from indexer.ray_engine import PART, Job, Worker, encoded_by_ray, shard
 from search import DigitIndex
 from tests.data.test_parted import WRITERS, write_folder
@@ -181,6 +182,21 @@ def test_a_picture_that_cannot_be_read_is_named_as_it_is_here(
         )
     assert str(there.value) == str(here.value)
     assert not (tmp_path / "index" / "manifest.json").exists()
+
+
+def test_ray_is_left_only_when_ray_data_has_stopped() -> None:
+    forever, goes_on = threading.Event(), threading.Event()
+    ours = threading.Thread(target=forever.wait, name=RAY_DATA[0], daemon=True)
+    ours.start()
+    others = set(threading.enumerate())
+    theirs = [threading.Thread(target=goes_on.wait, name=f"{one}-7") for one in RAY_DATA]
+    for thread in theirs:
+        thread.start()
+    threading.Timer(0.3, goes_on.set).start()
+    let_ray_data_stop(others)
+    assert not any(thread.is_alive() for thread in theirs)
+    assert ours.is_alive()
+    forever.set()
 
 
 def test_a_folder_that_workers_do_not_see_is_named(
