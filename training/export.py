@@ -128,7 +128,7 @@ def _reshape_to_constants(model: Any) -> None:
 
 
 def _drop_unused(graph: Any) -> None:
-    """Take out steps that nothing reads any more."""
+    """Take out steps and constants that nothing reads any more."""
     needed = {one.name for one in graph.output}
     kept = []
     for node in reversed(graph.node):  # in order of dependence
@@ -137,6 +137,9 @@ def _drop_unused(graph: Any) -> None:
             kept.append(node)
     del graph.node[:]
     graph.node.extend(reversed(kept))
+    read = [one for one in graph.initializer if one.name in needed]
+    del graph.initializer[:]
+    graph.initializer.extend(read)
 
 
 def _keras_bytes(tower: keras.Model) -> bytes:
