@@ -100,6 +100,8 @@ def _gather_along_rows(graph: Any) -> None:
     for node in graph.node:
         if node.op_type == "GatherND" and node.attribute and node.attribute[0].i == 2:
             data, positions = node.input[0], made_by[node.input[1]].input[0]  # before Unsqueeze
+            if made_by[positions].op_type == "Cast":  # to int64, which only GatherND needs
+                positions = made_by[positions].input[0]
             node.CopyFrom(
                 make_node("GatherElements", [data, positions], node.output, node.name, axis=2)
             )

@@ -70,11 +70,10 @@ class Straighten(layers.Layer):
     def call(self, images: Any) -> Any:
         """Apply to a batch."""
         x, y, slant, size = frame(images)
-        rows = _linear([size, y], [self._offset[:, None], 1.0], (self.side, SIDE))
-        apart = rows - np.tile(GRID, (self.side, 1))
-        hats = ops.relu(1.0 - ops.abs(apart))  # (n, i, 28), weights of the pixels of a column
         across, down = self._offset, self._offset[:, None]
-        columns = _linear([size, size * slant, x], [across, down, 1.0], (self.side, self.side))
+        apart = _linear([size, y], [down, 1.0], -GRID, (self.side, SIDE))
+        hats = ops.relu(1.0 - ops.abs(apart))  # (n, i, 28), weights of the pixels of a column
+        columns = _linear([size, size * slant, x], [across, down, 1.0], 1.0, (self.side, self.side))
         return _sample(ops.matmul(hats, images), columns)
 
     @property
@@ -83,18 +82,29 @@ class Straighten(layers.Layer):
         return self.pitch * (np.arange(self.side, dtype=np.float32) - (self.side - 1) / 2)
 
 
-def _linear(values: list[Any], factors: list[Any], shape: tuple[int, int]) -> Any:
-    """The sum of values (n, 1), each times its factor, which is of `shape`: (n, *shape)."""
-    flat = np.stack([np.broadcast_to(np.float32(one), shape).ravel() for one in factors])
-    return ops.reshape(ops.matmul(ops.concatenate(values, axis=1), flat), (-1, *shape))
+def _linear(values: list[Any], factors: list[Any], constant: Any, shape: tuple[int, int]) -> Any:
+    """Values (n, 1), each times its factor, and a constant added up; these are of `shape`.
+
+    Returns:
+        (n, *shape).
+    """
+    flat = np.stack([_flat(one, shape) for one in factors])
+    summed = ops.matmul(ops.concatenate(values, axis=1), flat) + _flat(constant, shape)
+    return ops.reshape(summed, (-1, *shape))
+
+
+def _flat(values: Any, shape: tuple[int, int]) -> np.ndarray:
+    return np.broadcast_to(np.float32(values), shape).ravel()
 
 
 def _sample(rows: Any, positions: Any) -> Any:
-    """Each row of (n, i, c) at its own positions (n, i, j), linearly and blank beyond its ends."""
-    padded = ops.pad(rows, ((0, 0), (0, 0), (1, 1)))  # pixel c is at c + 1
-    positions = ops.clip(positions + 1.0, 0.0, SIDE + 1.0)
+    """Each row of (n, i, c) at its own positions (n, i, j), linearly and blank beyond its ends.
+
+    Pixel c is at position c + 1.
+    """
+    padded = ops.pad(rows, ((0, 0), (0, 0), (1, 2)))
+    positions = ops.clip(positions, 0.0, SIDE + 1.0)
     left = ops.floor(positions)
     first = ops.cast(left, "int32")
-    second = ops.minimum(first + 1, SIDE + 1)
-    before, after = (tf.gather(padded, one, axis=2, batch_dims=2) for one in (first, second))
+    before, after = (tf.gather(padded, one, axis=2, batch_dims=2) for one in (first, first + 1))
     return before + (positions - left) * (after - before)
