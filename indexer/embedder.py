@@ -31,7 +31,7 @@ from data.progress import Progress, silent
 from indexer.manifest import Manifest
 from indexer.store import MANIFEST, Content
 
-BATCH = 64  # enough to be worth a call; what it takes stays in the processor's cache
+BATCH = 128  # enough to be worth a call; what it takes stays in the processor's cache
 CANARY_TOLERANCE = 1e-3
 LARGEST_CARD, LARGEST_ONNX = 16 << 20, 1 << 30  # bytes; larger ones are none
 

@@ -43,7 +43,7 @@ from indexer.stream import IMAGES, LABELS, VECTORS, Encoded, reserve
 
 FOLDER = "ray-shards"
 PLAN, LOCK = "plan.json", "lock"
-PART = 64 * BATCH  # digits in a shard; whole batches, as the local engine encodes them
+PART = 32 * BATCH  # digits in a shard; whole batches, as the local engine encodes them
 # Half of what an actor takes is asked for, so that what a lost node ran finds room on the others.
 PROCESSORS = 0.5
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from data.convention import SIDE
-from training.recipes import Canvas
+from training.recipes import Block, Canvas
 from training.straighten import Straighten
 
 CLASS_HEAD = "class"
@@ -31,14 +31,14 @@ def notebook_tower(side: int = SIDE) -> keras.Model:
 
 
 def conv_tower(
-    blocks: tuple[tuple[int, int], ...] = ((16, 1), (32, 2), (64, 2)),
+    blocks: tuple[Block, ...] = (Block(16), Block(32, 2), Block(64, 2)),
     dimension: int = 64,
     side: int = SIDE,
 ) -> keras.Model:
     """3x3 convolutions, then one dense layer to an embedding of unit length.
 
     Args:
-        blocks: channels and stride of each convolution.
+        blocks: the convolutions, in turn.
         dimension: of the embedding.
         side: of the pictures it takes.
     """
@@ -48,7 +48,7 @@ def conv_tower(
 
 
 def two_headed_tower(
-    blocks: tuple[tuple[int, int], ...],
+    blocks: tuple[Block, ...],
     dimensions: tuple[int, int],
     early: int,
     balance: float,
@@ -60,7 +60,7 @@ def two_headed_tower(
     distance^2 = class distance^2 + balance * instance distance^2.
 
     Args:
-        blocks: channels and stride of each convolution.
+        blocks: the convolutions, in turn.
         dimensions: of the class head and of the instance head.
         early: the convolution, counted from 1, whose features the instance head reads.
         balance: how much the hand counts beside the digit.
@@ -75,12 +75,12 @@ def two_headed_tower(
     return keras.Model(images, embeddings, name="two_headed_tower")
 
 
-def _convolved(images: Any, blocks: tuple[tuple[int, int], ...]) -> list[Any]:
+def _convolved(images: Any, blocks: tuple[Block, ...]) -> list[Any]:
     """What each convolution gives, normalised and rectified, (b, h, w, channels)."""
     x = layers.Reshape((*images.shape[1:], 1))(images)
     given = []
-    for channels, stride in blocks:
-        x = layers.Conv2D(channels, 3, stride, "same", use_bias=False)(x)
+    for channels, stride, padding in blocks:
+        x = layers.Conv2D(channels, 3, stride, padding, use_bias=False)(x)
         x = FusedBatchNormalization(momentum=0.95)(x)  # settled after some hundred steps
         x = layers.ReLU()(x)
         given.append(x)

@@ -7,7 +7,7 @@ A recipe names its parts; :mod:`training.networks`, :mod:`training.losses` and
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from data.errors import UsageError
 
@@ -42,6 +42,21 @@ class Canvas:
 
     side: int
     pitch: float
+
+
+class Block(NamedTuple):
+    """A 3x3 convolution, normalised and rectified.
+
+    Attributes:
+        channels: that it gives.
+        stride: of its steps, along both axes.
+        padding: `"same"` goes over the edge; `"valid"` stays within, and gives two rows and two
+            columns fewer.
+    """
+
+    channels: int
+    stride: int = 1
+    padding: Literal["same", "valid"] = "same"
 
 
 @dataclass(frozen=True)
@@ -109,9 +124,14 @@ RECIPES = {
             name="default",
             network="two_headed",
             network_options={
-                "blocks": ((16, 2), (16, 1), (16, 1), (48, 2), (48, 1), (48, 1)),
+                "blocks": (
+                    Block(16, stride=2),
+                    Block(32, padding="valid"),
+                    Block(64, stride=2),
+                    Block(96, padding="valid"),
+                ),
                 "dimensions": (16, 16),
-                "early": 3,
+                "early": 2,
                 "balance": BALANCE,
             },
             loss="class_and_instance",
@@ -123,7 +143,7 @@ RECIPES = {
                 "weight": 0.2,
             },
             sampler="batches",
-            epochs=16,
+            epochs=28,
             batch_size=248,
             twice=24,
             optimizer="muon",
@@ -132,19 +152,22 @@ RECIPES = {
             schedule="cosine",
             averaging=0.1,
             augmentation=Affine(rotation=0.25, shear=0.2, scale=0.12, stretch=0.12, shift=2.5),
-            straighten=Canvas(side=28, pitch=1.0),
+            straighten=Canvas(side=20, pitch=1.25),
             jitter=Affine(rotation=0.12, shear=0.1, scale=0.08, stretch=0.1, shift=1.2),
             stroke=0.3,
             blocky=0.15,
-            drawn_digits=28,
-            outliers=32,
+            drawn_digits=44,
+            outliers=56,
             drawn_deformation=0.7,
             validation=5_000,
         ),
         Recipe(
             name="fast",
             network="conv",
-            network_options={"blocks": ((24, 2), (24, 1), (48, 2), (48, 1)), "dimension": 32},
+            network_options={
+                "blocks": (Block(24, 2), Block(24), Block(48, 2), Block(48)),
+                "dimension": 32,
+            },
             loss="supervised_contrastive",
             loss_options={"temperature": 0.1},
             sampler="batches",

@@ -27,10 +27,10 @@ from training.history import embed  # noqa: E402
 from training.networks import class_dimension, conv_tower  # noqa: E402
 from training.pace import Pace, learning_rate, momentum  # noqa: E402
 from training.pairs import pairs_of  # noqa: E402
-from training.recipes import RECIPES, Affine, find_recipe  # noqa: E402
+from training.recipes import RECIPES, Affine, Block, find_recipe  # noqa: E402
 
 DEFAULT = find_recipe("default")
-BLOCKS = ((8, 2), (16, 2), (16, 2))
+BLOCKS = (Block(8, 2), Block(16, 2), Block(16, 2))
 QUICK = replace(
     DEFAULT,
     network_options={**DEFAULT.network_options, "blocks": BLOCKS, "early": 2},
@@ -187,7 +187,7 @@ def test_export_writes_three_files_that_agree(
 def test_an_export_that_disagrees_is_refused(
     trained: Trained, train_set: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other_tower = conv_tower(((8, 2), (16, 2), (16, 2)), dimension=trained.tower.output_shape[-1])
+    other_tower = conv_tower(BLOCKS, dimension=trained.tower.output_shape[-1])
     embed(other_tower, train_set.images[:1])  # Keras exports only what has been called
     another = onnx_bytes(other_tower)
     monkeypatch.setattr(export_module, "onnx_bytes", lambda _: another)
