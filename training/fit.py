@@ -27,7 +27,7 @@ from training.pace import Pace
 from training.pairs import pairs_of
 from training.recipes import Recipe
 
-CALIBRATION_PAIRS = 20_000
+CALIBRATION_PAIRS = 100_000  # with a fifth of them, it is chance where the threshold lies
 REFERENCES, WATCHED = 3_000, 1_000
 
 

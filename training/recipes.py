@@ -143,7 +143,7 @@ RECIPES = {
                 "weight": 0.2,
             },
             sampler="batches",
-            epochs=28,
+            epochs=27,
             batch_size=248,
             twice=24,
             optimizer="muon",
