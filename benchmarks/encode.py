@@ -25,7 +25,7 @@ from indexer.embedder import Embedder
 from training import require_backend
 
 ROUNDS = 5
-ENCODED = 50_000  # half a second of work: less of it tells more of what ran before
+ENCODED = 50_000  # so many that what ran before does not show
 DRAWN = 50_000
 SIDE = 4096  # of the matrices
 

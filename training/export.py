@@ -100,8 +100,9 @@ def _gather_along_rows(graph: Any) -> None:
     for node in graph.node:
         if node.op_type == "GatherND" and node.attribute and node.attribute[0].i == 2:
             data, positions = node.input[0], made_by[node.input[1]].input[0]  # before Unsqueeze
-            if made_by[positions].op_type == "Cast":  # to int64, which only GatherND needs
-                positions = made_by[positions].input[0]
+            cast = made_by[positions]
+            if cast.op_type == "Cast" and made_by[cast.input[0]].op_type != "Floor":
+                positions = cast.input[0]  # int32 already; only GatherND needs int64
             node.CopyFrom(
                 make_node("GatherElements", [data, positions], node.output, node.name, axis=2)
             )

@@ -100,7 +100,7 @@ def _flat(values: Any, shape: tuple[int, int]) -> np.ndarray:
 def _sample(rows: Any, positions: Any) -> Any:
     """Each row of (n, i, c) at its own positions (n, i, j), linearly and blank beyond its ends.
 
-    Pixel c is at position c + 1.
+    Pixel c is at position c + 1; what comes after the last position is there to be read, too.
     """
     padded = ops.pad(rows, ((0, 0), (0, 0), (1, 2)))
     positions = ops.clip(positions, 0.0, SIDE + 1.0)

@@ -38,7 +38,7 @@ def nodes() -> Iterator[Any]:
 
 
 def started() -> Any:
-    """A cluster of one node; where much else runs, Ray may not bring up a first one."""
+    """A cluster of one node; tried twice, as Ray may fail where much else runs."""
     from ray.cluster_utils import Cluster as LocalCluster
 
     head = {"num_cpus": 1, "include_dashboard": False}
