@@ -23,6 +23,8 @@ from training.networks import (  # noqa: E402
 )
 from training.recipes import Block, Canvas  # noqa: E402
 
+BLOCKS = (Block(8, 2), Block(8, 2, "valid"))
+
 
 def test_the_notebook_tower_is_the_notebook_s() -> None:
     dense = [layer for layer in notebook_tower().layers if isinstance(layer, keras.layers.Dense)]
@@ -33,12 +35,7 @@ def test_the_notebook_tower_is_the_notebook_s() -> None:
 
 def test_towers_embed_any_number_of_digits(rng: np.random.Generator) -> None:
     images = rng.uniform(0, 1, (3, 28, 28)).astype(np.float32)
-    two_heads = {
-        "blocks": (Block(8, 2), Block(8, 2, "valid")),
-        "dimensions": (4, 4),
-        "early": 1,
-        "balance": 0.35,
-    }
+    two_heads = {"blocks": BLOCKS, "dimensions": (4, 4), "early": 1, "balance": 0.35}
     for name, build in NETWORKS.items():
         tower = build(**two_heads) if name == "two_headed" else build()
         batch = np.asarray(tower(images))
@@ -48,9 +45,7 @@ def test_towers_embed_any_number_of_digits(rng: np.random.Generator) -> None:
 
 
 def test_two_heads_share_the_squared_distance(rng: np.random.Generator) -> None:
-    tower = two_headed_tower(
-        (Block(8, 2), Block(8, 2, "valid")), dimensions=(4, 6), early=1, balance=0.35
-    )
+    tower = two_headed_tower(BLOCKS, dimensions=(4, 6), early=1, balance=0.35)
     images = rng.uniform(0, 1, (3, 28, 28)).astype(np.float32)
     embeddings = np.asarray(tower(images))
     assert embeddings.shape == (3, 10)
@@ -63,10 +58,7 @@ def test_an_exported_tower_straightens_as_keras_does_by_cheap_operators(
 ) -> None:
     images = scale_to_unit(train_set.images[:100])
     tower = straightened(
-        two_headed_tower(
-            (Block(8, 2), Block(8, 2, "valid")), (4, 4), early=1, balance=0.35, side=20
-        ),
-        Canvas(20, 1.2),
+        two_headed_tower(BLOCKS, (4, 4), early=1, balance=0.35, side=20), Canvas(20, 1.2)
     )
     expected = tower.predict_on_batch(images)
     content = onnx_bytes(tower)
