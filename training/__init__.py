@@ -18,6 +18,8 @@ def require_backend() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # else only where the CPU has AVX-512
+    half = max(1, (os.cpu_count() or 1) // 2)  # of the processors, so that two steps run abreast
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(half))
     try:
         with _native_stderr_closed():
             import keras

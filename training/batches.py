@@ -31,6 +31,8 @@ def batches_of(
     straightening front, not the whole tower. What happens to a batch depends on `seed` and its
     number alone, so batches can be made side by side and still be repeated.
 
+    There is such a batch for each member of an ensemble, one after the other in one step.
+
     images (b, side, side) float32 in [0, 1], side being the canvas's, or 28 without one; labels
     (b, 2) int32: class and picture.
 
@@ -65,6 +67,10 @@ def batches_of(
         pictures = tf.concat([tf.cast(positions, tf.int32), strangers], axis=0)
         return batch, tf.stack([classes, pictures], axis=1)
 
+    def one_after_another(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        side = images.shape[-1]
+        return tf.reshape(images, (-1, side, side)), tf.reshape(labels, (-1, 2))
+
     size = min(recipe.batch_size - recipe.twice, len(training))
     steps = max(len(training) // size, MIN_STEPS)
 
@@ -74,8 +80,10 @@ def batches_of(
         numbers = tf.data.Dataset.counter()
         return (
             tf.data.Dataset.zip(numbers, positions, drawings)
-            .skip(first * steps)
+            .skip(first * steps * recipe.members)
             .map(gather, num_parallel_calls=tf.data.AUTOTUNE)
+            .batch(recipe.members)
+            .map(one_after_another)
             .prefetch(AHEAD)
             .with_options(untuned())
         )

@@ -19,9 +19,10 @@ from data.progress import Progress, silent
 from training.batches import as_seen, batches_of
 from training.calibrate import best_threshold
 from training.checkpoint import Keeping, Reached, load_checkpoint
+from training.ensemble import dealt, joined, members_of, of_each
 from training.history import History, Watched, embed
 from training.losses import LOSSES
-from training.networks import NETWORKS, class_dimension, siamese, straightened
+from training.networks import class_dimension, siamese, straightened
 from training.optimizers import OPTIMIZERS
 from training.pace import Pace
 from training.pairs import pairs_of
@@ -89,13 +90,14 @@ def fit(
         recipe = replace(recipe, drawn_digits=0, outliers=0)  # letters may well be classes here
     training, validation = hold_out(dataset.labels, recipe.validation, seed)
     side = recipe.straighten.side if recipe.straighten else SIDE
-    network = NETWORKS[recipe.network](side=side, **recipe.network_options)
+    members = members_of(recipe, side)
+    network = joined(members)
     tower = straightened(network, recipe.straighten) if recipe.straighten else network
     if recipe.sampler == "pairs":
         batches, steps = pairs_of(recipe, dataset, training, seed)
     else:
         batches, steps = batches_of(recipe, dataset, training, seed)
-    model = _compiled(recipe, network)
+    model = _compiled(recipe, members, network)
     reached = Reached(_identity(recipe, dataset, seed), 0, [], 0.0)
     if limits.checkpoint and limits.resume:
         reached = load_checkpoint(limits.checkpoint, model, reached.run)
@@ -132,14 +134,17 @@ def _identity(recipe: Recipe, dataset: Dataset, seed: int) -> dict[str, Any]:
     return {"recipe": told, "dataset": dataset.sha256(), "seed": seed, "epochs": epochs}
 
 
-def _compiled(recipe: Recipe, network: keras.Model) -> keras.Model:
+def _compiled(recipe: Recipe, members: list[keras.Model], network: keras.Model) -> keras.Model:
     """The model that is fitted, with its optimiser built.
+
+    Batches are dealt out to the `members`; pairs go through the `network` that they make.
 
     Averaged weights are an exponential moving average (Polyak and Juditsky 1992), which Keras puts
     in place of the last ones when training ends; `Pace` says how long it remembers.
     """
     pairs = recipe.sampler == "pairs"
-    model = siamese(network) if pairs else keras.Model(network.inputs, network.outputs)
+    model = siamese(network) if pairs else dealt(members)
+    loss = LOSSES[recipe.loss](**recipe.loss_options)
     options = dict(recipe.optimizer_options)
     if recipe.averaging:
         options |= {"use_ema": True}
@@ -148,7 +153,7 @@ def _compiled(recipe: Recipe, network: keras.Model) -> keras.Model:
     optimizer.build(model.trainable_variables)
     model.compile(
         optimizer=optimizer,
-        loss=LOSSES[recipe.loss](**recipe.loss_options),
+        loss=loss if pairs else of_each(loss, len(members)),
         metrics=["binary_accuracy"] if pairs else None,
         jit_compile=False,  # on CPUs oneDNN's own kernels are faster than XLA's
     )

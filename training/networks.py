@@ -94,9 +94,13 @@ def _head(features: Any, dimension: int, name: str) -> Any:
 
 def class_dimension(tower: keras.Model) -> int:
     """How many of the first numbers of an embedding tell the class: all, unless there are heads."""
-    for layer in tower._flatten_layers():
-        if layer.name == CLASS_HEAD:
-            return int(layer.output.shape[-1])
+    models = [tower]
+    for model in models:  # the outermost head counts; inner models are looked into afterwards
+        for layer in model.layers:
+            if layer.name == CLASS_HEAD:
+                return int(layer.output.shape[-1])
+            if isinstance(layer, keras.Model):
+                models.append(layer)
     return int(tower.output_shape[-1])
 
 

@@ -6,7 +6,7 @@ A recipe names its parts; :mod:`training.networks`, :mod:`training.losses` and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from data.errors import UsageError
@@ -67,10 +67,11 @@ class Recipe:
         name: what a person types.
         network: key of `NETWORKS`, with `network_options`.
         loss: key of `LOSSES`, with `loss_options`.
+        members: networks of an ensemble, which learn side by side, each from batches of its own.
         sampler: `"pairs"` (two towers, a distance, targets same or different) or `"batches"`
             (one tower, labels; every pair in the batch counts) or `"balanced"` (likewise, with all
             classes in turn).
-        epochs: passes over the training set.
+        epochs: passes over the training set, by each member.
         batch_size: pairs or images of the dataset a step.
         learning_rate: at its highest.
         schedule: `"constant"` or `"cosine"` (up over the first tenth, then down to a tenth).
@@ -98,6 +99,7 @@ class Recipe:
     learning_rate: float
     schedule: Literal["constant", "cosine"]
     validation: int
+    members: int = 1
     optimizer: str = "adam"
     averaging: float = 0.0
     augmentation: Affine | None = None
@@ -117,50 +119,53 @@ class Recipe:
 MUON = {"weight_decay": 0.0, "adam_weight_decay": 0.0, "adam_beta_2": 0.98}
 BALANCE = 0.35  # how much the hand counts beside the digit, in squared distances
 
+DEFAULT = Recipe(
+    name="default",
+    network="two_headed",
+    network_options={
+        "blocks": (
+            Block(16, stride=2),
+            Block(32, padding="valid"),
+            Block(64, stride=2),
+            Block(96, padding="valid"),
+        ),
+        "dimensions": (16, 16),
+        "early": 2,
+        "balance": BALANCE,
+    },
+    loss="class_and_instance",
+    loss_options={
+        "dimension": 16,
+        "balance": BALANCE,
+        "class_options": {"temperature": 0.1, "hard": 0.5},
+        "instance_options": {"temperature": 0.07, "other_class": -5.0},
+        "weight": 0.2,
+    },
+    sampler="batches",
+    epochs=27,
+    batch_size=248,
+    twice=24,
+    optimizer="muon",
+    optimizer_options=MUON,
+    learning_rate=6e-3,
+    schedule="cosine",
+    averaging=0.1,
+    augmentation=Affine(rotation=0.25, shear=0.2, scale=0.12, stretch=0.12, shift=2.5),
+    straighten=Canvas(side=20, pitch=1.25),
+    jitter=Affine(rotation=0.12, shear=0.1, scale=0.08, stretch=0.1, shift=1.2),
+    stroke=0.3,
+    blocky=0.15,
+    drawn_digits=44,
+    outliers=56,
+    drawn_deformation=0.7,
+    validation=5_000,
+)
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe(
-            name="default",
-            network="two_headed",
-            network_options={
-                "blocks": (
-                    Block(16, stride=2),
-                    Block(32, padding="valid"),
-                    Block(64, stride=2),
-                    Block(96, padding="valid"),
-                ),
-                "dimensions": (16, 16),
-                "early": 2,
-                "balance": BALANCE,
-            },
-            loss="class_and_instance",
-            loss_options={
-                "dimension": 16,
-                "balance": BALANCE,
-                "class_options": {"temperature": 0.1, "hard": 0.5},
-                "instance_options": {"temperature": 0.07, "other_class": -5.0},
-                "weight": 0.2,
-            },
-            sampler="batches",
-            epochs=27,
-            batch_size=248,
-            twice=24,
-            optimizer="muon",
-            optimizer_options=MUON,
-            learning_rate=6e-3,
-            schedule="cosine",
-            averaging=0.1,
-            augmentation=Affine(rotation=0.25, shear=0.2, scale=0.12, stretch=0.12, shift=2.5),
-            straighten=Canvas(side=20, pitch=1.25),
-            jitter=Affine(rotation=0.12, shear=0.1, scale=0.08, stretch=0.1, shift=1.2),
-            stroke=0.3,
-            blocky=0.15,
-            drawn_digits=44,
-            outliers=56,
-            drawn_deformation=0.7,
-            validation=5_000,
-        ),
+        DEFAULT,
+        replace(DEFAULT, name="best", members=5, epochs=24),
         Recipe(
             name="fast",
             network="conv",

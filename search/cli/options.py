@@ -185,7 +185,7 @@ recipe_option = click.option(
     "recipe_name",
     default="default",
     show_default=True,
-    help="default, fast or notebook.",
+    help="default, fast, best or notebook.",
 )
 epochs_option = click.option(
     "--epochs", type=click.IntRange(min=1), help="Passes over the data, instead of the recipe's."

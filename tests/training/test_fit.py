@@ -51,7 +51,7 @@ def test_the_notebook_recipe_is_the_notebook_s() -> None:
 
 
 def test_an_unknown_recipe_names_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="'magic': expected one of default, fast, notebook"):
+    with pytest.raises(UsageError, match="'magic': expected one of best, default, fast, notebook"):
         find_recipe("magic")
     assert all(name == recipe.name for name, recipe in RECIPES.items())
 
