@@ -17,7 +17,7 @@ from training.recipes import Affine, Recipe
 
 STRAIGHT = Affine(0, 0, 0, 0, 0)
 STREAMS = 4  # of chance in each batch
-DRAWN = 80  # batches' worth of drawings, then seen again
+DRAWN = 83  # batches' worth of drawings, then seen again; prime, so each member gets all of them
 AHEAD = 4  # batches made before they are asked for
 MIN_STEPS = 60  # an epoch of a small dataset goes round until it has this many steps
 
