@@ -10,7 +10,7 @@ require_backend()
 
 import keras  # noqa: E402
 
-from training.batches import batches_of  # noqa: E402
+from training.batches import DRAWN, batches_of  # noqa: E402
 from training.ensemble import dealt, joined, members_of, of_each  # noqa: E402
 from training.export import onnx_bytes  # noqa: E402
 from training.losses import supervised_contrastive  # noqa: E402
@@ -111,3 +111,20 @@ def test_a_saved_ensemble_is_the_same_again(tmp_path: object, train_set: Dataset
     again = keras.saving.load_model(f"{tmp_path}/ensemble.keras")
     assert np.allclose(np.asarray(network(images)), np.asarray(again(images)), atol=1e-6)
     assert class_dimension(again) == 15
+
+
+def test_batches_of_a_later_epoch_are_those_that_would_have_come(train_set: Dataset) -> None:
+    batches, steps = batches_of(RECIPE, train_set, np.arange(600), 0)
+    (expected, _) = next(batches(0).skip(steps).as_numpy_iterator())
+    (received, _) = next(batches(1).as_numpy_iterator())
+    assert np.array_equal(received, expected)
+
+
+def test_every_member_sees_all_drawings(train_set: Dataset) -> None:
+    recipe = Recipe(**{**vars(RECIPE), "outliers": 1})
+    batches, _ = batches_of(recipe, train_set, np.arange(600), 0)
+    steps = batches(0).take(DRAWN).as_numpy_iterator()
+    drawings = np.array([images.reshape(3, 21, -1)[:, -1] for images, _ in steps])  # (83, 3, 784)
+    first, *others = ({drawing.tobytes() for drawing in one} for one in drawings.swapaxes(0, 1))
+    assert len(first) > DRAWN * 0.9
+    assert all(one == first for one in others)
