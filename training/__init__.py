@@ -18,8 +18,6 @@ def require_backend() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # else only where the CPU has AVX-512
-    half = max(1, (os.cpu_count() or 1) // 2)  # of the processors, so that two steps run abreast
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(half))
     try:
         with _native_stderr_closed():
             import keras
@@ -32,6 +30,16 @@ def require_backend() -> None:
             " pip install 'digit-search[train]'"
         ) from exc
     del keras
+
+
+def run_abreast() -> None:
+    """Two operations side by side, each on half of the processors, unless it is set otherwise.
+
+    Small batches do not keep more of them busy. To be called before TensorFlow's first operation.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    processors = len(affinity(0)) if affinity else os.cpu_count() or 1
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, processors // 2)))
 
 
 def require_tensorboard() -> None:

@@ -67,11 +67,12 @@ class Recipe:
         name: what a person types.
         network: key of `NETWORKS`, with `network_options`.
         loss: key of `LOSSES`, with `loss_options`.
-        members: networks of an ensemble, which learn side by side, each from batches of its own.
+        members: networks of an ensemble, which learn side by side, each from batches of its own;
+            from pairs they learn as the one network that they become.
         sampler: `"pairs"` (two towers, a distance, targets same or different) or `"batches"`
             (one tower, labels; every pair in the batch counts) or `"balanced"` (likewise, with all
             classes in turn).
-        epochs: passes over the training set, by each member.
+        epochs: passes over the training set; each member sees as many digits as are in it.
         batch_size: pairs or images of the dataset a step.
         learning_rate: at its highest.
         schedule: `"constant"` or `"cosine"` (up over the first tenth, then down to a tenth).

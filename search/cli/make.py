@@ -233,9 +233,10 @@ def _train_alone(
     seed: int,
     plots_folder: Path | None,
 ) -> EmbedderCard:
-    from training import require_backend, require_tensorboard
+    from training import require_backend, require_tensorboard, run_abreast
     from training.recipes import find_recipe
 
+    run_abreast()
     require_backend()
     from training.checkpoint import CHECKPOINT_NAME, remove_checkpoint
     from training.export import export

@@ -127,13 +127,9 @@ def limit_threads(threads: int) -> int:
     import os
 
     threads = min(threads, os.cpu_count() or 1)
-    for variable in (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "OPENCV_FOR_THREADS_NUM",
-        "TF_NUM_INTRAOP_THREADS",
-    ):
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
         os.environ[variable] = str(threads)
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(max(1, threads // 2))  # two operations abreast
     return threads
 
 
