@@ -46,30 +46,16 @@ def batches_of(
     def gather(
         number: tf.Tensor, positions: tf.Tensor, drawn: tuple[tf.Tensor, tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        number *= STREAMS
         positions = tf.concat([positions, positions[: recipe.twice]], axis=0)
         batch = tf.concat([tf.gather(images, positions), drawn[0]], axis=0)
         batch = tf.cast(batch, tf.float32) / 255  # (b, 28, 28)
         weaker = tf.fill(tf.shape(drawn[1]), recipe.drawn_deformation)
         strength = tf.concat([tf.ones(tf.shape(positions)), weaker], axis=0)  # (b,)
-        if recipe.stroke:
-            batch = vary_strokes(batch, recipe.stroke, [seed, number])
-        if recipe.blocky:
-            batch = coarsen(batch, recipe.blocky, [seed, number + 1])
-        if recipe.augmentation:
-            batch = deform(batch, recipe.augmentation, [seed, number + 2], strength)
-        if recipe.straighten:
-            batch = straighten_nearly(
-                batch, recipe.straighten, recipe.jitter, [seed, number + 3], strength
-            )
+        batch = _changed(recipe, batch, strength, seed, number)
         classes = tf.concat([tf.gather(labels, positions), drawn[1]], axis=0)
         strangers = len(training) + tf.range(tf.size(drawn[1]))
         pictures = tf.concat([tf.cast(positions, tf.int32), strangers], axis=0)
         return batch, tf.stack([classes, pictures], axis=1)
-
-    def one_after_another(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        side = images.shape[-1]
-        return tf.reshape(images, (-1, side, side)), tf.reshape(labels, (-1, 2))
 
     size = min(recipe.batch_size - recipe.twice, len(training))
     steps = max(len(training) // size, MIN_STEPS)
@@ -83,12 +69,34 @@ def batches_of(
             .skip(first * steps * recipe.members)
             .map(gather, num_parallel_calls=tf.data.AUTOTUNE)
             .batch(recipe.members)
-            .map(one_after_another)
+            .map(_one_after_another)
             .prefetch(AHEAD)
             .with_options(untuned())
         )
 
     return from_epoch, steps
+
+
+def _changed(
+    recipe: Recipe, batch: tf.Tensor, strength: tf.Tensor, seed: int, number: tf.Tensor
+) -> tf.Tensor:
+    """Batch `number`, (b, 28, 28), as the recipe changes it by chance: (b, side, side)."""
+    chance = number * STREAMS
+    if recipe.stroke:
+        batch = vary_strokes(batch, recipe.stroke, [seed, chance])
+    if recipe.blocky:
+        batch = coarsen(batch, recipe.blocky, [seed, chance + 1])
+    if recipe.augmentation:
+        batch = deform(batch, recipe.augmentation, [seed, chance + 2], strength)
+    if recipe.straighten:
+        canvas, jitter = recipe.straighten, recipe.jitter
+        batch = straighten_nearly(batch, canvas, jitter, [seed, chance + 3], strength)
+    return batch
+
+
+def _one_after_another(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The batches of m members as one: (m, b, side, side) and (m, b, 2) to m * b rows."""
+    return tf.reshape(images, (-1, *images.shape[2:])), tf.reshape(labels, (-1, 2))
 
 
 def untuned() -> tf.data.Options:
