@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
 from data.convention import SIDE
-from training.recipes import Affine, Canvas
-from training.straighten import CENTRE, frame
+from training.recipes import STILL, Affine, Canvas
+from training.straighten import CENTRE, moments, slant_and_size
 
 COARSEST = 9  # pixels a side
 AS_STORED = Canvas(SIDE, pitch=1.0)
-
-Row = tuple[Any, ...]
 
 
 def deform(
@@ -31,8 +28,8 @@ def deform(
     Returns:
         (b, 28, 28) float32.
     """
-    (a, b), (c, d), (right, down) = _random_maps(tf.shape(images)[0], affine, seed, strength)
-    return _sample(images, AS_STORED, (a, b, CENTRE + right), (c, d, CENTRE + down))
+    maps, shifts = _random_maps(tf.shape(images)[0], affine, seed, strength)
+    return _sample(images, AS_STORED, maps, CENTRE + shifts)
 
 
 def vary_strokes(images: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
@@ -85,8 +82,13 @@ def straighten_nearly(
     jitter: Affine,
     seed: tf.Tensor,
     strength: tf.Tensor | float = 1.0,
+    deformation: Affine = STILL,
 ) -> tf.Tensor:
-    """Straighten, as :class:`Straighten` does, but for a small random map; one sampling for both.
+    """Deform, and straighten what comes of it, but for a small random map; one sampling for all.
+
+    An affine map M makes M C M' of the ink's covariance C. So the deformed digit's slant and size,
+    which :class:`Straighten` would take back, are known before it is drawn. Its ink is centred
+    anyway: `deformation`'s shift does nothing.
 
     `jitter` says how far the result may be from straight; images, seed and strength as for
     :func:`deform`.
@@ -94,41 +96,47 @@ def straighten_nearly(
     Returns:
         (b, canvas.side, canvas.side) float32.
     """
-    x, y, slant, size = (column[:, 0] for column in frame(images))
-    (a, b), (c, d), (right, down) = _random_maps(tf.shape(images)[0], jitter, seed, strength)
-    return _sample(
-        images,
-        canvas,
-        (size * (a + slant * c), size * (b + slant * d), x + size * (right + slant * down)),
-        (size * c, size * d, y + size * down),
-    )
+    x, y, xx, yy, xy = (column[:, 0] for column in moments(images))
+    deforming, jittering = tf.unstack(tf.random.split(seed))
+    deformed, _ = _random_maps(tf.shape(images)[0], deformation, deforming, strength)
+    back = tf.linalg.inv(deformed)
+    covariance = back @ _matrices(xx, xy, xy, yy) @ tf.linalg.matrix_transpose(back)
+    slant, size = slant_and_size(covariance[:, 0, 0], covariance[:, 1, 1], covariance[:, 0, 1])
+    straight = deformed @ _matrices(size, size * slant, tf.zeros_like(size), size)
+    maps, shifts = _random_maps(tf.shape(images)[0], jitter, jittering, strength)
+    centres = tf.stack([x, y], axis=1)
+    return _sample(images, canvas, straight @ maps, centres + tf.linalg.matvec(straight, shifts))
 
 
 def _random_maps(
     count: tf.Tensor, affine: Affine, seed: tf.Tensor, strength: tf.Tensor | float
-) -> tuple[Row, Row, Row]:
-    """Maps from output to input about the centre: ((a, b), (c, d)) and a shift, each entry (n,)."""
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Maps from output to input about the centre, (n, 2, 2), and shifts (n, 2): columns, rows."""
     reach = (affine.rotation, affine.shear, affine.scale, affine.stretch, *2 * (affine.shift,))
     chance = tf.random.stateless_uniform([6, count], seed, -1, 1)
     drawn = chance * tf.constant(reach, tf.float32)[:, None] * strength  # (6, n)
-    angle, shear, scale, stretch, right, down = tf.unstack(drawn)
+    angle, shear, scale, stretch, *shifts = tf.unstack(drawn)
     wider, higher = (1 + scale) * tf.exp(stretch), (1 + scale) * tf.exp(-stretch)
     cos, sin = tf.cos(angle), tf.sin(angle)
-    to_column = (wider * cos, higher * (cos * shear - sin))
-    to_row = (wider * sin, higher * (sin * shear + cos))
-    return to_column, to_row, (right, down)
+    maps = _matrices(
+        wider * cos, higher * (cos * shear - sin), wider * sin, higher * (sin * shear + cos)
+    )
+    return maps, tf.stack(shifts, axis=1)
 
 
-def _sample(images: tf.Tensor, canvas: Canvas, to_column: Row, to_row: Row) -> tf.Tensor:
-    """Sample at column a*u + b*v + e, row c*u + d*v + f; u and v are offsets from the centre."""
-    (a, b, e), (c, d, f) = to_column, to_row
-    a, b, c, d = (canvas.pitch * factor for factor in (a, b, c, d))
-    centre = (canvas.side - 1) / 2
-    zero = tf.zeros_like(a)
-    maps = [a, b, e - centre * (a + b), c, d, f - centre * (c + d), zero, zero]
+def _matrices(a: tf.Tensor, b: tf.Tensor, c: tf.Tensor, d: tf.Tensor) -> tf.Tensor:
+    """((a, b), (c, d)), each entry (n,), as (n, 2, 2)."""
+    return tf.reshape(tf.stack([a, b, c, d], axis=1), (-1, 2, 2))
+
+
+def _sample(images: tf.Tensor, canvas: Canvas, maps: tf.Tensor, origins: tf.Tensor) -> tf.Tensor:
+    """Sample each image at its map times the offset from the output's centre, plus its origin."""
+    maps = canvas.pitch * maps  # (n, 2, 2)
+    corners = origins - (canvas.side - 1) / 2 * tf.reduce_sum(maps, axis=2)  # (n, 2)
+    rows = tf.reshape(tf.concat([maps, corners[:, :, None]], axis=2), (-1, 6))
     sampled = tf.raw_ops.ImageProjectiveTransformV3(
         images=images[..., None],
-        transforms=tf.stack(maps, axis=1),  # (n, 8)
+        transforms=tf.pad(rows, [[0, 0], [0, 2]]),  # (n, 8), projective terms 0
         output_shape=[canvas.side, canvas.side],
         fill_value=0.0,
         interpolation="BILINEAR",

@@ -9,14 +9,12 @@ import tensorflow as tf
 
 from data.convention import DIGITS, SIDE
 from data.datasets import Dataset
-from data.normalise import scale_to_unit
 from training.augment import coarsen, deform, straighten_nearly, vary_strokes
 from training.drawn_digits import draw_digits
 from training.outliers import draw_outliers
-from training.recipes import Affine, Recipe
+from training.recipes import Member, Recipe
 
-STRAIGHT = Affine(0, 0, 0, 0, 0)
-STREAMS = 4  # of chance in each batch
+STREAMS = 3  # of chance in each batch
 DRAWN = 83  # batches' worth of drawings, then seen again; prime, so each member gets all of them
 AHEAD = 4  # batches made before they are asked for
 MIN_STEPS = 60  # an epoch of a small dataset goes round until it has this many steps
@@ -25,51 +23,66 @@ MIN_STEPS = 60  # an epoch of a small dataset goes round until it has this many 
 def batches_of(
     recipe: Recipe, dataset: Dataset, training: np.ndarray, seed: int
 ) -> tuple[Callable[[int], tf.data.Dataset], int]:
-    """Endless batches of `(images, labels)`, and how many make an epoch.
+    """Endless steps of `(images, labels)`, and how many make an epoch.
 
-    Images are deformed and straightened as the recipe says: they enter the network behind the
-    straightening front, not the whole tower. What happens to a batch depends on `seed` and its
-    number alone, so batches can be made side by side and still be repeated.
+    In each step there is a batch for each of the m members, deformed and laid as it is shown
+    digits: they enter its network behind the straightening front. What happens to a batch depends
+    on `seed` and its number alone, so batches can be made side by side and still be repeated.
 
-    There is such a batch for each member of an ensemble, one after the other in one step.
-
-    images (b, side, side) float32 in [0, 1], side being the canvas's, or 28 without one; labels
-    (b, 2) int32: class and picture.
+    images: m of (b, side, side) float32 in [0, 1], side being that of the member's canvas, or 28
+    without one; labels (m * b, 2) int32, one member's after the other's: class and picture.
 
     Returns:
-        The batches from a given epoch on, counted from 0, and the steps of an epoch.
+        The steps from a given epoch on, counted from 0, and the steps of an epoch.
     """
     images = tf.constant(dataset.images[training])
     labels = tf.constant(dataset.labels[training].astype(np.int32))
     drawings = _drawings(recipe, np.asarray(images), np.asarray(labels), seed)  # no copies
+    members = len(recipe.members)
 
-    def gather(
-        number: tf.Tensor, positions: tf.Tensor, drawn: tuple[tf.Tensor, tf.Tensor]
+    def batch_of(
+        member: Member,
+        number: tf.Tensor,
+        positions: tf.Tensor,
+        drawn: tf.Tensor,
+        classes: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         positions = tf.concat([positions, positions[: recipe.twice]], axis=0)
-        batch = tf.concat([tf.gather(images, positions), drawn[0]], axis=0)
+        batch = tf.concat([tf.gather(images, positions), drawn], axis=0)
         batch = tf.cast(batch, tf.float32) / 255  # (b, 28, 28)
-        weaker = tf.fill(tf.shape(drawn[1]), recipe.drawn_deformation)
+        weaker = tf.fill(tf.shape(classes), recipe.drawn_deformation)
         strength = tf.concat([tf.ones(tf.shape(positions)), weaker], axis=0)  # (b,)
-        batch = _changed(recipe, batch, strength, seed, number)
-        classes = tf.concat([tf.gather(labels, positions), drawn[1]], axis=0)
-        strangers = len(training) + tf.range(tf.size(drawn[1]))
+        batch = _changed(recipe, member, batch, strength, seed, number)
+        classes = tf.concat([tf.gather(labels, positions), classes], axis=0)
+        strangers = len(training) + tf.range(tf.size(classes) - tf.size(positions))
         pictures = tf.concat([tf.cast(positions, tf.int32), strangers], axis=0)
         return batch, tf.stack([classes, pictures], axis=1)
+
+    def step(
+        number: tf.Tensor, positions: tf.Tensor, drawn: tuple[tf.Tensor, tf.Tensor]
+    ) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+        batches = [
+            batch_of(
+                member, number * members + turn, positions[turn], drawn[0][turn], drawn[1][turn]
+            )
+            for turn, member in enumerate(recipe.members)
+        ]
+        shown, told = zip(*batches, strict=True)
+        return shown, tf.concat(told, axis=0)
 
     size = min(recipe.batch_size - recipe.twice, len(training))
     steps = max(len(training) // size, MIN_STEPS)
 
     def from_epoch(first: int) -> tf.data.Dataset:
-        positions = _positions(recipe, dataset.labels[training], seed)
-        positions = positions.batch(size, drop_remainder=True).repeat()
+        streams = [
+            _positions(recipe, dataset.labels[training], seed + turn).batch(size, True).repeat()
+            for turn in range(members)
+        ]
         numbers = tf.data.Dataset.counter()
         return (
-            tf.data.Dataset.zip(numbers, positions, drawings)
-            .skip(first * steps * recipe.members)
-            .map(gather, num_parallel_calls=tf.data.AUTOTUNE)
-            .batch(recipe.members)
-            .map(_one_after_another)
+            tf.data.Dataset.zip(numbers, _in_turn(streams).batch(members), drawings.batch(members))
+            .skip(first * steps)
+            .map(step, num_parallel_calls=tf.data.AUTOTUNE)
             .prefetch(AHEAD)
             .with_options(untuned())
         )
@@ -78,25 +91,23 @@ def batches_of(
 
 
 def _changed(
-    recipe: Recipe, batch: tf.Tensor, strength: tf.Tensor, seed: int, number: tf.Tensor
+    recipe: Recipe,
+    member: Member,
+    batch: tf.Tensor,
+    strength: tf.Tensor,
+    seed: int,
+    number: tf.Tensor,
 ) -> tf.Tensor:
-    """Batch `number`, (b, 28, 28), as the recipe changes it by chance: (b, side, side)."""
+    """Batch `number`, (b, 28, 28), changed by chance and laid before a member: (b, side, side)."""
     chance = number * STREAMS
     if recipe.stroke:
         batch = vary_strokes(batch, recipe.stroke, [seed, chance])
     if recipe.blocky:
         batch = coarsen(batch, recipe.blocky, [seed, chance + 1])
-    if recipe.augmentation:
-        batch = deform(batch, recipe.augmentation, [seed, chance + 2], strength)
-    if recipe.straighten:
-        canvas, jitter = recipe.straighten, recipe.jitter
-        batch = straighten_nearly(batch, canvas, jitter, [seed, chance + 3], strength)
-    return batch
-
-
-def _one_after_another(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The batches of m members as one: (m, b, side, side) and (m, b, 2) to m * b rows."""
-    return tf.reshape(images, (-1, *images.shape[2:])), tf.reshape(labels, (-1, 2))
+    deformation, last = member.augmentation, [seed, chance + 2]
+    if member.straighten is None:
+        return deform(batch, deformation, last, strength)
+    return straighten_nearly(batch, member.straighten, member.jitter, last, strength, deformation)
 
 
 def untuned() -> tf.data.Options:
@@ -118,16 +129,13 @@ def _positions(recipe: Recipe, labels: np.ndarray, seed: int) -> tf.data.Dataset
     streams = [
         tf.data.Dataset.from_tensor_slices(one).shuffle(len(one), seed).repeat() for one in members
     ]
-    in_turn = tf.data.Dataset.range(len(streams)).repeat()
-    return tf.data.Dataset.choose_from_datasets(streams, in_turn)
+    return _in_turn(streams)
 
 
-def as_seen(recipe: Recipe, images: np.ndarray) -> np.ndarray:
-    """Stored digits (n, 28, 28) uint8 as the network sees them: float32, straight if it wants."""
-    unit = scale_to_unit(images)
-    if recipe.straighten is None:
-        return unit
-    return np.asarray(straighten_nearly(unit, recipe.straighten, STRAIGHT, [0, 0]))
+def _in_turn(streams: list[tf.data.Dataset]) -> tf.data.Dataset:
+    """One element of each endless stream after the other, endlessly."""
+    turns = tf.data.Dataset.range(len(streams)).repeat()
+    return tf.data.Dataset.choose_from_datasets(streams, turns)
 
 
 def _drawings(recipe: Recipe, images: np.ndarray, labels: np.ndarray, seed: int) -> tf.data.Dataset:

@@ -1,7 +1,7 @@
-"""An ensemble: networks of one kind that learn side by side and become one.
+"""An ensemble: networks that learn side by side and become one.
 
-What one gets wrong by the chance of its training, most of the others get right. Each learns from
-batches of its own: from the same ones they would learn the same mistakes.
+What one gets wrong another may get right, most of all if it is shown digits in another way. Each
+learns from batches of its own: from the same ones they would learn the same mistakes.
 Source: Hansen and Salamon, "Neural Network Ensembles", PAMI 1990.
 """
 
@@ -12,30 +12,38 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from data.convention import SIDE
 from training.losses import Loss
-from training.networks import CLASS_HEAD, NETWORKS, class_dimension
+from training.networks import CLASS_HEAD, NETWORKS, class_dimension, straightened
 from training.recipes import Recipe
 
 
-def members_of(recipe: Recipe, side: int) -> list[keras.Model]:
-    """The networks that a recipe asks for, for pictures of `side`; each begins by chance."""
-    members = []
-    for number in range(recipe.members):
-        member = NETWORKS[recipe.network](side=side, **recipe.network_options)
-        member.name = f"member_{number}"
-        members.append(member)
-    return members
+def networks_of(recipe: Recipe) -> list[keras.Model]:
+    """Each member's network, which takes what is on its canvas; each begins by chance."""
+    networks = []
+    for number, member in enumerate(recipe.members):
+        side = member.straighten.side if member.straighten else SIDE
+        network = NETWORKS[member.network](side=side, **member.network_options)
+        network.name = f"member_{number}"
+        networks.append(network)
+    return networks
 
 
-def joined(members: list[keras.Model]) -> keras.Model:
-    """One network of m: squared distances, of the class and of the hand, are means of theirs.
+def tower_of(recipe: Recipe, networks: list[keras.Model]) -> keras.Model:
+    """The members' networks, each behind its front, as one tower: (n, 28, 28) to (n, m * d).
 
-    Members give d numbers, of which the first c tell the class. The result gives m * d: the m * c
-    that tell the class first. One member is itself the result.
+    Members give d numbers, of which the first c tell the class; of the tower's the first m * c do.
+    Squared distances, of the class and of the hand, are means of the members'.
     """
-    if len(members) == 1:
-        return members[0]
-    images = layers.Input(members[0].input_shape[1:], name="images")
+    members = [
+        straightened(network, member.straighten) if member.straighten else network
+        for member, network in zip(recipe.members, networks, strict=True)
+    ]
+    return members[0] if len(members) == 1 else _joined(members)
+
+
+def _joined(members: list[keras.Model]) -> keras.Model:
+    images = layers.Input((SIDE, SIDE), name="images")
     given = [member(images) for member in members]
     dimension = class_dimension(members[0])
     parts = [
@@ -48,13 +56,11 @@ def joined(members: list[keras.Model]) -> keras.Model:
     return keras.Model(images, layers.Concatenate(name="embeddings")(parts), name="ensemble")
 
 
-def dealt(members: list[keras.Model]) -> keras.Model:
-    """The model to fit: (m * b, side, side) to (m * b, d), each member embedding its own b rows."""
-    shape = members[0].input_shape[1:]
-    images = layers.Input(shape, name="images")
-    shares = ops.reshape(images, (len(members), -1, *shape))
-    given = [member(shares[number]) for number, member in enumerate(members)]
-    return keras.Model(images, ops.concatenate(given), name="dealt")
+def side_by_side(networks: list[keras.Model]) -> keras.Model:
+    """The model to fit: a batch (b, side, side) for each of m networks, to (m * b, d)."""
+    inputs = [layers.Input(network.input_shape[1:]) for network in networks]
+    given = [network(images) for network, images in zip(networks, inputs, strict=True)]
+    return keras.Model(inputs, ops.concatenate(given), name="side_by_side")
 
 
 def of_each(loss: Loss, members: int) -> Loss:

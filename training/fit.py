@@ -11,18 +11,18 @@ import keras
 import numpy as np
 
 from data.card import SameDifferent
-from data.convention import DIGITS, SIDE
+from data.convention import DIGITS
 from data.datasets import Dataset
 from data.holdout import hold_out
 from data.pairs import make_pairs
 from data.progress import Progress, silent
-from training.batches import as_seen, batches_of
+from training.batches import batches_of
 from training.calibrate import best_threshold
 from training.checkpoint import Keeping, Reached, load_checkpoint
-from training.ensemble import dealt, joined, members_of, of_each
+from training.ensemble import networks_of, of_each, side_by_side, tower_of
 from training.history import History, Watched, embed
 from training.losses import LOSSES
-from training.networks import class_dimension, siamese, straightened
+from training.networks import class_dimension, siamese
 from training.optimizers import OPTIMIZERS
 from training.pace import Pace
 from training.pairs import pairs_of
@@ -89,21 +89,19 @@ def fit(
     if dataset.names != DIGITS:
         recipe = replace(recipe, drawn_digits=0, outliers=0)  # letters may well be classes here
     training, validation = hold_out(dataset.labels, recipe.validation, seed)
-    side = recipe.straighten.side if recipe.straighten else SIDE
-    members = members_of(recipe, side)
-    network = joined(members)
-    tower = straightened(network, recipe.straighten) if recipe.straighten else network
+    networks = networks_of(recipe)
+    tower = tower_of(recipe, networks)
     if recipe.sampler == "pairs":
         batches, steps = pairs_of(recipe, dataset, training, seed)
     else:
         batches, steps = batches_of(recipe, dataset, training, seed)
-    model = _compiled(recipe, members, network)
+    model = _compiled(recipe, networks, tower)
     reached = Reached(_identity(recipe, dataset, seed), 0, [], 0.0)
     if limits.checkpoint and limits.resume:
         reached = load_checkpoint(limits.checkpoint, model, reached.run)
     began = started - reached.seconds
-    watched = _watched(recipe, dataset, training, validation) if len(validation) else None
-    history = History(network, watched, progress, steps * recipe.epochs)
+    watched = _watched(dataset, training, validation) if len(validation) else None
+    history = History(tower, watched, progress, steps * recipe.epochs)
     history.go_on(reached.history, steps * reached.epoch)
     callbacks = [
         Pace(recipe, steps * recipe.epochs, steps * reached.epoch, limits.budget, began),
@@ -134,16 +132,16 @@ def _identity(recipe: Recipe, dataset: Dataset, seed: int) -> dict[str, Any]:
     return {"recipe": told, "dataset": dataset.sha256(), "seed": seed, "epochs": epochs}
 
 
-def _compiled(recipe: Recipe, members: list[keras.Model], network: keras.Model) -> keras.Model:
+def _compiled(recipe: Recipe, networks: list[keras.Model], tower: keras.Model) -> keras.Model:
     """The model that is fitted, with its optimiser built.
 
-    Batches are dealt out to the `members`; pairs go through the `network` that they make.
+    Batches go to the members' `networks`, pairs through the `tower` that they make.
 
     Averaged weights are an exponential moving average (Polyak and Juditsky 1992), which Keras puts
     in place of the last ones when training ends; `Pace` says how long it remembers.
     """
     pairs = recipe.sampler == "pairs"
-    model = siamese(network) if pairs else dealt(members)
+    model = siamese(tower) if pairs else side_by_side(networks)
     loss = LOSSES[recipe.loss](**recipe.loss_options)
     options = dict(recipe.optimizer_options)
     if recipe.averaging:
@@ -153,22 +151,20 @@ def _compiled(recipe: Recipe, members: list[keras.Model], network: keras.Model) 
     optimizer.build(model.trainable_variables)
     model.compile(
         optimizer=optimizer,
-        loss=loss if pairs else of_each(loss, len(members)),
+        loss=loss if pairs else of_each(loss, len(networks)),
         metrics=["binary_accuracy"] if pairs else None,
         jit_compile=False,  # on CPUs oneDNN's own kernels are faster than XLA's
     )
     return model
 
 
-def _watched(
-    recipe: Recipe, dataset: Dataset, training: np.ndarray, validation: np.ndarray
-) -> Watched:
+def _watched(dataset: Dataset, training: np.ndarray, validation: np.ndarray) -> Watched:
     references = training[:: max(1, len(training) // REFERENCES)]
     validation = validation[:: max(1, len(validation) // WATCHED)]
     return Watched(
-        as_seen(recipe, dataset.images[references]),
+        dataset.images[references],
         dataset.labels[references],
-        as_seen(recipe, dataset.images[validation]),
+        dataset.images[validation],
         dataset.labels[validation],
     )
 

@@ -18,13 +18,13 @@ EMBEDDED = 200  # at a time, so that memory stays small
 
 
 def embed(tower: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Embeddings (n, d) float32 of digits (n, side, side), uint8 or float32 in [0, 1]."""
-    embeddings = []
-    for start in range(0, len(images), EMBEDDED):
-        batch = images[start : start + EMBEDDED]
-        pixels = scale_to_unit(batch) if batch.dtype == np.uint8 else batch
-        embeddings.append(np.asarray(tower.predict_on_batch(pixels)))
-    return np.concatenate(embeddings)
+    """Embeddings (n, d) float32 of digits (n, 28, 28) uint8."""
+    return np.concatenate(
+        [
+            np.asarray(tower.predict_on_batch(scale_to_unit(images[start : start + EMBEDDED])))
+            for start in range(0, len(images), EMBEDDED)
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Watched:
     """Digits on which progress is measured: do the nearest `references` name the `queries`?
 
     Attributes:
-        references: (r, side, side) float32, as the network sees them, with `reference_labels` (r,).
-        queries: (v, side, side) float32, held out of training, with `query_labels` (v,).
+        references: (r, 28, 28) uint8, with `reference_labels` (r,).
+        queries: (v, 28, 28) uint8, held out of training, with `query_labels` (v,).
     """
 
     references: np.ndarray
@@ -41,10 +41,10 @@ class Watched:
     queries: np.ndarray
     query_labels: np.ndarray
 
-    def knn_accuracy(self, network: keras.Model) -> float:
+    def knn_accuracy(self, tower: keras.Model) -> float:
         """Share of queries that their ten nearest references name rightly."""
-        references = embed(network, self.references)  # (r, d)
-        queries = embed(network, self.queries)  # (v, d)
+        references = embed(tower, self.references)  # (r, d)
+        queries = embed(tower, self.queries)  # (v, d)
         norms, classes = (references**2).sum(axis=1), np.unique(self.reference_labels)
         right = 0
         for start in range(0, len(queries), EMBEDDED):
@@ -61,11 +61,11 @@ class History(keras.callbacks.Callback):
     """Keeps a record per epoch, reports progress, and stops at a loss that is no number."""
 
     def __init__(
-        self, network: keras.Model, watched: Watched | None, progress: Progress, steps: int
+        self, tower: keras.Model, watched: Watched | None, progress: Progress, steps: int
     ) -> None:
         super().__init__()
         self.records: list[dict[str, float]] = []
-        self._network, self._watched = network, watched
+        self._tower, self._watched = tower, watched
         self._progress, self._steps, self._done = progress, steps, 0
         self._note = ""
 
@@ -89,7 +89,7 @@ class History(keras.callbacks.Callback):
                 " another seed or a lower learning rate"
             )
         if self._watched:
-            values["val_knn_accuracy"] = self._watched.knn_accuracy(self._network)
+            values["val_knn_accuracy"] = self._watched.knn_accuracy(self._tower)
         values["seconds"] = round(time.perf_counter() - self._started, 2)
         self.records.append({"epoch": epoch + 1, **values})
         accuracy = values.get("val_knn_accuracy", values.get("binary_accuracy", 0.0))

@@ -31,6 +31,9 @@ class Affine:
     shift: float
 
 
+STILL = Affine(0, 0, 0, 0, 0)
+
+
 @dataclass(frozen=True)
 class Canvas:
     """What a straightened digit is drawn on.
@@ -60,15 +63,32 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Member:
+    """One network of an embedder, and how digits are laid before it.
+
+    Attributes:
+        network: key of `NETWORKS`, with `network_options`.
+        straighten: what the straightening front before the network draws on; None is no front.
+        augmentation: deformation of every training image.
+        jitter: how far from straight a training image may end up, where `straighten` is set.
+    """
+
+    network: str
+    network_options: dict[str, Any] = field(default_factory=dict)
+    straighten: Canvas | None = None
+    augmentation: Affine = STILL
+    jitter: Affine = STILL
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How to train one embedder.
 
     Attributes:
         name: what a person types.
-        network: key of `NETWORKS`, with `network_options`.
-        loss: key of `LOSSES`, with `loss_options`.
-        members: networks of an ensemble, which learn side by side, each from batches of its own;
-            from pairs they learn as the one network that they become.
+        members: the networks, one or an ensemble. They learn side by side, each from batches of its
+            own; from pairs they learn as the one network that they become.
+        loss: key of `LOSSES`, with `loss_options`; of each member by itself.
         sampler: `"pairs"` (two towers, a distance, targets same or different) or `"batches"`
             (one tower, labels; every pair in the batch counts) or `"balanced"` (likewise, with all
             classes in turn).
@@ -78,9 +98,6 @@ class Recipe:
         schedule: `"constant"` or `"cosine"` (up over the first tenth, then down to a tenth).
         optimizer: key of `OPTIMIZERS`, with `optimizer_options`.
         averaging: share of the run over whose last steps weights are averaged; 0 takes the last.
-        augmentation: deformation of every training image, or None.
-        straighten: what the straightening front before the network draws on; None is no front.
-        jitter: how far from straight a training image may end up, where `straighten` is set.
         stroke: share of training images whose strokes are thickened or thinned.
         blocky: share of training images seen through a coarse grid.
         twice: digits of each batch that are in it twice, deformed anew.
@@ -92,7 +109,7 @@ class Recipe:
     """
 
     name: str
-    network: str
+    members: tuple[Member, ...]
     loss: str
     sampler: Literal["pairs", "batches", "balanced"]
     epochs: int
@@ -100,12 +117,8 @@ class Recipe:
     learning_rate: float
     schedule: Literal["constant", "cosine"]
     validation: int
-    members: int = 1
     optimizer: str = "adam"
     averaging: float = 0.0
-    augmentation: Affine | None = None
-    straighten: Canvas | None = None
-    jitter: Affine = Affine(0, 0, 0, 0, 0)
     stroke: float = 0.0
     blocky: float = 0.0
     twice: int = 0
@@ -113,27 +126,40 @@ class Recipe:
     outliers: int = 0
     drawn_deformation: float = 1.0
     optimizer_options: dict[str, Any] = field(default_factory=dict)
-    network_options: dict[str, Any] = field(default_factory=dict)
     loss_options: dict[str, Any] = field(default_factory=dict)
 
 
 MUON = {"weight_decay": 0.0, "adam_weight_decay": 0.0, "adam_beta_2": 0.98}
 BALANCE = 0.35  # how much the hand counts beside the digit, in squared distances
 
+
+def _two_headed(*blocks: Block) -> dict[str, Any]:
+    return {"blocks": blocks, "dimensions": (16, 16), "early": 2, "balance": BALANCE}
+
+
+STRAIGHTENED = Member(
+    network="two_headed",
+    network_options=_two_headed(
+        Block(16, stride=2),
+        Block(32, padding="valid"),
+        Block(64, stride=2),
+        Block(96, padding="valid"),
+    ),
+    straighten=Canvas(side=20, pitch=1.25),
+    augmentation=Affine(rotation=0.25, shear=0.2, scale=0.12, stretch=0.12, shift=0),
+    jitter=Affine(rotation=0.12, shear=0.1, scale=0.08, stretch=0.1, shift=1.2),
+)
+
+
+def _as_stored(*blocks: Block) -> Member:
+    """A network that is shown digits as they are stored, turned and shifted while it learns."""
+    turned = Affine(rotation=0.3, shear=0.25, scale=0.15, stretch=0.15, shift=2.5)
+    return Member("two_headed", _two_headed(*blocks), augmentation=turned)
+
+
 DEFAULT = Recipe(
     name="default",
-    network="two_headed",
-    network_options={
-        "blocks": (
-            Block(16, stride=2),
-            Block(32, padding="valid"),
-            Block(64, stride=2),
-            Block(96, padding="valid"),
-        ),
-        "dimensions": (16, 16),
-        "early": 2,
-        "balance": BALANCE,
-    },
+    members=(STRAIGHTENED,),
     loss="class_and_instance",
     loss_options={
         "dimension": 16,
@@ -151,9 +177,6 @@ DEFAULT = Recipe(
     learning_rate=6e-3,
     schedule="cosine",
     averaging=0.1,
-    augmentation=Affine(rotation=0.25, shear=0.2, scale=0.12, stretch=0.12, shift=2.5),
-    straighten=Canvas(side=20, pitch=1.25),
-    jitter=Affine(rotation=0.12, shear=0.1, scale=0.08, stretch=0.1, shift=1.2),
     stroke=0.3,
     blocky=0.15,
     drawn_digits=44,
@@ -166,14 +189,31 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         DEFAULT,
-        replace(DEFAULT, name="best", members=5, epochs=24),
+        replace(
+            DEFAULT,
+            name="best",
+            members=(
+                STRAIGHTENED,
+                _as_stored(Block(16), Block(32, 2), Block(32), Block(64, 2), Block(96, 1, "valid")),
+                _as_stored(
+                    Block(32), Block(32, 2), Block(64), Block(64, 2), Block(128, 1, "valid")
+                ),
+            ),
+            epochs=15,
+        ),
         Recipe(
             name="fast",
-            network="conv",
-            network_options={
-                "blocks": (Block(24, 2), Block(24), Block(48, 2), Block(48)),
-                "dimension": 32,
-            },
+            members=(
+                Member(
+                    network="conv",
+                    network_options={
+                        "blocks": (Block(24, 2), Block(24), Block(48, 2), Block(48)),
+                        "dimension": 32,
+                    },
+                    straighten=Canvas(side=20, pitch=1.3),
+                    jitter=Affine(rotation=0.1, shear=0.08, scale=0.07, stretch=0.08, shift=1.0),
+                ),
+            ),
             loss="supervised_contrastive",
             loss_options={"temperature": 0.1},
             sampler="batches",
@@ -184,13 +224,11 @@ RECIPES = {
             learning_rate=1e-2,
             schedule="cosine",
             averaging=0.1,
-            straighten=Canvas(side=20, pitch=1.3),
-            jitter=Affine(rotation=0.1, shear=0.08, scale=0.07, stretch=0.08, shift=1.0),
             validation=2_000,
         ),
         Recipe(
             name="notebook",
-            network="notebook",
+            members=(Member("notebook"),),
             loss="contrastive",
             loss_options={"margin": 1.0},
             sampler="pairs",

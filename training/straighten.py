@@ -28,24 +28,29 @@ POWERS = np.stack(
 )  # (784, 6), what the ink is weighed with
 
 
-def frame(images: Any) -> tuple[Any, Any, Any, Any]:
-    """Where the ink lies: column and row of its centre of mass, slant, and size.
-
-    With the covariance [[xx, xy], [xy, yy]] of the ink, slant xy / yy is the horizontal shift per
-    row that makes columns and rows uncorrelated; size is 1 where the spread is `SPREAD`.
+def moments(images: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """The ink's centre of mass and covariance, in pixels: x, y, xx, yy, xy; x counts columns.
 
     Args:
         images: (n, 28, 28) floats in [0, 1].
 
     Returns:
-        Four (n, 1) tensors.
+        Five (n, 1) tensors.
     """
-    moments = ops.matmul(ops.reshape(images, (-1, SIDE * SIDE)), POWERS)  # (n, 6)
-    _, x, y, xx, yy, xy = ops.split(moments / (moments[:, :1] + 1e-6), 6, axis=1)
-    xx, yy, xy = xx - x * x, yy - y * y, xy - x * y
+    weighed = ops.matmul(ops.reshape(images, (-1, SIDE * SIDE)), POWERS)  # (n, 6)
+    _, x, y, xx, yy, xy = ops.split(weighed / (weighed[:, :1] + 1e-6), 6, axis=1)
+    return x + CENTRE, y + CENTRE, xx - x * x, yy - y * y, xy - x * y
+
+
+def slant_and_size(xx: Any, yy: Any, xy: Any) -> tuple[Any, Any]:
+    """How ink of this covariance leans and how far it spreads; shapes as given.
+
+    Slant xy / yy is the horizontal shift per row that makes columns and rows uncorrelated; size is
+    1 where the spread that is then left is `SPREAD`.
+    """
     slant = ops.clip(xy / (yy + 1.0), -1.0, 1.0)
     spread = ops.maximum(xx - slant * xy + yy, 0.0)
-    return x + CENTRE, y + CENTRE, slant, ops.clip(ops.sqrt(spread / SPREAD), 0.5, 2.0)
+    return slant, ops.clip(ops.sqrt(spread / SPREAD), 0.5, 2.0)
 
 
 @keras.saving.register_keras_serializable("digit_search")
@@ -69,7 +74,8 @@ class Straighten(layers.Layer):
 
     def call(self, images: Any) -> Any:
         """Apply to a batch."""
-        x, y, slant, size = frame(images)
+        x, y, *covariance = moments(images)
+        slant, size = slant_and_size(*covariance)
         across, down = self._offset, self._offset[:, None]
         apart = _linear([size, y], [down, 1.0], -GRID, (self.side, SIDE))
         hats = ops.relu(1.0 - ops.abs(apart))  # (n, i, 28), weights of the pixels of a column

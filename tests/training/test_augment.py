@@ -9,11 +9,10 @@ require_backend()
 import tensorflow as tf  # noqa: E402
 
 from training.augment import coarsen, deform, straighten_nearly, vary_strokes  # noqa: E402
-from training.recipes import Affine, Canvas  # noqa: E402
+from training.recipes import STILL, Affine, Canvas  # noqa: E402
 from training.straighten import Straighten  # noqa: E402
 
 SEED = tf.constant([0, 7])
-STILL = Affine(0, 0, 0, 0, 0)
 SMALL = Canvas(side=20, pitch=1.2)
 MOVED = Affine(rotation=0.2, shear=0.2, scale=0.12, stretch=0.05, shift=2)
 
@@ -63,6 +62,19 @@ def test_the_pipeline_straightens_as_the_tower_does(train_set: Dataset) -> None:
     in_pipeline = np.asarray(straighten_nearly(tf.constant(images), SMALL, STILL, SEED))
     in_tower = np.asarray(Straighten(SMALL.side, SMALL.pitch)(images))
     assert np.abs(in_pipeline - in_tower).max() < 1e-4
+
+
+def test_one_sampling_deforms_and_straightens_as_two_do(train_set: Dataset) -> None:
+    """But for what a second sampling blurs."""
+    images = tf.constant(scale_to_unit(train_set.images[:100]))
+    deformation = Affine(rotation=0.3, shear=0.2, scale=0.12, stretch=0.12, shift=0)
+    at_once = straighten_nearly(images, SMALL, STILL, SEED, 1.0, deformation)
+    deforming, _ = tf.unstack(tf.random.split(SEED))
+    deformed = deform(images, deformation, deforming)
+    in_two = straighten_nearly(deformed, SMALL, STILL, SEED)
+    apart = np.abs(np.asarray(at_once - in_two)).mean()
+    plain = straighten_nearly(images, SMALL, STILL, SEED)
+    assert apart < np.abs(np.asarray(at_once - plain)).mean() / 4
 
 
 def test_straightening_undoes_shift_slant_and_size(train_set: Dataset) -> None:

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from itertools import combinations
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -11,15 +14,14 @@ require_backend()
 import keras  # noqa: E402
 
 from training.batches import DRAWN, batches_of  # noqa: E402
-from training.ensemble import dealt, joined, members_of, of_each  # noqa: E402
+from training.ensemble import networks_of, of_each, side_by_side, tower_of  # noqa: E402
 from training.export import onnx_bytes  # noqa: E402
 from training.losses import supervised_contrastive  # noqa: E402
 from training.networks import class_dimension, siamese  # noqa: E402
-from training.recipes import Block, Recipe  # noqa: E402
+from training.recipes import Block, Canvas, Member, Recipe  # noqa: E402
+from training.straighten import Straighten  # noqa: E402
 
-SIDE = 28
-RECIPE = Recipe(
-    name="small",
+MEMBER = Member(
     network="two_headed",
     network_options={
         "blocks": (Block(8, 2), Block(8, 2)),
@@ -27,7 +29,11 @@ RECIPE = Recipe(
         "early": 1,
         "balance": 0.35,
     },
-    members=3,
+)
+STRAIGHTENED = replace(MEMBER, straighten=Canvas(side=16, pitch=1.6))
+RECIPE = Recipe(
+    name="small",
+    members=(MEMBER, STRAIGHTENED, MEMBER),
     loss="supervised_contrastive",
     sampler="batches",
     epochs=1,
@@ -44,11 +50,15 @@ def squared(embeddings: np.ndarray) -> np.ndarray:
 
 def test_squared_distances_are_the_members_means(train_set: Dataset) -> None:
     images = scale_to_unit(train_set.images[:10])
-    members = members_of(RECIPE, SIDE)
-    network = joined(members)
-    apart = [np.asarray(member(images)) for member in members]
-    together = np.asarray(network(images))
-    assert class_dimension(network) == 15
+    networks = networks_of(RECIPE)
+    tower = tower_of(RECIPE, networks)
+    straight = Straighten(side=16, pitch=1.6)(images)
+    apart = [
+        np.asarray(network(straight if member.straighten else images))
+        for member, network in zip(RECIPE.members, networks, strict=True)
+    ]
+    together = np.asarray(tower(images))
+    assert class_dimension(tower) == 15
     assert together.shape == (10, 24)
     for ours, theirs in ((np.s_[:, :15], np.s_[:, :5]), (np.s_[:, 15:], np.s_[:, 5:])):
         expected = np.mean([squared(one[theirs]) for one in apart], axis=0)
@@ -56,17 +66,18 @@ def test_squared_distances_are_the_members_means(train_set: Dataset) -> None:
     assert not np.allclose(apart[0], apart[1], atol=1e-2)
 
 
-def test_one_member_is_the_network() -> None:
-    members = members_of(Recipe(**{**vars(RECIPE), "members": 1}), SIDE)
-    assert joined(members) is members[0]
+def test_one_member_is_the_tower() -> None:
+    recipe = replace(RECIPE, members=(MEMBER,))
+    networks = networks_of(recipe)
+    assert tower_of(recipe, networks) is networks[0]
 
 
 @pytest.mark.parametrize("network", ["conv", "notebook"])
 def test_networks_without_a_hand_are_joined_too(network: str, train_set: Dataset) -> None:
-    recipe = Recipe(**{**vars(RECIPE), "network": network, "network_options": {}, "members": 2})
-    members = members_of(recipe, SIDE)
+    recipe = replace(RECIPE, members=2 * (Member(network),))
+    members = networks_of(recipe)
     images = scale_to_unit(train_set.images[:4])
-    whole = joined(members)
+    whole = tower_of(recipe, members)
     expected = np.mean([squared(np.asarray(member(images))) for member in members], axis=0)
     assert np.allclose(squared(np.asarray(whole(images))), expected, rtol=1e-4, atol=1e-5)
     assert class_dimension(whole) == whole.output_shape[-1]
@@ -76,11 +87,11 @@ def test_networks_without_a_hand_are_joined_too(network: str, train_set: Dataset
 
 
 def test_each_member_sees_its_own_rows_and_their_loss_alone(train_set: Dataset) -> None:
-    members = members_of(RECIPE, SIDE)
+    members = networks_of(replace(RECIPE, members=3 * (MEMBER,)))
     images = scale_to_unit(train_set.images[:30])
     labels = np.stack([train_set.labels[:30], np.arange(30)], axis=1).astype(np.int32)
-    received = np.asarray(dealt(members)(images))
     shares = [np.s_[10 * number : 10 * number + 10] for number in range(3)]
+    received = np.asarray(side_by_side(members)([images[rows] for rows in shares]))
     expected = [np.asarray(one(images[rows])) for one, rows in zip(members, shares, strict=True)]
     assert np.allclose(received, np.concatenate(expected), atol=1e-5)
     loss = supervised_contrastive()
@@ -89,23 +100,36 @@ def test_each_member_sees_its_own_rows_and_their_loss_alone(train_set: Dataset) 
     assert np.allclose(whole, np.concatenate(losses), rtol=1e-5)
 
 
-def test_members_learn_from_batches_of_their_own(train_set: Dataset) -> None:
-    everything = np.arange(len(train_set))
-    batches, steps = batches_of(RECIPE, train_set, everything, 0)
-    alone, single_steps = batches_of(
-        Recipe(**{**vars(RECIPE), "members": 1}), train_set, everything, 0
+def test_members_see_every_digit_once_an_epoch_each_in_its_own_order(train_set: Dataset) -> None:
+    batches, steps = batches_of(RECIPE, train_set, np.arange(1_200), 0)
+    seen = np.array(
+        [labels[:, 1].reshape(3, 20) for _, labels in batches(0).take(steps).as_numpy_iterator()]
     )
-    assert steps == single_steps
-    together = list(batches(0).take(2).as_numpy_iterator())
-    apart = list(alone(0).take(6).as_numpy_iterator())
-    for number, (images, labels) in enumerate(together):
-        for rows, (few, few_labels) in enumerate(apart[3 * number : 3 * number + 3]):
-            assert np.array_equal(images[20 * rows : 20 * rows + 20], few)
-            assert np.array_equal(labels[20 * rows : 20 * rows + 20], few_labels)
+    orders = seen.swapaxes(0, 1).reshape(3, -1)  # of pictures
+    assert (np.sort(orders) == np.arange(1_200)).all()
+    assert all((a != b).mean() > 0.9 for a, b in combinations(orders, 2))
+
+
+def test_members_see_all_classes_in_turn(train_set: Dataset) -> None:
+    recipe = replace(RECIPE, sampler="balanced", batch_size=5)
+    batches, _ = batches_of(recipe, train_set, np.arange(len(train_set)), 0)
+    seen = np.array(
+        [labels[:, 0].reshape(3, 5) for _, labels in batches(0).take(2).as_numpy_iterator()]
+    )
+    assert (np.sort(seen.swapaxes(0, 1).reshape(3, 10)) == np.arange(10)).all()
+
+
+def test_members_are_shown_digits_as_they_see_them(train_set: Dataset) -> None:
+    batches, _ = batches_of(RECIPE, train_set, np.arange(len(train_set)), 0)
+    ((first, second, third), labels) = next(batches(0).as_numpy_iterator())
+    pictures = scale_to_unit(train_set.images[labels[:, 1].reshape(3, 20)])  # (3, 20, 28, 28)
+    assert np.allclose(first, pictures[0], atol=1e-6)
+    assert np.allclose(third, pictures[2], atol=1e-6)
+    assert np.allclose(second, Straighten(side=16, pitch=1.6)(pictures[1]), atol=1e-4)
 
 
 def test_a_saved_ensemble_is_the_same_again(tmp_path: object, train_set: Dataset) -> None:
-    network = joined(members_of(RECIPE, SIDE))
+    network = tower_of(RECIPE, networks_of(RECIPE))
     network.save(f"{tmp_path}/ensemble.keras")
     images = scale_to_unit(train_set.images[:5])
     again = keras.saving.load_model(f"{tmp_path}/ensemble.keras")
@@ -117,14 +141,15 @@ def test_batches_of_a_later_epoch_are_those_that_would_have_come(train_set: Data
     batches, steps = batches_of(RECIPE, train_set, np.arange(600), 0)
     (expected, _) = next(batches(0).skip(steps).as_numpy_iterator())
     (received, _) = next(batches(1).as_numpy_iterator())
-    assert np.array_equal(received, expected)
+    for ours, theirs in zip(received, expected, strict=True):
+        assert np.array_equal(ours, theirs)
 
 
 def test_every_member_sees_all_drawings(train_set: Dataset) -> None:
-    recipe = Recipe(**{**vars(RECIPE), "outliers": 1})
+    recipe = replace(RECIPE, members=3 * (MEMBER,), outliers=1)
     batches, _ = batches_of(recipe, train_set, np.arange(600), 0)
     steps = batches(0).take(DRAWN).as_numpy_iterator()
-    drawings = np.array([images.reshape(3, 21, -1)[:, -1] for images, _ in steps])  # (83, 3, 784)
+    drawings = np.array([[batch[-1] for batch in images] for images, _ in steps])  # (83, 3, 28, 28)
     first, *others = ({drawing.tobytes() for drawing in one} for one in drawings.swapaxes(0, 1))
     assert len(first) > DRAWN * 0.9
     assert all(one == first for one in others)

@@ -27,26 +27,26 @@ from training.history import embed  # noqa: E402
 from training.networks import class_dimension, conv_tower  # noqa: E402
 from training.pace import Pace, learning_rate, momentum  # noqa: E402
 from training.pairs import pairs_of  # noqa: E402
-from training.recipes import RECIPES, Affine, Block, find_recipe  # noqa: E402
+from training.recipes import RECIPES, STILL, Affine, Block, Member, find_recipe  # noqa: E402
 
 DEFAULT = find_recipe("default")
+STRAIGHTENED = next(member for member in DEFAULT.members if member.straighten)
 BLOCKS = (Block(8, 2), Block(16, 2), Block(16, 2))
-QUICK = replace(
-    DEFAULT,
-    network_options={**DEFAULT.network_options, "blocks": BLOCKS, "early": 2},
-    drawn_digits=0,
-    outliers=0,
+SMALL = replace(
+    STRAIGHTENED, network_options={**STRAIGHTENED.network_options, "blocks": BLOCKS, "early": 2}
 )
+AS_STORED = replace(SMALL, straighten=None, augmentation=STILL)
+QUICK = replace(DEFAULT, members=(SMALL,), drawn_digits=0, outliers=0)
 
 
 def test_the_notebook_recipe_is_the_notebook_s() -> None:
     recipe = find_recipe("notebook")
-    assert (recipe.network, recipe.loss, recipe.sampler) == ("notebook", "contrastive", "pairs")
+    assert recipe.members == (Member("notebook"),)
+    assert (recipe.loss, recipe.sampler) == ("contrastive", "pairs")
     assert recipe.loss_options == {"margin": 1.0}
     assert (recipe.epochs, recipe.batch_size) == (5, 32)
     assert recipe.learning_rate == keras.optimizers.Adam().learning_rate
     assert recipe.schedule == "constant"
-    assert recipe.augmentation is None
     assert recipe.validation == 0
 
 
@@ -74,13 +74,13 @@ def test_pair_batches_hold_what_they_say(train_set: Dataset, rng: np.random.Gene
 
 def test_an_epoch_of_batches_sees_every_digit_at_most_once(train_set: Dataset) -> None:
     recipe = replace(
-        QUICK, augmentation=None, straighten=None, stroke=0, blocky=0, batch_size=100, twice=0,
+        QUICK, members=(AS_STORED,), stroke=0, blocky=0, batch_size=100, twice=0,
         drawn_digits=0, outliers=0,
     )  # fmt: skip
     batches, _ = batches_of(recipe, train_set, np.arange(len(train_set)), 0)
     seen = [
         image.tobytes()
-        for images, _ in batches(0).take(len(train_set) // 100).as_numpy_iterator()
+        for (images,), _ in batches(0).take(len(train_set) // 100).as_numpy_iterator()
         for image in images
     ]
     assert len(seen) == len(set(seen))
@@ -88,12 +88,13 @@ def test_an_epoch_of_batches_sees_every_digit_at_most_once(train_set: Dataset) -
 
 def test_what_is_drawn_is_deformed_by_its_own_share(train_set: Dataset) -> None:
     still = replace(
-        QUICK, augmentation=None, straighten=None, stroke=0, blocky=0, batch_size=60, twice=0,
+        QUICK, members=(AS_STORED,), stroke=0, blocky=0, batch_size=60, twice=0,
         drawn_digits=4, outliers=6,
     )  # fmt: skip
-    moved = replace(still, augmentation=Affine(0.2, 0.2, 0.1, 0.1, 2), drawn_deformation=0.0)
+    moving = replace(AS_STORED, augmentation=Affine(0.2, 0.2, 0.1, 0.1, 2))
+    moved = replace(still, members=(moving,), drawn_deformation=0.0)
     everything = np.arange(len(train_set))
-    ((before, _),), ((after, _),) = (
+    (((before,), _),), (((after,), _),) = (
         batches_of(recipe, train_set, everything, 0)[0](0).take(1).as_numpy_iterator()
         for recipe in (still, moved)
     )
@@ -104,11 +105,11 @@ def test_what_is_drawn_is_deformed_by_its_own_share(train_set: Dataset) -> None:
 
 def test_batches_say_which_class_and_which_picture(train_set: Dataset) -> None:
     recipe = replace(
-        QUICK, augmentation=None, straighten=None, stroke=0, blocky=0, batch_size=60, twice=20,
+        QUICK, members=(AS_STORED,), stroke=0, blocky=0, batch_size=60, twice=20,
         drawn_digits=4, outliers=6,
     )  # fmt: skip
     batches, _ = batches_of(recipe, train_set, np.arange(len(train_set)), 0)
-    ((images, labels),) = batches(0).take(1).as_numpy_iterator()
+    (((images,), labels),) = batches(0).take(1).as_numpy_iterator()
     assert images.shape == (70, 28, 28)
     classes, pictures = labels.T
     stored = np.round(images[:60] * 255).astype(np.uint8)
