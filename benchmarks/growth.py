@@ -10,7 +10,6 @@ kind at all sizes.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ from benchmarks.measure import DIGITS, medians, run, table
 from benchmarks.one_kind import ASKED, KIND, RECALL, K, kept_vectors, milliseconds
 from data.datasets import load_dataset
 from data.figures import NEUTRAL, new_figure, save_figure
+from data.processors import processors
 from indexer.kinds import find_kind
 from search.index import DigitIndex
 
@@ -133,7 +133,7 @@ def ask(folder: Path) -> dict[str, Any]:
         "operations": operations(onnx.load_model_from_string(index.embedder.onnx)),
         "seconds_a_digit": _seconds_a_digit(index, test.images),
         "dimension": index.manifest.dimension,
-        "processors": os.cpu_count(),
+        "processors": processors(),
     }
 
 

@@ -15,6 +15,8 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+from data.processors import processors
+
 DIGITS = [str(Path(sys.executable).parent / "digits")]
 # A program that people use has its bytecode in the cache, also where this one was told not to.
 CACHED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -71,7 +73,7 @@ def machine() -> str:
     )
     packages = ("keras", "tensorflow", "onnxruntime", "faiss-cpu", "numpy")
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    return f"{date.today()}, {os.cpu_count()} cores of {model}, Python {platform.python_version()}, {versions}"  # noqa: E501
+    return f"{date.today()}, {processors()} cores of {model}, Python {platform.python_version()}, {versions}"  # noqa: E501
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

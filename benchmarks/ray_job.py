@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from benchmarks.measure import table
 from data.datasets import load_dataset
+from data.processors import processors
 from indexer.embedder import Embedder
 from indexer.ray_cluster import Cluster
 from indexer.ray_engine import PART, encoded_by_ray
@@ -44,5 +44,5 @@ def bench_ray(embedder_folder: Path, scratch: Path) -> None:
         ["of that, stopping and reading shards", f"{whole - shards[-1]:.1f} s", ""],
     ]
     header = ["", "seconds", "images/s"]
-    print(f"## Encoding {len(digits):,} digits, {os.cpu_count()} processors\n")
+    print(f"## Encoding {len(digits):,} digits, {processors()} processors\n")
     print(f"{table(header, rows)}\n\nVectors differ by at most {apart:.1g}.\n")

@@ -7,7 +7,6 @@ names, and only if it still gives the card's canaries their recorded embeddings 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from data.errors import (
 )
 from data.files import DAMAGE, kept_from_us, mended, read_plain
 from data.normalise import NORMALISER_VERSION, scale_to_unit
+from data.processors import processors
 from data.progress import Progress, silent
 from indexer.manifest import Manifest
 from indexer.store import MANIFEST, Content
@@ -218,8 +218,7 @@ def _side_by_side(work: Callable[[int], int], starts: range, threads: int) -> It
 
 def _usable(threads: int | None) -> int:
     """As many as asked for, or as there are processors."""
-    processors = os.cpu_count() or 1
-    return min(threads or processors, processors)
+    return min(threads or processors(), processors())
 
 
 def _unreadable(path: Path, exc: OSError) -> DigitsError:

@@ -10,7 +10,6 @@ a batch of queries get the same answer, and nobody gets fewer than k.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +19,7 @@ import faiss
 import numpy as np
 
 from data.errors import UsageError
+from data.processors import processors
 from indexer.blocks import Blocks, Content
 from indexer.kinds import EXACT, FAISS, FLAT, Kind, empty_engine
 from indexer.lists import InvertedLists
@@ -395,4 +395,4 @@ def _threads_for(queries: np.ndarray) -> Iterator[None]:
 
 def set_threads(threads: int) -> None:
     """Let FAISS use this many threads, but no more than there are processors."""
-    faiss.omp_set_num_threads(min(threads, os.cpu_count() or 1))
+    faiss.omp_set_num_threads(min(threads, processors()))

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from typing import TYPE_CHECKING, Literal
 
+from data.processors import processors
+
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
@@ -58,7 +60,7 @@ def examine_installation() -> Iterator[Finding]:
     yield from check_packages(_requirements(None))
     for extra in metadata(PROGRAM).get_all("Provides-Extra", ()):
         yield check_extra(extra, EXTRAS[extra], _requirements(extra))
-    yield check_threads(os.environ, _processors())
+    yield check_threads(os.environ, processors())
 
 
 def check_python(running: str, floor: str) -> Finding:
@@ -95,19 +97,19 @@ def check_extra(extra: str, purpose: str, needed: list[Requirement]) -> Finding:
     return Finding(name, "ok", f"installed: {purpose}")
 
 
-def check_threads(environment: Mapping[str, str], processors: int) -> Finding:
+def check_threads(environment: Mapping[str, str], usable: int) -> Finding:
     """Variables that bound the libraries' threads, against the processors there are."""
     given = {name: environment[name] for name in THREAD_VARIABLES if name in environment}
     shown = ", ".join(f"{name}={value}" for name, value in given.items())
-    wrong = [name for name, value in given.items() if not _fits(value, processors)]
+    wrong = [name for name, value in given.items() if not _fits(value, usable)]
     if wrong:
         return Finding(
             "threads",
             "warning",
-            f"{shown}, but this process may use {processors} processors",
+            f"{shown}, but this process may use {usable} processors",
             f"unset {' '.join(wrong)}",
         )
-    return Finding("threads", "ok", f"{processors} processors; {shown or 'no variable bounds it'}")
+    return Finding("threads", "ok", f"{usable} processors; {shown or 'no variable bounds it'}")
 
 
 def _requirements(extra: str | None) -> list[Requirement]:
@@ -146,12 +148,5 @@ def _install(what: str) -> str:
     return f"pip install --upgrade '{what}'"
 
 
-def _fits(value: str, processors: int) -> bool:
-    return value.isdecimal() and 1 <= int(value) <= processors
-
-
-def _processors() -> int:
-    """Those this process may use, which a container may have fewer of than the machine."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _fits(value: str, usable: int) -> bool:
+    return value.isdecimal() and 1 <= int(value) <= usable

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 
 from data.errors import MissingExtra
+from data.processors import processors
 
 
 def require_backend() -> None:
@@ -37,9 +38,7 @@ def run_abreast() -> None:
 
     Small batches do not keep more of them busy. To be called before TensorFlow's first operation.
     """
-    affinity = getattr(os, "sched_getaffinity", None)
-    processors = len(affinity(0)) if affinity else os.cpu_count() or 1
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, processors // 2)))
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, processors() // 2)))
 
 
 def require_tensorboard() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -23,6 +22,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Scope
 
+from data.processors import processors
 from indexer.place import Place as IndexPlace
 from indexer.vectors import set_threads
 from search.report import strict_json
@@ -74,9 +74,7 @@ def create_app(
         IndexNotFound and others: as for :meth:`DigitIndex.open`.
     """
     live = LiveIndex(place)
-    pool = ThreadPoolExecutor(
-        threads or os.cpu_count() or 1, "query", initializer=partial(set_threads, 1)
-    )
+    pool = ThreadPoolExecutor(threads or processors(), "query", initializer=partial(set_threads, 1))
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
