@@ -16,7 +16,7 @@ from training.recipes import Member, Recipe
 
 STREAMS = 3  # of chance in each batch
 DRAWN = 83  # batches' worth of drawings, then seen again; prime, so each member gets all of them
-AHEAD = 4  # batches made before they are asked for
+AHEAD = 4  # steps made before they are asked for
 MIN_STEPS = 60  # an epoch of a small dataset goes round until it has this many steps
 
 
@@ -25,8 +25,8 @@ def batches_of(
 ) -> tuple[Callable[[int], tf.data.Dataset], int]:
     """Endless steps of `(images, labels)`, and how many make an epoch.
 
-    In each step there is a batch for each of the m members, deformed and laid as it is shown
-    digits: they enter its network behind the straightening front. What happens to a batch depends
+    In each step there is a batch for each of the m members, deformed, and straightened where the
+    member is: it enters the network behind the straightening front. What happens to a batch depends
     on `seed` and its number alone, so batches can be made side by side and still be repeated.
 
     images: m of (b, side, side) float32 in [0, 1], side being that of the member's canvas, or 28
@@ -41,30 +41,20 @@ def batches_of(
     members = len(recipe.members)
 
     def batch_of(
-        member: Member,
-        number: tf.Tensor,
-        positions: tf.Tensor,
-        drawn: tf.Tensor,
-        classes: tf.Tensor,
+        member: Member, number: tf.Tensor, positions: tf.Tensor, drawn: list[tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor]:
         positions = tf.concat([positions, positions[: recipe.twice]], axis=0)
-        batch = tf.concat([tf.gather(images, positions), drawn], axis=0)
-        batch = tf.cast(batch, tf.float32) / 255  # (b, 28, 28)
-        weaker = tf.fill(tf.shape(classes), recipe.drawn_deformation)
+        batch, told = _gathered(images, labels, positions, *drawn)
+        weaker = tf.fill(tf.shape(drawn[1]), recipe.drawn_deformation)
         strength = tf.concat([tf.ones(tf.shape(positions)), weaker], axis=0)  # (b,)
-        batch = _changed(recipe, member, batch, strength, seed, number)
-        classes = tf.concat([tf.gather(labels, positions), classes], axis=0)
-        strangers = len(training) + tf.range(tf.size(classes) - tf.size(positions))
-        pictures = tf.concat([tf.cast(positions, tf.int32), strangers], axis=0)
-        return batch, tf.stack([classes, pictures], axis=1)
+        return _changed(recipe, member, batch, strength, seed, number), told
 
+    @tf.autograph.experimental.do_not_convert  # nothing to convert, and looking takes a second
     def step(
         number: tf.Tensor, positions: tf.Tensor, drawn: tuple[tf.Tensor, tf.Tensor]
     ) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
         batches = [
-            batch_of(
-                member, number * members + turn, positions[turn], drawn[0][turn], drawn[1][turn]
-            )
+            batch_of(member, number * members + turn, positions[turn], [one[turn] for one in drawn])
             for turn, member in enumerate(recipe.members)
         ]
         shown, told = zip(*batches, strict=True)
@@ -75,7 +65,9 @@ def batches_of(
 
     def from_epoch(first: int) -> tf.data.Dataset:
         streams = [
-            _positions(recipe, dataset.labels[training], seed + turn).batch(size, True).repeat()
+            _positions(recipe, dataset.labels[training], seed + turn)
+            .batch(size, drop_remainder=True)
+            .repeat()
             for turn in range(members)
         ]
         numbers = tf.data.Dataset.counter()
@@ -90,6 +82,21 @@ def batches_of(
     return from_epoch, steps
 
 
+def _gathered(
+    images: tf.Tensor, labels: tf.Tensor, positions: tf.Tensor, drawn: tf.Tensor, classes: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Stored digits, then drawings: (b, 28, 28) float32 in [0, 1], and (b, 2) class and picture.
+
+    images (n, 28, 28) uint8 with labels (n,) int32, of which `positions` (p,) are taken; drawn
+    (m, 28, 28) uint8 with classes (m,) int32.
+    """
+    batch = tf.concat([tf.gather(images, positions), drawn], axis=0)
+    strangers = len(images) + tf.range(tf.size(classes))
+    classes = tf.concat([tf.gather(labels, positions), classes], axis=0)
+    pictures = tf.concat([tf.cast(positions, tf.int32), strangers], axis=0)
+    return tf.cast(batch, tf.float32) / 255, tf.stack([classes, pictures], axis=1)
+
+
 def _changed(
     recipe: Recipe,
     member: Member,
@@ -98,16 +105,17 @@ def _changed(
     seed: int,
     number: tf.Tensor,
 ) -> tf.Tensor:
-    """Batch `number`, (b, 28, 28), changed by chance and laid before a member: (b, side, side)."""
+    """Batch `number`, (b, 28, 28), changed by chance, as a member is shown it: (b, side, side)."""
     chance = number * STREAMS
     if recipe.stroke:
         batch = vary_strokes(batch, recipe.stroke, [seed, chance])
     if recipe.blocky:
         batch = coarsen(batch, recipe.blocky, [seed, chance + 1])
-    deformation, last = member.augmentation, [seed, chance + 2]
+    deformation, for_maps = member.augmentation, [seed, chance + 2]
     if member.straighten is None:
-        return deform(batch, deformation, last, strength)
-    return straighten_nearly(batch, member.straighten, member.jitter, last, strength, deformation)
+        return deform(batch, deformation, for_maps, strength)
+    canvas, jitter = member.straighten, member.jitter
+    return straighten_nearly(batch, canvas, jitter, for_maps, strength, deformation)
 
 
 def untuned() -> tf.data.Options:
@@ -125,9 +133,9 @@ def _positions(recipe: Recipe, labels: np.ndarray, seed: int) -> tf.data.Dataset
     """Positions in a random order: each once, or endlessly with all classes in turn."""
     if recipe.sampler != "balanced":
         return tf.data.Dataset.range(len(labels)).shuffle(len(labels), seed)
-    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     streams = [
-        tf.data.Dataset.from_tensor_slices(one).shuffle(len(one), seed).repeat() for one in members
+        tf.data.Dataset.from_tensor_slices(one).shuffle(len(one), seed).repeat() for one in classes
     ]
     return _in_turn(streams)
 
