@@ -11,7 +11,7 @@ from training.recipes import STILL, Affine, Canvas
 from training.straighten import CENTRE, moments, slant_and_size
 
 COARSEST = 9  # pixels a side
-AS_STORED = Canvas(SIDE, pitch=1.0)
+WHOLE = Canvas(SIDE, pitch=1.0)
 
 
 def deform(
@@ -29,7 +29,7 @@ def deform(
         (b, 28, 28) float32.
     """
     maps, shifts = _random_maps(tf.shape(images)[0], affine, seed, strength)
-    return _sample(images, AS_STORED, maps, CENTRE + shifts)
+    return _sample(images, WHOLE, maps, CENTRE + shifts)
 
 
 def vary_strokes(images: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
@@ -86,9 +86,9 @@ def straighten_nearly(
 ) -> tf.Tensor:
     """Deform, and straighten what comes of it, but for a small random map; one sampling for all.
 
-    An affine map M makes M C M' of the ink's covariance C. So the deformed digit's slant and size,
-    which :class:`Straighten` would take back, are known before it is drawn. Its ink is centred
-    anyway: `deformation`'s shift does nothing.
+    Ink of covariance C that goes through a map M has M C M^T. So the deformed digit's slant and
+    size, which :class:`Straighten` would take back, are known before it is drawn. Its ink is
+    centred anyway: `deformation`'s shift does nothing.
 
     `jitter` says how far the result may be from straight; images, seed and strength as for
     :func:`deform`.
@@ -99,8 +99,8 @@ def straighten_nearly(
     x, y, xx, yy, xy = (column[:, 0] for column in moments(images))
     deforming, jittering = tf.unstack(tf.random.split(seed))
     deformed, _ = _random_maps(tf.shape(images)[0], deformation, deforming, strength)
-    back = tf.linalg.inv(deformed)
-    covariance = back @ _matrices(xx, xy, xy, yy) @ tf.linalg.matrix_transpose(back)
+    onto = tf.linalg.inv(deformed)  # from input to output
+    covariance = onto @ _matrices(xx, xy, xy, yy) @ tf.linalg.matrix_transpose(onto)
     slant, size = slant_and_size(covariance[:, 0, 0], covariance[:, 1, 1], covariance[:, 0, 1])
     straight = deformed @ _matrices(size, size * slant, tf.zeros_like(size), size)
     maps, shifts = _random_maps(tf.shape(images)[0], jitter, jittering, strength)
@@ -130,7 +130,10 @@ def _matrices(a: tf.Tensor, b: tf.Tensor, c: tf.Tensor, d: tf.Tensor) -> tf.Tens
 
 
 def _sample(images: tf.Tensor, canvas: Canvas, maps: tf.Tensor, origins: tf.Tensor) -> tf.Tensor:
-    """Sample each image at its map times the offset from the output's centre, plus its origin."""
+    """Sample each image at its map times the offset from the output's centre, plus its origin.
+
+    images (n, 28, 28), maps (n, 2, 2) and origins (n, 2), all float32: (n, side, side).
+    """
     maps = canvas.pitch * maps  # (n, 2, 2)
     corners = origins - (canvas.side - 1) / 2 * tf.reduce_sum(maps, axis=2)  # (n, 2)
     rows = tf.reshape(tf.concat([maps, corners[:, :, None]], axis=2), (-1, 6))

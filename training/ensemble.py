@@ -45,7 +45,7 @@ def tower_of(recipe: Recipe, networks: list[keras.Model]) -> keras.Model:
 def _joined(members: list[keras.Model]) -> keras.Model:
     images = layers.Input((SIDE, SIDE), name="images")
     given = [member(images) for member in members]
-    dimension = class_dimension(members[0])
+    (dimension,) = {class_dimension(member) for member in members}
     parts = [
         layers.Rescaling(len(members) ** -0.5, name=name)(layers.Concatenate()(numbers))
         for name, numbers in (

@@ -69,7 +69,8 @@ class Member:
     Attributes:
         network: key of `NETWORKS`, with `network_options`.
         straighten: what the straightening front before the network draws on; None is no front.
-        augmentation: deformation of every training image.
+        augmentation: deformation of every training image; its shift does nothing where
+            `straighten` is set. Pairs are not deformed.
         jitter: how far from straight a training image may end up, where `straighten` is set.
     """
 
@@ -86,9 +87,10 @@ class Recipe:
 
     Attributes:
         name: what a person types.
-        members: the networks, one or an ensemble. They learn side by side, each from batches of its
-            own; from pairs they learn as the one network that they become.
-        loss: key of `LOSSES`, with `loss_options`; of each member by itself.
+        members: the networks, one or an ensemble; all give as many numbers, of which as many tell
+            the class. They learn side by side, each from batches of its own and by its own loss;
+            from pairs they learn as the one network that they become.
+        loss: key of `LOSSES`, with `loss_options`.
         sampler: `"pairs"` (two towers, a distance, targets same or different) or `"batches"`
             (one tower, labels; every pair in the batch counts) or `"balanced"` (likewise, with all
             classes in turn).

@@ -59,8 +59,8 @@ class Straighten(layers.Layer):
 
     With u = pitch * (j - c) and v = pitch * (i - c) from the output's centre c, output pixel (i, j)
     is the input, bilinearly, at row `size * v + y` and column `size * u + size * slant * v + x`,
-    which are linear in the frame. The row does not depend on j, so sampling rows is one product
-    with hat functions; columns are then taken from each row, two for each pixel.
+    linear in size, size * slant, x and y. The row does not depend on j, so sampling rows is one
+    product with hat functions; columns are then taken from each row, two for each pixel.
     """
 
     def __init__(self, side: int, pitch: float, **kwargs: Any) -> None:

@@ -36,7 +36,16 @@ def test_strength_is_a_share_of_the_ranges(train_set: Dataset) -> None:
     copies = tf.constant(np.repeat(scale_to_unit(train_set.images[:1]), 6, axis=0))
     half = Affine(rotation=0.1, shear=0.1, scale=0.06, stretch=0.025, shift=1)
     strength = tf.constant([1.0, 1.0, 0.5, 0.5, 0.0, 0.0])
-    for change in (deform, lambda images, *rest: straighten_nearly(images, SMALL, *rest)):
+
+    def straightened(images: tf.Tensor, affine: Affine, *rest: tf.Tensor) -> tf.Tensor:
+        return straighten_nearly(images, SMALL, affine, *rest)
+
+    def deformed_first(
+        images: tf.Tensor, affine: Affine, seed: tf.Tensor, strength: tf.Tensor | float = 1.0
+    ) -> tf.Tensor:
+        return straighten_nearly(images, SMALL, STILL, seed, strength, affine)
+
+    for change in (deform, straightened, deformed_first):
         received = np.asarray(change(copies, MOVED, SEED, strength))
         for rows, affine in (([0, 1], MOVED), ([2, 3], half), ([4, 5], STILL)):
             expected = np.asarray(change(copies, affine, SEED))
@@ -75,6 +84,17 @@ def test_one_sampling_deforms_and_straightens_as_two_do(train_set: Dataset) -> N
     apart = np.abs(np.asarray(at_once - in_two)).mean()
     plain = straighten_nearly(images, SMALL, STILL, SEED)
     assert apart < np.abs(np.asarray(at_once - plain)).mean() / 4
+
+
+def test_how_far_from_straight_is_counted_from_straight(train_set: Dataset) -> None:
+    """Straight first, then moved, but for what a second sampling blurs."""
+    images = tf.constant(scale_to_unit(train_set.images[:100]))
+    whole = Canvas(side=28, pitch=1.0)
+    received = straighten_nearly(images, whole, MOVED, SEED)
+    straight = straighten_nearly(images, whole, STILL, SEED)
+    _, moving = tf.unstack(tf.random.split(SEED))
+    apart = np.abs(np.asarray(received - deform(straight, MOVED, moving))).mean()
+    assert apart < np.abs(np.asarray(received - straight)).mean() / 4
 
 
 def test_straightening_undoes_shift_slant_and_size(train_set: Dataset) -> None:

@@ -1,12 +1,16 @@
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
+from data.card import ONNX_NAME
 from data.datasets import Dataset
 from data.normalise import scale_to_unit
+from indexer.embedder import Embedder
 from training import require_backend
 
 require_backend()
@@ -15,10 +19,20 @@ import keras  # noqa: E402
 
 from training.batches import DRAWN, batches_of  # noqa: E402
 from training.ensemble import networks_of, of_each, side_by_side, tower_of  # noqa: E402
-from training.export import onnx_bytes  # noqa: E402
+from training.export import export, onnx_bytes  # noqa: E402
+from training.fit import Limits, fit  # noqa: E402
+from training.history import embed  # noqa: E402
 from training.losses import supervised_contrastive  # noqa: E402
 from training.networks import class_dimension, siamese  # noqa: E402
-from training.recipes import Block, Canvas, Member, Recipe  # noqa: E402
+from training.recipes import (  # noqa: E402
+    RECIPES,
+    Affine,
+    Block,
+    Canvas,
+    Member,
+    Recipe,
+    find_recipe,
+)
 from training.straighten import Straighten  # noqa: E402
 
 MEMBER = Member(
@@ -42,6 +56,19 @@ RECIPE = Recipe(
     schedule="constant",
     validation=0,
 )
+TURNED = Affine(rotation=0.3, shear=0.2, scale=0.1, stretch=0.1, shift=2)
+MOVING = replace(
+    RECIPE,
+    members=tuple(replace(member, augmentation=TURNED) for member in RECIPE.members),
+    stroke=0.3,
+    blocky=0.15,
+    drawn_digits=2,
+)
+SMALL = {
+    **find_recipe("default").members[0].network_options,
+    "blocks": MEMBER.network_options["blocks"],
+}
+UNLIKE = tuple(replace(member, network_options=SMALL) for member in find_recipe("best").members[:2])
 
 
 def squared(embeddings: np.ndarray) -> np.ndarray:
@@ -86,13 +113,15 @@ def test_networks_without_a_hand_are_joined_too(network: str, train_set: Dataset
     assert np.abs(session.run(None, {"images": images})[0] - np.asarray(whole(images))).max() < 1e-4
 
 
-def test_each_member_sees_its_own_rows_and_their_loss_alone(train_set: Dataset) -> None:
-    members = networks_of(replace(RECIPE, members=3 * (MEMBER,)))
+def test_each_member_sees_its_own_batch_and_its_loss_alone(train_set: Dataset) -> None:
+    networks = networks_of(RECIPE)
     images = scale_to_unit(train_set.images[:30])
     labels = np.stack([train_set.labels[:30], np.arange(30)], axis=1).astype(np.int32)
     shares = [np.s_[10 * number : 10 * number + 10] for number in range(3)]
-    received = np.asarray(side_by_side(members)([images[rows] for rows in shares]))
-    expected = [np.asarray(one(images[rows])) for one, rows in zip(members, shares, strict=True)]
+    batches = [images[rows] for rows in shares]
+    batches[1] = np.asarray(Straighten(side=16, pitch=1.6)(batches[1]))
+    received = np.asarray(side_by_side(networks)(batches))
+    expected = [np.asarray(one(batch)) for one, batch in zip(networks, batches, strict=True)]
     assert np.allclose(received, np.concatenate(expected), atol=1e-5)
     loss = supervised_contrastive()
     losses = [np.asarray(loss(labels[rows], received[rows])) for rows in shares]
@@ -138,11 +167,19 @@ def test_a_saved_ensemble_is_the_same_again(tmp_path: object, train_set: Dataset
 
 
 def test_batches_of_a_later_epoch_are_those_that_would_have_come(train_set: Dataset) -> None:
-    batches, steps = batches_of(RECIPE, train_set, np.arange(600), 0)
-    (expected, _) = next(batches(0).skip(steps).as_numpy_iterator())
-    (received, _) = next(batches(1).as_numpy_iterator())
+    batches, steps = batches_of(MOVING, train_set, np.arange(600), 0)
+    expected, expected_labels = next(batches(0).skip(steps).as_numpy_iterator())
+    received, labels = next(batches(1).as_numpy_iterator())
+    assert np.array_equal(labels, expected_labels)
     for ours, theirs in zip(received, expected, strict=True):
         assert np.array_equal(ours, theirs)
+
+
+def test_chance_is_another_one_for_each_member_and_step(train_set: Dataset) -> None:
+    alike = replace(MOVING, members=3 * (MOVING.members[0],), batch_size=1, drawn_digits=0)
+    batches, _ = batches_of(alike, train_set, np.array([7]), 0)
+    shown = [image for images, _ in batches(0).take(2).as_numpy_iterator() for image in images]
+    assert len({image.tobytes() for image in shown}) == 6
 
 
 def test_every_member_sees_all_drawings(train_set: Dataset) -> None:
@@ -153,3 +190,36 @@ def test_every_member_sees_all_drawings(train_set: Dataset) -> None:
     first, *others = ({drawing.tobytes() for drawing in one} for one in drawings.swapaxes(0, 1))
     assert len(first) > DRAWN * 0.9
     assert all(one == first for one in others)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_members_give_as_many_numbers_for_the_class_as_the_loss_takes(name: str) -> None:
+    recipe = RECIPES[name]
+    tower = tower_of(recipe, networks_of(recipe))
+    members = len(recipe.members)
+    each = recipe.loss_options.get("dimension", tower.output_shape[-1] // members)
+    assert class_dimension(tower) == each * members
+
+
+def test_an_ensemble_of_unlike_members_learns_stops_goes_on_and_is_exported(
+    train_set: Dataset, test_set: Dataset, tmp_path: Path
+) -> None:
+    recipe = replace(find_recipe("best"), members=UNLIKE, drawn_digits=2, outliers=2)
+    limits = Limits(epochs=2, checkpoint=tmp_path)
+
+    def stop(done: int, total: int, note: str = "") -> None:
+        if done > total * 0.7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(recipe, train_set, 3, limits, stop)
+    trained = fit(recipe, train_set, 3, replace(limits, resume=True))
+    assert [record["epoch"] for record in trained.history] == [1, 2]
+    assert trained.history[-1]["val_knn_accuracy"] > 0.85
+    card = export(trained, train_set, 3, tmp_path)
+    assert (card.dimension, card.class_dimension) == (64, 32)
+    operators = {node.op_type for node in onnx.load(tmp_path / ONNX_NAME).graph.node}
+    assert not operators & {"GatherND", "BatchNormalization", "Shape", "Unsqueeze"}
+    embedder = Embedder.open(tmp_path)
+    expected = embed(trained.tower, test_set.images[:20])
+    assert np.allclose(embedder.embed(test_set.images[:20]), expected, atol=1e-4)
