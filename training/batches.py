@@ -30,7 +30,7 @@ def batches_of(
     on `seed` and its number alone, so batches can be made side by side and still be repeated.
 
     images: m of (b, side, side) float32 in [0, 1], side being that of the member's canvas, or 28
-    without one; labels (m * b, 2) int32, one member's after the other's: class and picture.
+    without one; labels: m of (b, 2) int32, class and picture.
 
     Returns:
         The steps from a given epoch on, counted from 0, and the steps of an epoch.
@@ -43,7 +43,7 @@ def batches_of(
     def batch_of(
         member: Member, number: tf.Tensor, positions: tf.Tensor, drawn: list[tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        positions = tf.concat([positions, positions[: recipe.twice]], axis=0)
+        positions = tf.concat([positions, positions[: member.twice]], axis=0)
         batch, told = _gathered(images, labels, positions, *drawn)
         weaker = tf.fill(tf.shape(drawn[1]), recipe.drawn_deformation)
         strength = tf.concat([tf.ones(tf.shape(positions)), weaker], axis=0)  # (b,)
@@ -52,15 +52,14 @@ def batches_of(
     @tf.autograph.experimental.do_not_convert  # nothing to convert, and looking takes a second
     def step(
         number: tf.Tensor, positions: tf.Tensor, drawn: tuple[tf.Tensor, tf.Tensor]
-    ) -> tuple[tuple[tf.Tensor, ...], tf.Tensor]:
+    ) -> tuple[tuple[tf.Tensor, ...], ...]:
         batches = [
             batch_of(member, number * members + turn, positions[turn], [one[turn] for one in drawn])
             for turn, member in enumerate(recipe.members)
         ]
-        shown, told = zip(*batches, strict=True)
-        return shown, tf.concat(told, axis=0)
+        return tuple(zip(*batches, strict=True))
 
-    size = min(recipe.batch_size - recipe.twice, len(training))
+    size = min(recipe.batch_size, len(training))
     steps = max(len(training) // size, MIN_STEPS)
 
     def from_epoch(first: int) -> tf.data.Dataset:

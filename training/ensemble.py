@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from data.convention import SIDE
-from training.losses import Loss
 from training.networks import CLASS_HEAD, NETWORKS, class_dimension, straightened
 from training.recipes import Recipe
 
@@ -30,10 +29,11 @@ def networks_of(recipe: Recipe) -> list[keras.Model]:
 
 
 def tower_of(recipe: Recipe, networks: list[keras.Model]) -> keras.Model:
-    """The members' networks, each behind its front, as one tower: (n, 28, 28) to (n, m * d).
+    """The members' networks, each behind its front, as one tower: (n, 28, 28) to (n, d).
 
-    Members give d numbers, of which the first c tell the class; of the tower's the first m * c do.
-    Squared distances, of the class and of the hand, are means of the members'.
+    The first c numbers of each member tell the class, and those that it has beyond them the hand;
+    so it is with the tower, whose first m * c tell the class. Its squared distance of the class is
+    the mean of all members', that of the hand the mean of those members' that tell the hand.
     """
     members = [
         straightened(network, member.straighten) if member.straighten else network
@@ -46,28 +46,19 @@ def _joined(members: list[keras.Model]) -> keras.Model:
     images = layers.Input((SIDE, SIDE), name="images")
     given = [member(images) for member in members]
     (dimension,) = {class_dimension(member) for member in members}
-    parts = [
-        layers.Rescaling(len(members) ** -0.5, name=name)(layers.Concatenate()(numbers))
-        for name, numbers in (
-            (CLASS_HEAD, [one[:, :dimension] for one in given]),
-            ("rest", [one[:, dimension:] for one in given]),
-        )
-    ]
+    digit = [numbers[:, :dimension] for numbers in given]
+    hand = [numbers[:, dimension:] for numbers in given if numbers.shape[1] > dimension]
+    parts = [_mean(digit, CLASS_HEAD)] + ([_mean(hand, "hand")] if hand else [])
     return keras.Model(images, layers.Concatenate(name="embeddings")(parts), name="ensemble")
 
 
+def _mean(parts: list[Any], name: str) -> Any:
+    """Members' numbers side by side; squared distances are the means of theirs."""
+    return layers.Rescaling(len(parts) ** -0.5, name=name)(layers.Concatenate()(parts))
+
+
 def side_by_side(networks: list[keras.Model]) -> keras.Model:
-    """The model to fit: a batch (b, side, side) for each of m networks, to (m * b, d)."""
+    """The model to fit: a batch (b, side, side) for each of m networks, to m of (b, d)."""
     inputs = [layers.Input(network.input_shape[1:]) for network in networks]
     given = [network(images) for network, images in zip(networks, inputs, strict=True)]
-    return keras.Model(inputs, ops.concatenate(given), name="side_by_side")
-
-
-def of_each(loss: Loss, members: int) -> Loss:
-    """`loss` of each member's rows by themselves: (m * b, 2) and (m * b, d) to (m * b,)."""
-
-    def of_each_loss(labels: Any, embeddings: Any) -> Any:
-        shares = zip(ops.split(labels, members), ops.split(embeddings, members), strict=True)
-        return ops.concatenate([loss(*share) for share in shares])
-
-    return of_each_loss
+    return keras.Model(inputs, given, name="side_by_side")

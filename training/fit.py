@@ -19,7 +19,7 @@ from data.progress import Progress, silent
 from training.batches import batches_of
 from training.calibrate import best_threshold
 from training.checkpoint import Keeping, Reached, load_checkpoint
-from training.ensemble import networks_of, of_each, side_by_side, tower_of
+from training.ensemble import networks_of, side_by_side, tower_of
 from training.history import History, Watched, embed
 from training.losses import LOSSES
 from training.networks import class_dimension, siamese
@@ -151,7 +151,7 @@ def _compiled(recipe: Recipe, networks: list[keras.Model], tower: keras.Model) -
     optimizer.build(model.trainable_variables)
     model.compile(
         optimizer=optimizer,
-        loss=loss if pairs else of_each(loss, len(networks)),
+        loss=loss if pairs else [loss] * len(networks),
         metrics=["binary_accuracy"] if pairs else None,
         jit_compile=False,  # on CPUs oneDNN's own kernels are faster than XLA's
     )

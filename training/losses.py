@@ -145,6 +145,8 @@ def class_and_instance(
 ) -> Loss:
     """Supervised contrastive on the class part, plus `weight` times InfoNCE on the instance part.
 
+    The class part alone where there is no other.
+
     Args:
         dimension: of the class part, which comes first.
         balance: squared length of the instance part.
@@ -160,7 +162,8 @@ def class_and_instance(
 
     def class_and_instance_loss(labels: Any, embeddings: Any) -> Any:
         digit, hand = embeddings[:, :dimension], embeddings[:, dimension:] / balance**0.5
-        return of_class(labels, digit) + weight * of_instance(labels, hand)
+        rows = of_class(labels, digit)
+        return rows + weight * of_instance(labels, hand) if hand.shape[1] else rows
 
     return class_and_instance_loss
 

@@ -18,7 +18,7 @@ require_backend()
 import keras  # noqa: E402
 
 from training.batches import DRAWN, batches_of  # noqa: E402
-from training.ensemble import networks_of, of_each, side_by_side, tower_of  # noqa: E402
+from training.ensemble import networks_of, side_by_side, tower_of  # noqa: E402
 from training.export import export, onnx_bytes  # noqa: E402
 from training.fit import Limits, fit  # noqa: E402
 from training.history import embed  # noqa: E402
@@ -68,7 +68,11 @@ SMALL = {
     **find_recipe("default").members[0].network_options,
     "blocks": MEMBER.network_options["blocks"],
 }
-UNLIKE = tuple(replace(member, network_options=SMALL) for member in find_recipe("best").members[:2])
+STRAIGHT, AS_STORED = find_recipe("best").members[:2]
+UNLIKE = (
+    replace(STRAIGHT, network_options=SMALL),
+    replace(AS_STORED, network_options=AS_STORED.network_options | {"blocks": SMALL["blocks"]}),
+)
 
 
 def squared(embeddings: np.ndarray) -> np.ndarray:
@@ -99,6 +103,20 @@ def test_one_member_is_the_tower() -> None:
     assert tower_of(recipe, networks) is networks[0]
 
 
+def test_only_members_that_tell_the_hand_count_in_its_distance(train_set: Dataset) -> None:
+    handless = Member("conv", {"blocks": (Block(8, 2),), "dimension": 5})
+    networks = networks_of(replace(RECIPE, members=(MEMBER, handless, MEMBER)))
+    tower = tower_of(replace(RECIPE, members=(MEMBER, handless, MEMBER)), networks)
+    images = scale_to_unit(train_set.images[:10])
+    first, second, third = (np.asarray(network(images)) for network in networks)
+    together = np.asarray(tower(images))
+    digit = np.mean([squared(one[:, :5]) for one in (first, second, third)], axis=0)
+    hand = np.mean([squared(one[:, 5:]) for one in (first, third)], axis=0)
+    assert class_dimension(tower) == 15
+    assert np.allclose(squared(together[:, :15]), digit, atol=1e-5)
+    assert np.allclose(squared(together), digit + hand, atol=1e-5)
+
+
 @pytest.mark.parametrize("network", ["conv", "notebook"])
 def test_networks_without_a_hand_are_joined_too(network: str, train_set: Dataset) -> None:
     recipe = replace(RECIPE, members=2 * (Member(network),))
@@ -115,25 +133,28 @@ def test_networks_without_a_hand_are_joined_too(network: str, train_set: Dataset
 
 def test_each_member_sees_its_own_batch_and_its_loss_alone(train_set: Dataset) -> None:
     networks = networks_of(RECIPE)
+    model = side_by_side(networks)
+    model.compile(loss=[supervised_contrastive()] * 3)
     images = scale_to_unit(train_set.images[:30])
     labels = np.stack([train_set.labels[:30], np.arange(30)], axis=1).astype(np.int32)
-    shares = [np.s_[10 * number : 10 * number + 10] for number in range(3)]
+    shares = [np.s_[:10], np.s_[10:16], np.s_[16:30]]
     batches = [images[rows] for rows in shares]
     batches[1] = np.asarray(Straighten(side=16, pitch=1.6)(batches[1]))
-    received = np.asarray(side_by_side(networks)(batches))
     expected = [np.asarray(one(batch)) for one, batch in zip(networks, batches, strict=True)]
-    assert np.allclose(received, np.concatenate(expected), atol=1e-5)
+    for ours, theirs in zip(model(batches), expected, strict=True):
+        assert np.allclose(np.asarray(ours), theirs, atol=1e-5)
     loss = supervised_contrastive()
-    losses = [np.asarray(loss(labels[rows], received[rows])) for rows in shares]
-    whole = np.asarray(of_each(loss, 3)(labels, received))
-    assert np.allclose(whole, np.concatenate(losses), rtol=1e-5)
+    losses = [np.mean(loss(labels[rows], e)) for rows, e in zip(shares, expected, strict=True)]
+    whole = model.compute_loss(
+        y=[labels[rows] for rows in shares], y_pred=model(batches), training=False
+    )
+    assert np.isclose(float(whole), sum(losses), rtol=1e-5)
 
 
 def test_members_see_every_digit_once_an_epoch_each_in_its_own_order(train_set: Dataset) -> None:
     batches, steps = batches_of(RECIPE, train_set, np.arange(1_200), 0)
-    seen = np.array(
-        [labels[:, 1].reshape(3, 20) for _, labels in batches(0).take(steps).as_numpy_iterator()]
-    )
+    taken = batches(0).take(steps).as_numpy_iterator()
+    seen = np.array([[each[:, 1] for each in labels] for _, labels in taken])  # (steps, 3, 20)
     orders = seen.swapaxes(0, 1).reshape(3, -1)  # of pictures
     assert (np.sort(orders) == np.arange(1_200)).all()
     assert all((a != b).mean() > 0.9 for a, b in combinations(orders, 2))
@@ -142,16 +163,15 @@ def test_members_see_every_digit_once_an_epoch_each_in_its_own_order(train_set: 
 def test_members_see_all_classes_in_turn(train_set: Dataset) -> None:
     recipe = replace(RECIPE, sampler="balanced", batch_size=5)
     batches, _ = batches_of(recipe, train_set, np.arange(len(train_set)), 0)
-    seen = np.array(
-        [labels[:, 0].reshape(3, 5) for _, labels in batches(0).take(2).as_numpy_iterator()]
-    )
+    taken = batches(0).take(2).as_numpy_iterator()
+    seen = np.array([[each[:, 0] for each in labels] for _, labels in taken])  # (2, 3, 5)
     assert (np.sort(seen.swapaxes(0, 1).reshape(3, 10)) == np.arange(10)).all()
 
 
 def test_members_are_shown_digits_as_they_see_them(train_set: Dataset) -> None:
     batches, _ = batches_of(RECIPE, train_set, np.arange(len(train_set)), 0)
     ((first, second, third), labels) = next(batches(0).as_numpy_iterator())
-    pictures = scale_to_unit(train_set.images[labels[:, 1].reshape(3, 20)])  # (3, 20, 28, 28)
+    pictures = [scale_to_unit(train_set.images[each[:, 1]]) for each in labels]
     assert np.allclose(first, pictures[0], atol=1e-6)
     assert np.allclose(third, pictures[2], atol=1e-6)
     assert np.allclose(second, Straighten(side=16, pitch=1.6)(pictures[1]), atol=1e-4)
@@ -170,8 +190,7 @@ def test_batches_of_a_later_epoch_are_those_that_would_have_come(train_set: Data
     batches, steps = batches_of(MOVING, train_set, np.arange(600), 0)
     expected, expected_labels = next(batches(0).skip(steps).as_numpy_iterator())
     received, labels = next(batches(1).as_numpy_iterator())
-    assert np.array_equal(labels, expected_labels)
-    for ours, theirs in zip(received, expected, strict=True):
+    for ours, theirs in zip((*received, *labels), (*expected, *expected_labels), strict=True):
         assert np.array_equal(ours, theirs)
 
 
@@ -195,10 +214,9 @@ def test_every_member_sees_all_drawings(train_set: Dataset) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_members_give_as_many_numbers_for_the_class_as_the_loss_takes(name: str) -> None:
     recipe = RECIPES[name]
-    tower = tower_of(recipe, networks_of(recipe))
-    members = len(recipe.members)
-    each = recipe.loss_options.get("dimension", tower.output_shape[-1] // members)
-    assert class_dimension(tower) == each * members
+    for network in networks_of(recipe):
+        dimension = class_dimension(network)
+        assert recipe.loss_options.get("dimension", dimension) == dimension
 
 
 def test_an_ensemble_of_unlike_members_learns_stops_goes_on_and_is_exported(
@@ -217,7 +235,7 @@ def test_an_ensemble_of_unlike_members_learns_stops_goes_on_and_is_exported(
     assert [record["epoch"] for record in trained.history] == [1, 2]
     assert trained.history[-1]["val_knn_accuracy"] > 0.85
     card = export(trained, train_set, 3, tmp_path)
-    assert (card.dimension, card.class_dimension) == (64, 32)
+    assert (card.dimension, card.class_dimension) == (48, 32)
     operators = {node.op_type for node in onnx.load(tmp_path / ONNX_NAME).graph.node}
     assert not operators & {"GatherND", "BatchNormalization", "Shape", "Unsqueeze"}
     embedder = Embedder.open(tmp_path)

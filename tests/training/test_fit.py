@@ -35,7 +35,7 @@ BLOCKS = (Block(8, 2), Block(16, 2), Block(16, 2))
 SMALL = replace(
     STRAIGHTENED, network_options={**STRAIGHTENED.network_options, "blocks": BLOCKS, "early": 2}
 )
-AS_STORED = replace(SMALL, straighten=None, augmentation=STILL)
+AS_STORED = replace(SMALL, straighten=None, augmentation=STILL, twice=0)
 QUICK = replace(DEFAULT, members=(SMALL,), drawn_digits=0, outliers=0)
 
 
@@ -74,7 +74,7 @@ def test_pair_batches_hold_what_they_say(train_set: Dataset, rng: np.random.Gene
 
 def test_an_epoch_of_batches_sees_every_digit_at_most_once(train_set: Dataset) -> None:
     recipe = replace(
-        QUICK, members=(AS_STORED,), stroke=0, blocky=0, batch_size=100, twice=0,
+        QUICK, members=(AS_STORED,), stroke=0, blocky=0, batch_size=100,
         drawn_digits=0, outliers=0,
     )  # fmt: skip
     batches, _ = batches_of(recipe, train_set, np.arange(len(train_set)), 0)
@@ -88,7 +88,7 @@ def test_an_epoch_of_batches_sees_every_digit_at_most_once(train_set: Dataset) -
 
 def test_what_is_drawn_is_deformed_by_its_own_share(train_set: Dataset) -> None:
     still = replace(
-        QUICK, members=(AS_STORED,), stroke=0, blocky=0, batch_size=60, twice=0,
+        QUICK, members=(AS_STORED,), stroke=0, blocky=0, batch_size=60,
         drawn_digits=4, outliers=6,
     )  # fmt: skip
     moving = replace(AS_STORED, augmentation=Affine(0.2, 0.2, 0.1, 0.1, 2))
@@ -105,11 +105,11 @@ def test_what_is_drawn_is_deformed_by_its_own_share(train_set: Dataset) -> None:
 
 def test_batches_say_which_class_and_which_picture(train_set: Dataset) -> None:
     recipe = replace(
-        QUICK, members=(AS_STORED,), stroke=0, blocky=0, batch_size=60, twice=20,
+        QUICK, members=(replace(AS_STORED, twice=20),), stroke=0, blocky=0, batch_size=40,
         drawn_digits=4, outliers=6,
     )  # fmt: skip
     batches, _ = batches_of(recipe, train_set, np.arange(len(train_set)), 0)
-    (((images,), labels),) = batches(0).take(1).as_numpy_iterator()
+    (((images,), (labels,)),) = batches(0).take(1).as_numpy_iterator()
     assert images.shape == (70, 28, 28)
     classes, pictures = labels.T
     stored = np.round(images[:60] * 255).astype(np.uint8)
@@ -299,7 +299,7 @@ def test_weights_are_averaged_over_the_last_share_of_the_steps_so_far() -> None:
 def test_balanced_batches_hold_every_class_alike(train_set: Dataset) -> None:
     rare = np.flatnonzero(train_set.labels == 3)[:7]
     few = np.sort(np.append(np.flatnonzero(train_set.labels != 3), rare))
-    recipe = replace(QUICK, sampler="balanced", batch_size=100, twice=0, drawn_digits=0, outliers=0)
+    recipe = replace(QUICK, members=(AS_STORED,), sampler="balanced", batch_size=100)
     batches, _ = batches_of(recipe, train_set, few, 0)
-    for _, labels in batches(0).take(3).as_numpy_iterator():
+    for _, (labels,) in batches(0).take(3).as_numpy_iterator():
         assert np.bincount(labels[:, 0]).tolist() == [10] * 10
