@@ -26,7 +26,7 @@ from data.pairs import SAME, make_pairs
 from data.picture import read_picture
 from indexer.embedder import Embedder
 from indexer.vectors import VectorIndex
-from indexer.votes import cast_votes, winners
+from indexer.votes import DEFAULT_WEIGHTS, cast_votes, winners
 from search.metrics import instance_recall, map_at_r, precision
 
 Encode = Callable[[np.ndarray], np.ndarray]
@@ -108,28 +108,25 @@ def quality(
     stored = VectorIndex.build(encode(train.images))
     queries = encode(test.images)
 
-    def near(vectors: np.ndarray) -> np.ndarray:
-        return stored.search(vectors, TEN)[0]
-
     rng = np.random.default_rng(COPIES_SEED)
     originals = rng.permutation(len(train))[:COPIES]
-    found = near(encode(deformed(train.images[originals], rng)))
-    nearest = near(queries)
+    found = stored.search(encode(deformed(train.images[originals], rng)), TEN)
+    nearest = stored.search(queries, TEN)
     figures = {
         "k-NN accuracy, %": right(nearest, train.labels, test.labels),
-        "precision@10, %": precision(train.labels[nearest], test.labels),
+        "precision@10, %": precision(train.labels[nearest[0]], test.labels),
         "MAP@R, %": map_at_r(queries, test.labels, encode(train.images), train.labels),
     }
     if card is not None:
         of_class, threshold = queries[:, : card.class_dimension], card.same_different.threshold
         figures["pair accuracy, %"] = pair_accuracy(of_class, test.labels, threshold)
     figures |= {
-        "instance recall@1, %": instance_recall(found[:, :1], originals),
-        "instance recall@10, %": instance_recall(found, originals),
+        "instance recall@1, %": instance_recall(found[0][:, :1], originals),
+        "instance recall@10, %": instance_recall(found[0], originals),
         "accuracy on deformed, %": right(found, train.labels, train.labels[originals]),
     }
     for name, (images, labels) in _others().items():
-        figures[f"{name}, %"] = right(near(encode(images)), train.labels, labels)
+        figures[f"{name}, %"] = right(stored.search(encode(images), TEN), train.labels, labels)
     return {name: 100 * value for name, value in figures.items()}
 
 
@@ -182,7 +179,7 @@ def seconds_until(
         folder, within = scratch / f"{recipe}-within-{budget}", ("--time-budget", f"{budget}s")
         run([*DIGITS, "train", "--recipe", recipe, *within, "--embedder", folder])
         encode = Embedder.open(folder).embed
-        nearest = VectorIndex.build(encode(train.images)).search(encode(test.images), TEN)[0]
+        nearest = VectorIndex.build(encode(train.images)).search(encode(test.images), TEN)
         accuracy = right(nearest, train.labels, test.labels)
         print(f"`--recipe {recipe} --time-budget {budget}s`: {accuracy:.2%}", flush=True)
         if accuracy >= GOOD_ENOUGH:
@@ -191,9 +188,10 @@ def seconds_until(
     return f"not within {BUDGETS[-1]} s"
 
 
-def right(ids: np.ndarray, labels: np.ndarray, truth: np.ndarray) -> float:
-    """Share (of n) that the labels of their neighbours ids (n, k) name rightly, by majority."""
-    votes = cast_votes(labels[ids], np.ones(ids.shape), "uniform", 10)
+def right(nearest: tuple[np.ndarray, np.ndarray], labels: np.ndarray, truth: np.ndarray) -> float:
+    """Share (of n) that their neighbours, ids and distances (n, k), name rightly."""
+    ids, distances = nearest
+    votes = cast_votes(labels[ids], distances, DEFAULT_WEIGHTS, 10)
     return float((winners(votes, labels[ids]) == truth).mean())
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from indexer.calibration import Calibration
-from indexer.votes import cast_votes
+from indexer.votes import DEFAULT_WEIGHTS, cast_votes
 
 WITNESSES = 10  # neighbours that a verdict rests on, whatever k names the digit
 TOO_FAR_SHARE = 0.0025  # of the calibration digits is refused because of distance
@@ -47,7 +47,7 @@ def calibrate(
         source: what to say of where the digits come from.
     """
     n, witnesses = labels.shape
-    named = cast_votes(labels, distances, "uniform", int(labels.max()) + 1).argmax(axis=1)
+    named = cast_votes(labels, distances, DEFAULT_WEIGHTS, int(labels.max()) + 1).argmax(axis=1)
     mean = class_distances.mean(axis=1)
     too_far = float(np.quantile(mean, 1 - TOO_FAR_SHARE, method="higher"))
     evidence = _evidence(named, labels, class_distances, too_far)

@@ -12,6 +12,7 @@ import numpy as np
 
 Weights = Literal["uniform", "distance"]
 WEIGHTS: tuple[Weights, ...] = get_args(Weights)
+DEFAULT_WEIGHTS: Weights = "distance"
 
 
 def vote_weights(distances: np.ndarray, weights: Weights) -> np.ndarray:
@@ -19,16 +20,20 @@ def vote_weights(distances: np.ndarray, weights: Weights) -> np.ndarray:
 
     Args:
         distances: (n, k) floats.
-        weights: `"uniform"`: one vote each; `"distance"`: 1/distance each, and where a neighbour
-            lies at distance 0, only such neighbours vote (scikit-learn's rule).
+        weights: `"uniform"`: one vote each; `"distance"`: 1/distance^2 each, and where a neighbour
+            lies at distance 0, only such neighbours vote.
 
     Returns:
         (n, k) float64.
+
+    Source: Shepard, "A two-dimensional interpolation function for irregularly-spaced data", ACM
+    1968, whose exponent is 2; Dudani, "The Distance-Weighted k-Nearest-Neighbor Rule", IEEE
+    Transactions on Systems, Man, and Cybernetics 1976.
     """
     if weights == "uniform":
         return np.ones(distances.shape)
     exact = distances == 0
-    weight = np.where(exact, 1.0, 1 / np.where(exact, 1.0, distances.astype(np.float64)))
+    weight = np.where(exact, 1.0, 1 / np.where(exact, 1.0, distances.astype(np.float64)) ** 2)
     weight[exact.any(axis=1)[:, None] & ~exact] = 0
     return np.asarray(weight)
 

@@ -147,7 +147,7 @@ def search_answers(index: DigitIndex, queries: Iterable[AnyQuery], k: int) -> It
     facts = IndexFacts(index.manifest.generation, index.manifest.embedder)
 
     def answer(asked: list[Query]) -> Iterator[Answer]:
-        named = index.classify(_images(asked), k, "uniform", _excluded(asked))
+        named = index.classify(_images(asked), k, exclude=_excluded(asked))
         for row, query in enumerate(asked):
             judged = _judged(index, query, named, row)
             yield searched(judged, _neighbours(index, named.neighbours, row))

@@ -20,7 +20,7 @@ from indexer.segment import Segment
 from indexer.sources import Sources
 from indexer.store import Content
 from indexer.vectors import set_threads
-from indexer.votes import Weights
+from indexer.votes import DEFAULT_WEIGHTS, Weights
 from search.classify import Classification, Neighbours, classify
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class DigitIndex:
         self,
         images: np.ndarray,
         k: int | None = None,
-        weights: Weights = "uniform",
+        weights: Weights = DEFAULT_WEIGHTS,
         exclude: np.ndarray | None = None,
     ) -> Classification:
         """Name each of n digits by the vote of its k nearest.
@@ -173,7 +173,7 @@ class DigitIndex:
         Args:
             images: as for :meth:`search`.
             k: how many vote; None takes the k chosen by leave-one-out when the index was built.
-            weights: `"uniform"`, or `"distance"` for 1/distance.
+            weights: `"uniform"`, or `"distance"` for 1/distance^2.
             exclude: as for :meth:`search`.
 
         Returns:

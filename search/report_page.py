@@ -18,6 +18,7 @@ from PIL import Image
 
 from data.datasets import Dataset
 from data.figures import draw_curves, png_of, theme
+from indexer.votes import DEFAULT_WEIGHTS
 from search.evaluate import Evaluation, worst_mistakes
 from search.index import DigitIndex
 from search.layout import lay_out
@@ -108,7 +109,7 @@ def _facts(index: DigitIndex) -> str:
             ("classes", ", ".join(manifest.names)),
             ("embedding", f"{manifest.dimension} numbers, {manifest.metric} distance"),
             ("embedder", f"recipe {card.recipe['name']}, {manifest.embedder[:12]}"),
-            ("vote", f"of {manifest.k['uniform']} neighbours"),
+            ("vote", f"of {manifest.k[DEFAULT_WEIGHTS]} neighbours"),
             ("program", f"digit-search {manifest.program}"),
         ],
     )

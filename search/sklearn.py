@@ -17,7 +17,7 @@ from data.convention import SIDE
 from data.errors import MissingExtra
 from indexer.embedder import Embedder
 from indexer.vectors import VectorIndex
-from indexer.votes import WEIGHTS, Weights, cast_votes
+from indexer.votes import DEFAULT_WEIGHTS, WEIGHTS, Weights, cast_votes
 from search.places import default_embedder
 
 try:
@@ -142,7 +142,7 @@ class KNNDigitClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters:
         k: how many vote; all, where fewer were fitted.
-        weights: `"uniform"`, or `"distance"` for 1/distance.
+        weights: `"uniform"`, or `"distance"` for 1/distance^2.
         embedder: folder of an embedder, if X is digits.
 
     Attributes:
@@ -154,7 +154,7 @@ class KNNDigitClassifier(ClassifierMixin, BaseEstimator):
         self,
         k: int = 10,
         *,
-        weights: Weights = "uniform",
+        weights: Weights = DEFAULT_WEIGHTS,
         embedder: str | Path | None = None,
     ) -> None:
         """Keep the parameters; :meth:`fit` looks at them."""

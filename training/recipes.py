@@ -176,7 +176,7 @@ DEFAULT = Recipe(
         "weight": 0.2,
     },
     sampler="batches",
-    epochs=27,
+    epochs=30,
     batch_size=224,
     optimizer="muon",
     optimizer_options=MUON,
@@ -205,7 +205,7 @@ RECIPES = {
                     Block(32), Block(32, 2), Block(64), Block(64, 2), Block(128, 1, "valid")
                 ),
             ),
-            epochs=15,
+            epochs=18,
         ),
         Recipe(
             name="fast",

@@ -98,12 +98,14 @@ def measure(
     seed: int,
     *,
     k: int | None = None,
-    weights: Literal["uniform", "distance"] = "uniform",
+    weights: Literal["uniform", "distance"] | None = None,
     threshold: float | None = None,
 ) -> Evaluation:
-    """An evaluation with a progress bar; what is None comes from the index."""
+    """An evaluation with a progress bar; what is None is as where nobody says."""
+    from indexer.votes import DEFAULT_WEIGHTS
     from search.evaluate import evaluate
 
+    weights = weights or DEFAULT_WEIGHTS
     if threshold is None:
         threshold = index.embedder.card.same_different.threshold
     with progress_bar("Evaluating") as progress:

@@ -310,11 +310,13 @@ def _card_facts(card: EmbedderCard, folder: Path) -> dict[str, object]:
 
 
 def _index_facts(manifest: Manifest, place: Place) -> dict[str, object]:
+    from indexer.votes import DEFAULT_WEIGHTS
+
     return {
         "index": named(str(place)),
         "generation": manifest.generation,
         "count": manifest.count,
         "kind": manifest.segments[0].kind,
         "recall": manifest.segments[0].kind_options["recall"],
-        "k": manifest.k["uniform"],
+        "k": manifest.k[DEFAULT_WEIGHTS],
     }

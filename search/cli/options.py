@@ -252,9 +252,9 @@ max_pixels_option = click.option(
 weights_option = click.option(
     "--weights",
     type=click.Choice(["uniform", "distance"]),
-    default="uniform",
+    default="distance",
     show_default=True,
-    help="One vote for each neighbour, or 1/distance.",
+    help="One vote for each neighbour, or 1/distance^2.",
 )
 format_option = click.option(
     "--format",

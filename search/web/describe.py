@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 
+from indexer.votes import DEFAULT_WEIGHTS
 from search.web.access import Refusal
 from search.web.body import JSON
 from search.web.limits import MOST_NEIGHBOURS
@@ -76,7 +77,7 @@ class Naming(Search):
 
     weights: Annotated[
         Literal["uniform", "distance"], Field(description="How much each neighbour's vote counts")
-    ] = "uniform"
+    ] = DEFAULT_WEIGHTS
     explain: Annotated[
         bool, Field(description="Add each neighbour's share, and the nearest of another class")
     ] = False

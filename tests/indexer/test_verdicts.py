@@ -47,14 +47,17 @@ def judged(
     return judge(named, labels, distances, chances, calibration)
 
 
-def winners(labels: np.ndarray) -> np.ndarray:
-    return np.array([np.bincount(row, minlength=10).argmax() for row in labels])
+def winners(labels: np.ndarray, distances: np.ndarray) -> np.ndarray:
+    weights = 1 / distances.astype(np.float64) ** 2
+    return np.array(
+        [np.bincount(*row, minlength=10).argmax() for row in zip(labels, weights, strict=True)]
+    )
 
 
 def test_as_many_are_refused_as_was_promised(rng: np.random.Generator) -> None:
     labels, distances, truth = votes(rng, 4000)
     calibration = calibrate(labels, distances, distances, truth, "drawn by chance")
-    reasons = judged(winners(labels), labels, distances, calibration)
+    reasons = judged(winners(labels, distances), labels, distances, calibration)
     far = distances.mean(axis=1) > calibration.too_far
     assert 4000 * 0.0025 - 1 <= far.sum() <= 4000 * 0.0025
     assert (reasons[far] == "too-far").all()
@@ -86,7 +89,7 @@ def test_confidence_is_the_share_that_is_right(
     calibration: Calibration, rng: np.random.Generator
 ) -> None:
     labels, distances, truth = votes(rng, 20_000)
-    named = winners(labels)
+    named = winners(labels, distances)
     confidences = confidence(named, labels, distances, calibration)
     right = named == truth
     assert calibration.sharpness == pytest.approx(SHARPNESS, abs=0.2)

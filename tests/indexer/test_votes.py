@@ -5,11 +5,19 @@ from sklearn.neighbors import KNeighborsClassifier
 from indexer.votes import WEIGHTS, Weights, best_k, cast_votes, winners
 
 
+def inverse_squares(distances: np.ndarray) -> np.ndarray:
+    at_once = distances == 0
+    weights = np.where(at_once, 1, 1 / np.where(at_once, 1, distances) ** 2)
+    weights[at_once.any(axis=1)] = at_once[at_once.any(axis=1)]
+    return weights
+
+
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_votes_are_scikit_learn_s(weights: Weights, rng: np.random.Generator) -> None:
+    asked = {"uniform": "uniform", "distance": inverse_squares}[weights]
     points, labels = rng.integers(0, 6, (300, 2)), rng.integers(0, 10, 300)
     queries = rng.integers(0, 6, (100, 2))  # on a grid, so that many distances are 0
-    reference = KNeighborsClassifier(9, weights=weights, algorithm="brute").fit(points, labels)
+    reference = KNeighborsClassifier(9, weights=asked, algorithm="brute").fit(points, labels)
     distances, ids = reference.kneighbors(queries)
     votes = cast_votes(labels[ids], distances, weights, 10)
     assert np.allclose(votes, reference.predict_proba(queries))
@@ -31,8 +39,10 @@ def test_equal_votes_go_to_the_nearest() -> None:
 def test_the_most_votes_win_over_the_nearest() -> None:
     labels = np.array([[7, 3, 3]])
     assert winners(cast_votes(labels, np.ones((1, 3)), "uniform", 10), labels).tolist() == [3]
-    near = np.array([[0.1, 1.0, 1.0]])
+    near = np.array([[0.7, 1.0, 1.0]])  # 1 / 0.49 is more than two
     assert winners(cast_votes(labels, near, "distance", 10), labels).tolist() == [7]
+    far = np.array([[0.72, 1.0, 1.0]])  # 1 / 0.5184 is not
+    assert winners(cast_votes(labels, far, "distance", 10), labels).tolist() == [3]
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)

@@ -8,10 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
 
+from indexer.votes import DEFAULT_WEIGHTS, WEIGHTS
 from search import DigitIndex
 from search.cli import cli
 from tests.conftest import Run
@@ -531,3 +533,17 @@ def test_plots_of_few_and_of_perfect_answers(
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["knn_accuracy"] == 1
     assert (tmp_path / "plots" / "confusion.png").exists()
+
+
+def test_the_vote_where_nobody_says_is_the_same_everywhere() -> None:
+    from search.cli.options import weights_option
+
+    @click.command()
+    @weights_option
+    def asked(weights: str) -> None:
+        """Nothing but the option."""
+
+    (option,) = asked.params
+    assert option.default == DEFAULT_WEIGHTS
+    assert isinstance(option.type, click.Choice)
+    assert tuple(option.type.choices) == WEIGHTS

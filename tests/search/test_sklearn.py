@@ -77,15 +77,24 @@ def digits_and_labels(train_set: Dataset) -> tuple[np.ndarray, np.ndarray]:
     return train_set.images[:400], train_set.labels[:400]
 
 
-@pytest.mark.parametrize("weights", ["uniform", "distance"])
+def inverse_squares(distances: np.ndarray) -> np.ndarray:
+    return 1 / distances**2
+
+
+@pytest.mark.parametrize(
+    ("weights", "known"), [("uniform", "uniform"), ("distance", inverse_squares)]
+)
 def test_it_names_as_scikit_learns_own(
-    weights: Any, digits_and_labels: tuple[np.ndarray, np.ndarray], plain_embedder_folder: Path
+    weights: Any,
+    known: Any,
+    digits_and_labels: tuple[np.ndarray, np.ndarray],
+    plain_embedder_folder: Path,
 ) -> None:
     images, labels = digits_and_labels
     vectors = Embedder.open(plain_embedder_folder).embed(images)
     named = np.array(["even", "odd"])[labels % 2]
     ours = KNNDigitClassifier(k=5, weights=weights).fit(vectors[:300], named[:300])
-    theirs = KNeighborsClassifier(5, weights=weights).fit(vectors[:300], named[:300])
+    theirs = KNeighborsClassifier(5, weights=known).fit(vectors[:300], named[:300])
     assert np.allclose(ours.predict_proba(vectors[300:]), theirs.predict_proba(vectors[300:]))
     assert np.array_equal(ours.predict(vectors[300:]), theirs.predict(vectors[300:]))
 
@@ -112,7 +121,8 @@ def test_in_a_pipeline_and_a_grid(
     digits_and_labels: tuple[np.ndarray, np.ndarray], plain_embedder_folder: Path
 ) -> None:
     images, labels = digits_and_labels
-    pipeline = make_pipeline(EmbedderTransformer(plain_embedder_folder), KNNDigitClassifier())
+    classifier = KNNDigitClassifier(weights="uniform")
+    pipeline = make_pipeline(EmbedderTransformer(plain_embedder_folder), classifier)
     grid = GridSearchCV(pipeline, {"knndigitclassifier__k": [1, 5, 100]}, cv=2)
     grid.fit(images, labels)
     assert grid.best_params_["knndigitclassifier__k"] in (1, 5)

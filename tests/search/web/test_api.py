@@ -518,7 +518,7 @@ def test_every_route_is_described(client: Client) -> None:
         **dict.fromkeys(("single", "input", "place", "explain"), False),
         "k": "none",
         "id": [],
-        "weights": "uniform",
+        "weights": "distance",
     }
     (label,) = (
         one for one in description["paths"]["/api/items"]["post"]["parameters"] if one["required"]
