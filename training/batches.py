@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -39,26 +40,6 @@ def batches_of(
     labels = tf.constant(dataset.labels[training].astype(np.int32))
     drawings = _drawings(recipe, np.asarray(images), np.asarray(labels), seed)  # no copies
     members = len(recipe.members)
-
-    def batch_of(
-        member: Member, number: tf.Tensor, positions: tf.Tensor, drawn: list[tf.Tensor]
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        positions = tf.concat([positions, positions[: member.twice]], axis=0)
-        batch, told = _gathered(images, labels, positions, *drawn)
-        weaker = tf.fill(tf.shape(drawn[1]), recipe.drawn_deformation)
-        strength = tf.concat([tf.ones(tf.shape(positions)), weaker], axis=0)  # (b,)
-        return _changed(recipe, member, batch, strength, seed, number), told
-
-    @tf.autograph.experimental.do_not_convert  # nothing to convert, and looking takes a second
-    def step(
-        number: tf.Tensor, positions: tf.Tensor, drawn: tuple[tf.Tensor, tf.Tensor]
-    ) -> tuple[tuple[tf.Tensor, ...], ...]:
-        batches = [
-            batch_of(member, number * members + turn, positions[turn], [one[turn] for one in drawn])
-            for turn, member in enumerate(recipe.members)
-        ]
-        return tuple(zip(*batches, strict=True))
-
     size = min(recipe.batch_size, len(training))
     steps = max(len(training) // size, MIN_STEPS)
 
@@ -73,7 +54,7 @@ def batches_of(
         return (
             tf.data.Dataset.zip(numbers, _in_turn(streams).batch(members), drawings.batch(members))
             .skip(first * steps)
-            .map(step, num_parallel_calls=tf.data.AUTOTUNE)
+            .map(_Batches(recipe, images, labels, seed), num_parallel_calls=tf.data.AUTOTUNE)
             .prefetch(AHEAD)
             .with_options(untuned())
         )
@@ -81,40 +62,75 @@ def batches_of(
     return from_epoch, steps
 
 
-def _gathered(
-    images: tf.Tensor, labels: tf.Tensor, positions: tf.Tensor, drawn: tf.Tensor, classes: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Stored digits, then drawings: (b, 28, 28) float32 in [0, 1], and (b, 2) class and picture.
+@dataclass(frozen=True)
+class _Batches:
+    """Makes a step's batches, one for each member.
 
-    images (n, 28, 28) uint8 with labels (n,) int32, of which `positions` (p,) are taken; drawn
-    (m, 28, 28) uint8 with classes (m,) int32.
+    Attributes:
+        recipe: that says how.
+        images: (n, 28, 28) uint8, with `labels` (n,) int32.
+        seed: of all chance.
     """
-    batch = tf.concat([tf.gather(images, positions), drawn], axis=0)
-    strangers = len(images) + tf.range(tf.size(classes))
-    classes = tf.concat([tf.gather(labels, positions), classes], axis=0)
-    pictures = tf.concat([tf.cast(positions, tf.int32), strangers], axis=0)
-    return tf.cast(batch, tf.float32) / 255, tf.stack([classes, pictures], axis=1)
 
+    recipe: Recipe
+    images: tf.Tensor
+    labels: tf.Tensor
+    seed: int
 
-def _changed(
-    recipe: Recipe,
-    member: Member,
-    batch: tf.Tensor,
-    strength: tf.Tensor,
-    seed: int,
-    number: tf.Tensor,
-) -> tf.Tensor:
-    """Batch `number`, (b, 28, 28), changed by chance, as a member is shown it: (b, side, side)."""
-    chance = number * STREAMS
-    if recipe.stroke:
-        batch = vary_strokes(batch, recipe.stroke, [seed, chance])
-    if recipe.blocky:
-        batch = coarsen(batch, recipe.blocky, [seed, chance + 1])
-    deformation, for_maps = member.augmentation, [seed, chance + 2]
-    if member.straighten is None:
-        return deform(batch, deformation, for_maps, strength)
-    canvas, jitter = member.straighten, member.jitter
-    return straighten_nearly(batch, canvas, jitter, for_maps, strength, deformation)
+    @tf.autograph.experimental.do_not_convert  # nothing to convert, and looking takes a second
+    def __call__(
+        self, step: tf.Tensor, positions: tf.Tensor, drawn: tuple[tf.Tensor, tf.Tensor]
+    ) -> tuple[tuple[tf.Tensor, ...], ...]:
+        """Images and labels of each of m members.
+
+        positions (m, p) of stored digits; drawn (m, q, 28, 28) uint8 with classes (m, q) int32.
+        """
+        members = self.recipe.members
+        batches = [
+            self._batch(member, step * len(members) + turn, positions[turn], drawn[0][turn],
+                        drawn[1][turn])
+            for turn, member in enumerate(members)
+        ]  # fmt: skip
+        return tuple(zip(*batches, strict=True))
+
+    def _batch(
+        self,
+        member: Member,
+        number: tf.Tensor,
+        positions: tf.Tensor,
+        drawn: tf.Tensor,
+        classes: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        positions = tf.concat([positions, positions[: member.twice]], axis=0)
+        batch, told = self._gathered(positions, drawn, classes)
+        weaker = tf.fill(tf.shape(classes), self.recipe.drawn_deformation)
+        strength = tf.concat([tf.ones(tf.shape(positions)), weaker], axis=0)  # (b,)
+        return self._changed(member, batch, strength, number), told
+
+    def _gathered(
+        self, positions: tf.Tensor, drawn: tf.Tensor, classes: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Stored digits, then drawings: (b, 28, 28) float32 in [0, 1]; (b, 2) class and picture."""
+        batch = tf.concat([tf.gather(self.images, positions), drawn], axis=0)
+        strangers = len(self.images) + tf.range(tf.size(classes))
+        classes = tf.concat([tf.gather(self.labels, positions), classes], axis=0)
+        pictures = tf.concat([tf.cast(positions, tf.int32), strangers], axis=0)
+        return tf.cast(batch, tf.float32) / 255, tf.stack([classes, pictures], axis=1)
+
+    def _changed(
+        self, member: Member, batch: tf.Tensor, strength: tf.Tensor, number: tf.Tensor
+    ) -> tf.Tensor:
+        """Batch `number`, (b, 28, 28), changed by chance, as a member is shown it: (b, s, s)."""
+        recipe, chance = self.recipe, number * STREAMS
+        if recipe.stroke:
+            batch = vary_strokes(batch, recipe.stroke, [self.seed, chance])
+        if recipe.blocky:
+            batch = coarsen(batch, recipe.blocky, [self.seed, chance + 1])
+        deformation, for_maps = member.augmentation, [self.seed, chance + 2]
+        if member.straighten is None:
+            return deform(batch, deformation, for_maps, strength)
+        canvas, jitter = member.straighten, member.jitter
+        return straighten_nearly(batch, canvas, jitter, for_maps, strength, deformation)
 
 
 def untuned() -> tf.data.Options:
