@@ -13,8 +13,8 @@ import numpy as np
 
 from data.convention import SIDE
 from data.errors import UsageError
+from indexer.checks import check_excluded, check_k
 from indexer.segment import Segment
-from indexer.vectors import check_excluded, check_k
 
 
 class UnionVectors:

@@ -18,9 +18,9 @@ from typing import Any
 import faiss
 import numpy as np
 
-from data.errors import UsageError
 from data.processors import processors
 from indexer.blocks import Blocks, Content
+from indexer.checks import check_excluded, check_k, check_vectors
 from indexer.kinds import EXACT, FAISS, FLAT, Kind, empty_engine
 from indexer.lists import InvertedLists
 from indexer.squares import NOTHING, at_least, squares_to
@@ -34,7 +34,6 @@ CANDIDATE = np.dtype([("id", "<u4"), ("distance", "<f4")])  # by distance, then 
 MANY = 512  # queries that are worth an order
 LANDMARKS = 64  # stored vectors that queries are ordered by
 NO_OPTIONS: Mapping[str, Any] = {}
-LARGEST = 1e15  # of a number in a vector: its square, added up, must be finite
 
 
 @dataclass(frozen=True)
@@ -340,46 +339,6 @@ class VectorIndex:
         ivf: Any = faiss.extract_index_ivf(self.engine)
         centroids = VectorIndex(faiss.downcast_index(ivf.quantizer))
         return InvertedLists(ivf, centroids, self.radii, self.blocks)
-
-
-def check_k(k: int, most: int) -> None:
-    """Refuse a k that is no number from 1 to `most`.
-
-    Raises:
-        UsageError: it is not.
-    """
-    if not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k <= most:
-        raise UsageError(
-            f"expected k from 1 to {most:,} (the digits that can answer), received {k!r}"
-        )
-
-
-def check_vectors(vectors: np.ndarray, dimension: int, what: str) -> None:
-    """Refuse vectors that are not (n, dimension) finite float32; `what` is what to call them.
-
-    Raises:
-        UsageError: they are not.
-    """
-    if vectors.ndim != 2 or vectors.shape[1] != dimension:
-        raise UsageError(f"expected {what} of shape (n, {dimension}), received {vectors.shape}")
-    if vectors.dtype != np.float32 or not (np.abs(vectors) < LARGEST).all():
-        raise UsageError(f"expected finite float32 {what} below {LARGEST:g}")
-
-
-def check_excluded(exclude: np.ndarray | None, queries: int) -> None:
-    """Refuse what is not one id for each of n queries.
-
-    Raises:
-        UsageError: it is not.
-    """
-    if exclude is None:
-        return
-    given = np.asarray(exclude)
-    if given.shape != (queries,) or given.dtype.kind not in "iu":
-        raise UsageError(
-            f"expected an excluded id for each of {queries} queries, (n,) integers, received"
-            f" {given.shape} {given.dtype}"
-        )
 
 
 @contextlib.contextmanager

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from data.errors import IndexCorrupt, UsageError
+from indexer.checks import check_excluded, check_k, check_vectors
 from indexer.milvus.rows import RowTable
 from indexer.squares import at_least
-from indexer.vectors import SPARE, WIDER, check_excluded, check_k, check_vectors
+from indexer.vectors import SPARE, WIDER
 
 MOST_FOUND = 16_384  # Milvus gives no query more neighbours
 NUMBERS = 1 << 21  # of vectors in one answer: 8 MB

@@ -1,0 +1,49 @@
+"""What vectors may be asked, wherever they lie: k, queries, and who must not answer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from data.errors import UsageError
+
+LARGEST = 1e15  # of a number in a vector: its square, added up, must be finite
+
+
+def check_k(k: int, most: int) -> None:
+    """Refuse a k that is no number from 1 to `most`.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k <= most:
+        raise UsageError(
+            f"expected k from 1 to {most:,} (the digits that can answer), received {k!r}"
+        )
+
+
+def check_vectors(vectors: np.ndarray, dimension: int, what: str) -> None:
+    """Refuse vectors that are not (n, dimension) finite float32; `what` is what to call them.
+
+    Raises:
+        UsageError: they are not.
+    """
+    if vectors.ndim != 2 or vectors.shape[1] != dimension:
+        raise UsageError(f"expected {what} of shape (n, {dimension}), received {vectors.shape}")
+    if vectors.dtype != np.float32 or not (np.abs(vectors) < LARGEST).all():
+        raise UsageError(f"expected finite float32 {what} below {LARGEST:g}")
+
+
+def check_excluded(exclude: np.ndarray | None, queries: int) -> None:
+    """Refuse what is not one id for each of n queries.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if exclude is None:
+        return
+    given = np.asarray(exclude)
+    if given.shape != (queries,) or given.dtype.kind not in "iu":
+        raise UsageError(
+            f"expected an excluded id for each of {queries} queries, (n,) integers, received"
+            f" {given.shape} {given.dtype}"
+        )
