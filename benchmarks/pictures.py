@@ -21,6 +21,7 @@ from benchmarks.measure import table
 from data.datasets import load_dataset
 from data.normalise import find_digits
 from data.picture import read_picture
+from indexer.votes import DEFAULT_WEIGHTS
 from search.answers import ClassifyAnswer, classify_answers
 from search.index import DigitIndex
 from search.queries import Reader
@@ -58,7 +59,7 @@ def bench_pictures(folder: Path) -> None:
 def answers(index: DigitIndex, path: Path, *, single: bool) -> list[ClassifyAnswer]:
     """What `digits classify` answers for one picture."""
     reader = Reader(index, single=single)
-    found = classify_answers(index, reader.read([str(path)], []), None, "uniform")
+    found = classify_answers(index, reader.read([str(path)], []), None, DEFAULT_WEIGHTS)
     return [answer for _, answer in found if isinstance(answer, ClassifyAnswer)]
 
 

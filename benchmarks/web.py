@@ -22,6 +22,7 @@ from PIL import Image
 from benchmarks.measure import DIGITS, table
 from benchmarks.pictures import encoded
 from data.datasets import load_dataset
+from indexer.votes import DEFAULT_WEIGHTS
 from search.answers import ClassifyAnswer, classify_answers
 from search.index import DigitIndex
 from search.queries import STDIN, Reader
@@ -72,7 +73,7 @@ def bench_web(folder: Path) -> None:
 
 def answer(index: DigitIndex, body: bytes) -> str:
     """What the server does for a question, without the server."""
-    answers = classify_answers(index, Reader(index).content(STDIN, body), None, "uniform")
+    answers = classify_answers(index, Reader(index).content(STDIN, body), None, DEFAULT_WEIGHTS)
     return "".join(format_answers((one for _, one in answers), ClassifyAnswer, "jsonl"))
 
 

@@ -27,8 +27,9 @@ def vote_weights(distances: np.ndarray, weights: Weights) -> np.ndarray:
         (n, k) float64.
 
     Source: Shepard, "A two-dimensional interpolation function for irregularly-spaced data", ACM
-    1968, whose exponent is 2; Dudani, "The Distance-Weighted k-Nearest-Neighbor Rule", IEEE
-    Transactions on Systems, Man, and Cybernetics 1976.
+    1968, whose exponent is 2, for values; neighbours' votes weighted by distance: Dudani, "The
+    Distance-Weighted k-Nearest-Neighbor Rule", IEEE Transactions on Systems, Man, and Cybernetics
+    1976.
     """
     if weights == "uniform":
         return np.ones(distances.shape)

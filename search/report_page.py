@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MISTAKES, GRID, COLUMNS = 40, 12, 8
 SHADES = 6  # of a cell of the confusion matrix
+VOTES = {"uniform": "one vote each", "distance": "by 1/distance²"}
 STYLE = """
 :root { color-scheme: light dark; --text: #1a1a1a; --faint: #5c5c5c; --paper: #fff; --rim: #ccc;
   --shade: 213, 94, 0; --right: 0, 114, 178; }
@@ -109,7 +110,7 @@ def _facts(index: DigitIndex) -> str:
             ("classes", ", ".join(manifest.names)),
             ("embedding", f"{manifest.dimension} numbers, {manifest.metric} distance"),
             ("embedder", f"recipe {card.recipe['name']}, {manifest.embedder[:12]}"),
-            ("vote", f"of {manifest.k[DEFAULT_WEIGHTS]} neighbours"),
+            ("vote", f"of {manifest.k[DEFAULT_WEIGHTS]} neighbours, {VOTES[DEFAULT_WEIGHTS]}"),
             ("program", f"digit-search {manifest.program}"),
         ],
     )
@@ -120,7 +121,11 @@ def _figures(evaluation: Evaluation, test: Dataset) -> str:
         return "–" if value is None else f"{value:.2%}"
 
     rows = [
-        ("k-NN accuracy", share(evaluation.knn_accuracy), f"{evaluation.k} neighbours vote"),
+        (
+            "k-NN accuracy",
+            share(evaluation.knn_accuracy),
+            f"{evaluation.k} neighbours vote, {VOTES[evaluation.weights]}",
+        ),
         ("precision@10", share(evaluation.precision_at_10), "of the ten nearest"),
         ("MAP@R", share(evaluation.map_at_r), "how purely the nearest are of the query's class"),
         (

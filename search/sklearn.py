@@ -142,7 +142,8 @@ class KNNDigitClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters:
         k: how many vote; all, where fewer were fitted.
-        weights: `"uniform"`, or `"distance"` for 1/distance^2.
+        weights: `"uniform"`, or `"distance"` for 1/distance^2; scikit-learn's own classifiers mean
+            1/distance by that.
         embedder: folder of an embedder, if X is digits.
 
     Attributes:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from data.errors import UsageError
 from indexer.place import Place
+from indexer.votes import DEFAULT_WEIGHTS
 from search.answers import (
     Addition,
     Answer,
@@ -132,6 +133,7 @@ def info(index: DigitIndex, origin: Place, *, writable: bool) -> Row:
         "writable": writable,
         "names": [index.called(label) for label in range(len(index.manifest.names))],
         "most_digits": MOST_DIGITS,
+        "weights": DEFAULT_WEIGHTS,
     }
     return index_facts(index, origin) | {"server": server}
 

@@ -116,11 +116,13 @@ def _classify(index: object, name: str) -> int:
     """What `digits classify` does once its index is open."""
     import click
 
+    from indexer.votes import DEFAULT_WEIGHTS
     from search.answers import ClassifyAnswer, classify_answers
     from search.cli.show import show
     from search.queries import Reader
 
-    answers = classify_answers(index, Reader(index).read((name,), ()), None, "uniform")  # type: ignore[arg-type]
+    queries = Reader(index).read((name,), ())  # type: ignore[arg-type]
+    answers = classify_answers(index, queries, None, DEFAULT_WEIGHTS)  # type: ignore[arg-type]
     try:
         show(index, answers, ClassifyAnswer, "jsonl", None, None, strict=False, thumbnails="off")  # type: ignore[arg-type]
     except click.exceptions.Exit as exc:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from data.datasets import Dataset
+from indexer.votes import DEFAULT_WEIGHTS
 from search import DigitIndex
 from search.evaluate import evaluate
 from search.metrics import expected_calibration_error
@@ -172,8 +173,8 @@ def test_info_shows_the_thresholds(digits: Run, index: DigitIndex) -> None:
 
 
 def test_evaluation_reports_what_the_verdicts_do(index: DigitIndex, test_set: Dataset) -> None:
-    k = index.manifest.k["uniform"]
-    figures = evaluate(index, test_set, k=k, weights="uniform", threshold=1.0, seed=0)
+    k = index.manifest.k[DEFAULT_WEIGHTS]
+    figures = evaluate(index, test_set, k=k, weights=DEFAULT_WEIGHTS, threshold=1.0, seed=0)
     named = index.classify(test_set.images)
     right, answered = named.labels == test_set.labels, named.verdicts == "match"
     assert figures.refused == pytest.approx((~answered).mean())

@@ -25,6 +25,7 @@ from indexer.embedder import Embedder
 from indexer.grow import SMALL
 from indexer.manifest import SegmentRecord
 from indexer.vectors import VectorIndex
+from indexer.votes import DEFAULT_WEIGHTS
 from search import DigitIndex
 from search.evaluate import evaluate
 from search.grow import Added, add, open_to_change, remove, undo
@@ -228,7 +229,7 @@ def test_few_that_are_left_still_answer(folder: Path, test_set: Dataset) -> None
     index = DigitIndex.open(folder)
     assert index.calibration.witnesses > len(index) == 3
     named = index.classify(test_set.images[:5])
-    assert named.neighbours.ids.shape == (5, min(3, index.manifest.k["uniform"]))
+    assert named.neighbours.ids.shape == (5, min(3, index.manifest.k[DEFAULT_WEIGHTS]))
     assert index.classify(index.images[:1], exclude=np.array([0])).labels.shape == (1,)
     assert np.isfinite(index.strangeness(test_set.images[:5])).all()
     rivals = index.rivals(test_set.images[:5], np.array([0, 1, 2, 3, 4]))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,8 +6,10 @@ import pytest
 
 from data.datasets import Dataset
 from data.errors import EmbedderMismatch, EmbedderNotFound, IndexNotFound, UsageError
+from indexer.votes import DEFAULT_WEIGHTS
 from search import Classification, DigitIndex, Neighbours
 from search.evaluate import evaluate
+from search.plots import draw_evaluation
 
 
 def test_neighbours_are_the_nearest_by_brute_force(index: DigitIndex, test_set: Dataset) -> None:
@@ -36,7 +39,7 @@ def test_classification_names_most_digits(index: DigitIndex, test_set: Dataset) 
     assert np.array_equal(named.verdicts == "match", named.reasons == "")
     witnesses = index.classify(test_set.images, k=1)
     assert np.array_equal(named.strangeness, witnesses.strangeness)  # whatever k is
-    assert named.neighbours.ids.shape[1] == index.manifest.k["uniform"]
+    assert named.neighbours.ids.shape[1] == index.manifest.k[DEFAULT_WEIGHTS]
 
 
 def test_results_are_frozen(index: DigitIndex) -> None:
@@ -110,6 +113,20 @@ def test_evaluation_is_what_plain_code_finds(index: DigitIndex, test_set: Datase
     pairs = of_class[measured.pairs]  # (2n, 2, c)
     near = np.linalg.norm(pairs[:, 0] - pairs[:, 1], axis=1) <= 0.5
     assert measured.pair_accuracy == pytest.approx((near == same).mean())
+
+
+def test_an_evaluation_on_a_single_class_judges_no_pairs(
+    index: DigitIndex, test_set: Dataset, tmp_path: Path
+) -> None:
+    threes = test_set.labels == 3
+    asked = replace(test_set, images=test_set.images[threes], labels=test_set.labels[threes])
+    measured = evaluate(index, asked, k=5, weights="uniform", threshold=0.5, seed=3)
+    assert measured.figures()["pair_accuracy"] is None
+    assert measured.knn_accuracy == pytest.approx(
+        (index.classify(asked.images, 5, "uniform").labels == 3).mean()
+    )
+    drawn = {path.name for path in draw_evaluation(measured, asked, tmp_path)}
+    assert drawn == {"confusion.png", "mistakes.png"}
 
 
 def test_what_is_no_array_is_misuse_too(index: DigitIndex) -> None:

@@ -20,7 +20,7 @@ const ask = api.latest(answer, byId("answer"));
 // Start the view; `onAnswer` is called with every answer that is shown.
 export function startDraw(info, onAnswer) {
   moved = onAnswer;
-  layOut(info.server.names, info.k.uniform);
+  layOut(info.server.names, info.k[info.server.weights]);
   pad = new Pad(byId("pad"), "Pad to draw a digit on", () => {
     byId("pad-hint").hidden = !pad.isEmpty;
     if (location.hash.startsWith("#draw/")) location.hash = "#draw";

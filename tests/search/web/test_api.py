@@ -203,6 +203,8 @@ def test_info_is_the_command_lines(command: Run, client: Client, few_index: Digi
     assert [facts] == command("info")
     assert server["writable"] is False
     assert server["names"] == list(range(10))
+    asked = client.post("/api/classify?id=few/train/17").json
+    assert len(asked["neighbours"]) == facts["k"][server["weights"]]
 
 
 def test_a_stored_digit_is_a_picture(client: Client, few_index: DigitIndex) -> None:
