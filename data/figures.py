@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,7 @@ def png_of(figure: Figure) -> bytes:
 
 
 def draw_curves(history: Sequence[Mapping[str, float]]) -> Figure:
-    """A training run: one panel for each quantity recorded per epoch.
+    """A training run: one panel for each quantity recorded per epoch, members' losses in one.
 
     Args:
         history: a record per epoch, at least one.
@@ -94,11 +95,18 @@ def draw_curves(history: Sequence[Mapping[str, float]]) -> Figure:
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    names = [name for name in history[0] if name not in ("epoch", "seconds")]
+    recorded = [name for name in history[0] if name not in ("epoch", "seconds")]
+    members = [name for name in recorded if name.endswith("_loss")]
+    names = [name for name in recorded if name not in members]
     figure = new_figure(4 * len(names), 3)
     epochs = [record["epoch"] for record in history]
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        axes.plot(epochs, [record[name] for record in history], marker="o", color=NEUTRAL)
+        lines = [name, *members] if name == "loss" else [name]
+        for line, hue in zip(lines, cycle(HUES)):
+            values = [record[line] for record in history]
+            axes.plot(epochs, values, marker="o", color=hue, label=line.replace("_", " "))
+        if len(lines) > 1:
+            axes.legend()
         axes.set_xlabel("epoch")
         unit = "share" if "accuracy" in name else "no unit"
         axes.set_ylabel(f"{name.replace('_', ' ')} ({unit})")

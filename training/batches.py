@@ -54,7 +54,7 @@ def batches_of(
         return (
             tf.data.Dataset.zip(numbers, _in_turn(streams).batch(members), drawings.batch(members))
             .skip(first * steps)
-            .map(_Batches(recipe, images, labels, seed), num_parallel_calls=tf.data.AUTOTUNE)
+            .map(_Batches(recipe, images, labels, seed).step, num_parallel_calls=tf.data.AUTOTUNE)
             .prefetch(AHEAD)
             .with_options(untuned())
         )
@@ -78,19 +78,20 @@ class _Batches:
     seed: int
 
     @tf.autograph.experimental.do_not_convert  # nothing to convert, and looking takes a second
-    def __call__(
-        self, step: tf.Tensor, positions: tf.Tensor, drawn: tuple[tf.Tensor, tf.Tensor]
+    def step(
+        self, number: tf.Tensor, positions: tf.Tensor, drawn: tuple[tf.Tensor, tf.Tensor]
     ) -> tuple[tuple[tf.Tensor, ...], ...]:
-        """Images and labels of each of m members.
+        """Images and labels of each of m members, in step `number`.
 
         positions (m, p) of stored digits; drawn (m, q, 28, 28) uint8 with classes (m, q) int32.
         """
-        members = self.recipe.members
+        members, (drawings, classes) = self.recipe.members, drawn
         batches = [
-            self._batch(member, step * len(members) + turn, positions[turn], drawn[0][turn],
-                        drawn[1][turn])
+            self._batch(
+                member, number * len(members) + turn, positions[turn], drawings[turn], classes[turn]
+            )
             for turn, member in enumerate(members)
-        ]  # fmt: skip
+        ]
         return tuple(zip(*batches, strict=True))
 
     def _batch(

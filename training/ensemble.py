@@ -54,7 +54,8 @@ def _joined(members: list[keras.Model]) -> keras.Model:
 
 def _mean(parts: list[Any], name: str) -> Any:
     """Members' numbers side by side; squared distances are the means of theirs."""
-    return layers.Rescaling(len(parts) ** -0.5, name=name)(layers.Concatenate()(parts))
+    whole = layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
+    return layers.Rescaling(len(parts) ** -0.5, name=name)(whole)
 
 
 def side_by_side(networks: list[keras.Model]) -> keras.Model:

@@ -142,7 +142,6 @@ def _compiled(recipe: Recipe, networks: list[keras.Model], tower: keras.Model) -
     """
     pairs = recipe.sampler == "pairs"
     model = siamese(tower) if pairs else side_by_side(networks)
-    loss = LOSSES[recipe.loss](**recipe.loss_options)
     options = dict(recipe.optimizer_options)
     if recipe.averaging:
         options |= {"use_ema": True}
@@ -151,7 +150,7 @@ def _compiled(recipe: Recipe, networks: list[keras.Model], tower: keras.Model) -
     optimizer.build(model.trainable_variables)
     model.compile(
         optimizer=optimizer,
-        loss=loss if pairs else [loss] * len(networks),
+        loss=LOSSES[recipe.loss](**recipe.loss_options),  # of every member
         metrics=["binary_accuracy"] if pairs else None,
         jit_compile=False,  # on CPUs oneDNN's own kernels are faster than XLA's
     )
@@ -172,9 +171,10 @@ def _watched(dataset: Dataset, training: np.ndarray, validation: np.ndarray) -> 
 def _calibrate(
     tower: keras.Model, dataset: Dataset, validation: np.ndarray, rng: np.random.Generator
 ) -> SameDifferent:
-    """Choose the threshold on held-out images where there are some, else on the training set."""
-    source = "held-out training images" if len(validation) else "training images"
-    pool = validation if len(validation) else np.arange(len(dataset))
+    """Choose the threshold on held-out images where these differ, else on the training set."""
+    is_enough = len(np.unique(dataset.labels[validation])) > 1
+    source = "held-out training images" if is_enough else "training images"
+    pool = validation if is_enough else np.arange(len(dataset))
     images, labels = dataset.images[pool], dataset.labels[pool]
     embeddings = embed(tower, images)[:, : class_dimension(tower)]  # (n, c)
     rounds = -(-CALIBRATION_PAIRS // (2 * len(pool)))

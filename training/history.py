@@ -42,7 +42,7 @@ class Watched:
     query_labels: np.ndarray
 
     def knn_accuracy(self, tower: keras.Model) -> float:
-        """Share of queries that their ten nearest references name rightly."""
+        """Share of queries that their ten nearest references, with one vote each, name rightly."""
         references = embed(tower, self.references)  # (r, d)
         queries = embed(tower, self.queries)  # (v, d)
         norms, classes = (references**2).sum(axis=1), np.unique(self.reference_labels)
@@ -58,7 +58,11 @@ class Watched:
 
 
 class History(keras.callbacks.Callback):
-    """Keeps a record per epoch, reports progress, and stops at a loss that is no number."""
+    """Keeps a record per epoch, reports progress, and stops at a loss that is no number.
+
+    A record holds `loss`, which is the sum of the losses of all members, and theirs where there are
+    several; the k-NN accuracy where something is watched; and seconds.
+    """
 
     def __init__(
         self, tower: keras.Model, watched: Watched | None, progress: Progress, steps: int

@@ -97,7 +97,8 @@ class Recipe:
             (one tower, labels; every pair in the batch counts) or `"balanced"` (likewise, with all
             classes in turn).
         epochs: passes over the training set; each member sees as many digits as are in it.
-        batch_size: pairs or images of the dataset a step.
+        batch_size: pairs, or images of the dataset for each member, a step; those that a member
+            sees `twice` come on top.
         learning_rate: at its highest.
         schedule: `"constant"` or `"cosine"` (up over the first tenth, then down to a tenth).
         optimizer: key of `OPTIMIZERS`, with `optimizer_options`.
