@@ -17,16 +17,18 @@ def make_pairs(labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray
     notebook), or from all items of other classes.
 
     Args:
-        labels: (n,) integers with at least two classes.
+        labels: (n,) integers.
         rng: source of randomness.
 
     Returns:
         pairs (2n, 2) int64, positions of anchor and partner; targets (2n,) uint8: 0 for the same
-        class, 1 for different ones.
+        class, 1 for different ones. Of a single class nothing differs, and there are no pairs.
     """
     n = len(labels)
     order = np.argsort(labels, kind="stable")  # (n,) positions grouped by class
     _, class_of, size_of_class = np.unique(labels, return_inverse=True, return_counts=True)
+    if len(size_of_class) < 2:
+        return np.empty((0, 2), np.int64), np.empty(0, np.uint8)
     start = (np.cumsum(size_of_class) - size_of_class)[class_of]  # (n,)
     size = size_of_class[class_of]  # (n,)
 

@@ -15,6 +15,8 @@ def check_k(k: int, most: int) -> None:
     Raises:
         UsageError: it is not.
     """
+    if most < 1:
+        raise UsageError("expected another digit in the index than the one that asks, found none")
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k <= most:
         raise UsageError(
             f"expected k from 1 to {most:,} (the digits that can answer), received {k!r}"

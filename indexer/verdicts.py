@@ -18,7 +18,7 @@ from indexer.votes import DEFAULT_WEIGHTS, cast_votes
 
 WITNESSES = 10  # neighbours that a verdict rests on, whatever k names the digit
 TOO_FAR_SHARE = 0.0025  # of the calibration digits is refused because of distance
-LEAST_CONFIDENCE = 0.5  # a name less sure than this is likelier wrong than right
+LEAST_CONFIDENCE = 0.5  # a name no surer than this is no likelier right than wrong
 PERCENTILES = 101  # 0 to 100
 FALL = 3.0  # a witness at the limit of what is near weighs exp(-FALL)
 RIDGE = 1e-2  # on the sharpness, which is of the order of 1
@@ -87,7 +87,7 @@ def judge(
     Returns:
         (n,) strings: empty for a match, else `"too-far"` or `"split-vote"`.
     """
-    unsure = chances < calibration.least_confidence
+    unsure = chances <= calibration.least_confidence
     agreed = (labels == named[:, None]).all(axis=1)
     far = (class_distances.mean(axis=1) > calibration.too_far) | (unsure & agreed)
     return np.asarray(REASONS[np.where(far, 1, np.where(unsure, 2, 0))])

@@ -98,7 +98,7 @@ def audit(
     index: DigitIndex,
     test: Dataset | None = None,
     *,
-    k: int = NEIGHBOURS,
+    k: int | None = None,
     most: int = MOST,
     sample: int = ASKED,
     seed: int = 0,
@@ -109,7 +109,7 @@ def audit(
     Args:
         index: to look at.
         test: digits that should not be in it.
-        k: neighbours to ask for.
+        k: neighbours to ask for; None is 10, or all the others where there are fewer.
         most: of each kind to list at most.
         sample: stored digits to ask at most, drawn by chance; all of them can be neighbours.
         seed: of that chance.
@@ -118,6 +118,8 @@ def audit(
     Raises:
         UsageError: k out of range.
     """
+    if k is None:
+        k = min(NEIGHBOURS, len(index) - 1)
     index.vectors.check_k(k, spared=True)
     chosen = np.random.default_rng(seed).permutation(len(index))[:sample]
     asked = index.live[np.sort(chosen)]  # (n,)

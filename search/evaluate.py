@@ -41,7 +41,8 @@ class Evaluation:
         knn_accuracy: share of test digits named rightly.
         precision_at_10: share of the ten nearest with the query's label.
         map_at_r: mean average precision at R, over all stored digits or 100,000 drawn by chance.
-        pair_accuracy: share of 2n random test pairs judged rightly at `pair_threshold`.
+        pair_accuracy: share of 2n random test pairs judged rightly at `pair_threshold`; None where
+            the test digits are of a single class, of which there are no pairs.
         refused: share of test digits on which the verdict abstains.
         accuracy_answered: share of the others that is named rightly.
         calibration_error: expected calibration error of the confidences.
@@ -63,7 +64,7 @@ class Evaluation:
     knn_accuracy: float
     precision_at_10: float
     map_at_r: float
-    pair_accuracy: float
+    pair_accuracy: float | None
     pair_threshold: float
     refused: float
     accuracy_answered: float | None
@@ -123,6 +124,7 @@ def evaluate(
     drawn = _references(index, rng)
     of_class = embeddings[:, : index.embedder.card.class_dimension]  # (n, c)
     apart = np.linalg.norm(of_class[pairs[:, 0]] - of_class[pairs[:, 1]], axis=1)  # (2n,)
+    judged = (apart <= threshold) == (targets == SAME)
     return Evaluation(
         n=len(test),
         k=k,
@@ -130,7 +132,7 @@ def evaluate(
         knn_accuracy=float(right.mean()),
         precision_at_10=precision(labels[ids], test.labels),
         map_at_r=map_at_r(embeddings, test.labels, vectors.vectors(drawn), labels[drawn]),
-        pair_accuracy=float(((apart <= threshold) == (targets == SAME)).mean()),
+        pair_accuracy=float(judged.mean()) if len(pairs) else None,
         pair_threshold=threshold,
         refused=float((~answered).mean()),
         accuracy_answered=float(right[answered].mean()) if answered.any() else None,

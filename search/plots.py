@@ -35,7 +35,7 @@ ROOM = 0.05  # of coverage, shown before the first mistake
 
 
 def draw_evaluation(evaluation: Evaluation, test: Dataset, folder: Path) -> list[Path]:
-    """Draw the pairs, the confusion matrix and the mistakes of an evaluation on `test`.
+    """Draw the pairs, if there are any, the confusion matrix and the mistakes of an evaluation.
 
     Raises:
         MissingExtra: matplotlib is not installed.
@@ -43,10 +43,15 @@ def draw_evaluation(evaluation: Evaluation, test: Dataset, folder: Path) -> list
     """
     judged_same = evaluation.pair_distances <= evaluation.pair_threshold
     right = judged_same == (evaluation.targets == SAME)
-    wrong = np.flatnonzero(~right)[:SHOWN]
-    drawn = [_judged_pairs(evaluation, test, np.arange(len(right))[:SHOWN], "pairs-judged", folder)]
-    if len(wrong):
-        drawn.append(_judged_pairs(evaluation, test, wrong, "pairs-wrong", folder))
+    sets = {
+        "pairs-judged": np.arange(len(right))[:SHOWN],
+        "pairs-wrong": np.flatnonzero(~right)[:SHOWN],
+    }
+    drawn = [
+        _judged_pairs(evaluation, test, chosen, name, folder)
+        for name, chosen in sets.items()
+        if len(chosen)
+    ]
     return [*drawn, _confusion(evaluation, test, folder), _mistakes(evaluation, test, folder)]
 
 

@@ -199,9 +199,10 @@ def _explanation(answer: ExplainedAnswer) -> Iterator[str]:
     yield from _indented(table(header, rows))
     if answer.rival:
         rival = answer.rival
+        way = "further" if rival.margin >= 0 else "nearer"
         yield (
             f"  nearest rival: {printable(str(rival.label))} at {rival.distance:.4f},"
-            f" {rival.margin:.4f} further than the nearest {printable(str(answer.label))}"
+            f" {abs(rival.margin):.4f} {way} than the nearest {printable(str(answer.label))}"
             f"  {printable(rival.id)}"
         )
 
@@ -216,7 +217,8 @@ def _named_row(answer: ClassifyAnswer | FailedAnswer) -> list[str]:
     verdict = answer.reason or answer.verdict
     if answer.label is None:
         return [printable(answer.query), "-", "-", verdict, "", "", ""]
-    votes = " ".join(f"{printable(name)}:{share:.0%}" for name, share in answer.votes.items())
+    shares = ((name, f"{share:.0%}") for name, share in answer.votes.items())
+    votes = " ".join(f"{printable(name)}:{share}" for name, share in shares if share != "0%")
     nearest = answer.neighbours[0]
     return [
         printable(answer.query),

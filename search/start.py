@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import os
 import signal
 import sys
@@ -49,6 +50,10 @@ def ready_streams() -> None:
             os.set_blocking(number, True)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    if isinstance(sys.stdout, io.TextIOWrapper) and isinstance(sys.stdout.buffer, io.RawIOBase):
+        sys.stdout = os.fdopen(
+            sys.stdout.fileno(), "w", 1, sys.stdout.encoding, sys.stdout.errors, closefd=False
+        )  # Python's own, where it is told not to buffer, loses what a short write leaves
 
 
 @contextlib.contextmanager

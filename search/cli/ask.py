@@ -114,6 +114,8 @@ def classify(
 
     IMAGE is a picture, a folder of pictures, an .npy array, or - for stdin.
     """
+    if explain and style == "csv":
+        raise click.UsageError("expected a format other than csv, which has no place for --explain")
     reader = _open(index_place, images, ids, max_pixels, single, threads)
     from search.answers import ClassifyAnswer, classify_answers
 

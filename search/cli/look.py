@@ -177,7 +177,10 @@ def write_report(out: Path, index: DigitIndex, evaluation: Any, test: Any) -> in
         help="Also look for this dataset's test digits among the stored ones.",
     ),
     click.option(
-        "-k", "k", type=int, default=10, show_default=True, help="How many neighbours to ask for."
+        "-k",
+        "k",
+        type=int,
+        help="How many neighbours to ask for.  [default: 10, or all the others]",
     ),
     click.option(
         "--most",
@@ -195,7 +198,7 @@ def write_report(out: Path, index: DigitIndex, evaluation: Any, test: Any) -> in
 def audit(
     index_place: Place,
     source: str | None,
-    k: int,
+    k: int | None,
     most: int,
     sample: int,
     sheet_file: Path | None,

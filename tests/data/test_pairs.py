@@ -47,3 +47,9 @@ def test_order_is_shuffled_and_seeded(labels: np.ndarray) -> None:
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
     assert 0.4 < (targets[:1000] == SAME).mean() < 0.6
+
+
+def test_of_a_single_class_there_are_no_pairs(rng: np.random.Generator) -> None:
+    pairs, targets = make_pairs(np.full(7, 3, np.uint8), rng)
+    assert pairs.shape == (0, 2)
+    assert targets.shape == (0,)

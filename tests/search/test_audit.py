@@ -22,6 +22,7 @@ from search.audit import (
 )
 from tests.conftest import Run
 from tests.embedders import linear_embedder
+from tests.search.test_grow import take
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,15 @@ def test_a_sample_is_asked_of_all(spoilt: DigitIndex) -> None:
     assert len(found.hubs) == 3
     with pytest.raises(UsageError):
         audit(spoilt, k=300)
+
+
+def test_few_are_asked_for_all_others(train_set: Dataset, tmp_path: Path) -> None:
+    few = replace(train_set, images=train_set.images[:4], labels=train_set.labels[:4])
+    build_index(few, linear_embedder(), tmp_path, 0)
+    assert audit(DigitIndex.open(tmp_path)).k == 3
+    take(tmp_path, [f"{few.name}/train/{number}" for number in range(3)])
+    with pytest.raises(UsageError, match="expected another digit in the index"):
+        audit(DigitIndex.open(tmp_path))
 
 
 def test_from_the_command_line(digits: Run, plain_folder: Path, tmp_path: Path) -> None:

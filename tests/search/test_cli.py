@@ -509,6 +509,34 @@ def test_output_that_cannot_be_written(digits: Run, index_folder: Path) -> None:
     assert "No space left" in one_line_error(done, 1)
 
 
+@pytest.mark.parametrize("buffering", ["", "1"])
+def test_output_that_is_cut_short(
+    buffering: str, index: DigitIndex, index_folder: Path, tmp_path: Path
+) -> None:
+    """A file that may hold no more than 16 KB takes a part of one long write."""
+    (tmp_path / "many.npy").write_bytes(npy(index.images[:40]))
+    command = f"ulimit -f 16; {sys.executable} -m search.cli classify many.npy --format json > out"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        env={
+            **os.environ,
+            "DIGITS_INDEX": str(index_folder),
+            "PYTHONUNBUFFERED": buffering,
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (tmp_path / "out").stat().st_size == 16 * 1024
+    assert "File too large" in one_line_error(done, 1)
+
+
+def test_an_explanation_has_no_place_in_csv(digits: Run, drawing: Path) -> None:
+    done = digits("classify", drawing, "--explain", "--format", "csv")
+    assert "--explain" in one_line_error(done, 2)
+
+
 def test_a_tiny_dataset_is_refused_before_anything_is_trained(digits: Run, tmp_path: Path) -> None:
     for label in (3, 7):
         (tmp_path / "set" / str(label)).mkdir(parents=True)

@@ -126,6 +126,14 @@ def test_an_explanation_shows_votes_percentiles_and_the_rival() -> None:
     record = json.loads(lines([explained], "jsonl")[0])
     assert record["neighbours"][1]["percentile"] == 99.5
     assert record["rival"] == {"id": "mnist/train/9", "label": 1, "distance": 0.5, "margin": 0.25}
+    nearer = replace(explained, rival=replace(rival, distance=0.2, margin=-0.05))
+    assert "nearest rival: 1 at 0.2000, 0.0500 nearer" in lines([nearer], "table")[-1]
+
+
+def test_votes_too_small_to_see_are_left_out_of_tables() -> None:
+    tiny = replace(NAMED, votes={"7": 0.751, "1": 0.246, "9": 0.003})
+    assert "7:75% 1:25%  " in lines([tiny], "table")[1]
+    assert json.loads(lines([tiny], "jsonl")[0])["votes"]["9"] == 0.003
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,16 @@ def test_the_notebook_recipe_learns_on_real_pairs(train_set: Dataset) -> None:
     assert trained.same_different.source == "training images"
 
 
+def test_the_threshold_is_chosen_where_there_are_pairs(train_set: Dataset) -> None:
+    """Of a large class and a small one, only the large has digits held out."""
+    large, small = (np.flatnonzero(train_set.labels == label) for label in (0, 1))
+    rows = np.append(large[:20], small[:3])
+    two = replace(train_set, images=train_set.images[rows], labels=train_set.labels[rows])
+    trained = fit(QUICK, two, 0, Limits(epochs=1))
+    assert trained.same_different.source == "training images"
+    assert trained.same_different.accuracy > 0.9
+
+
 def test_a_loss_that_is_no_number_stops_training(train_set: Dataset) -> None:
     recipe = replace(QUICK, learning_rate=1e30, schedule="constant")
     with pytest.raises(TrainingError, match="finite loss"):
