@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 from data.errors import MissingExtra
-from data.processors import processors
+from data.processors import abreast, processors
 
 
 def require_backend() -> None:
@@ -38,7 +38,7 @@ def run_abreast() -> None:
 
     Small batches do not keep more of them busy. To be called before TensorFlow's first operation.
     """
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, processors() // 2)))
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(abreast(processors())))
 
 
 def require_tensorboard() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -18,6 +17,7 @@ from data.figures import (
     save_figure,
 )
 from data.pairs import SAME, make_pairs
+from training.diagram import Node, layer_graph
 from training.fit import Trained
 
 SHOWN = 10
@@ -56,25 +56,35 @@ def _pairs(dataset: Dataset, seed: int, folder: Path) -> Path:
 
 def _network(tower: keras.Model, folder: Path) -> Path:
     """The tower's layers from input to embedding, with the shape and weights of each."""
-    layers = [layer for layer in tower.layers if not isinstance(layer, keras.layers.InputLayer)]
-    boxes = [f"images  {_shape(tower.inputs[0])}"] + [
-        f"{type(layer).__name__}  {_shape(layer.output)}  {layer.count_params():,} weights"
-        for layer in layers
-    ]
-    figure = new_figure(5, 0.45 * len(boxes) + 0.3)
+    nodes = layer_graph(tower)
+    places = _places(nodes)
+    width, height = (max(sizes) for sizes in zip(*places, strict=True))
+    figure = new_figure(4.2 + 3.2 * width, 0.7 + 0.4 * height)
     axes = figure.subplots()
     axes.axis("off")
-    axes.set_xlim(0, 1)
-    axes.set_ylim(-len(boxes) + 0.5, 0.5)
-    for row, text in enumerate(boxes):
-        box = {"boxstyle": "round", "facecolor": "white", "edgecolor": NEUTRAL}
-        axes.text(0.5, -row, text, ha="center", va="center", fontsize=9, bbox=box)
-        if row:
-            axes.annotate(
-                "", (0.5, -row + 0.28), (0.5, -row + 0.72), arrowprops={"arrowstyle": "->"}
-            )
+    axes.set_xlim(-0.5, width + 0.5)
+    axes.set_ylim(height + 0.5, -0.5)
+    box = {"boxstyle": "round", "facecolor": "white", "edgecolor": NEUTRAL}
+    arrow = {"arrowstyle": "->", "color": NEUTRAL}
+    for node, (x, y) in zip(nodes, places, strict=True):
+        axes.text(x, y, node.text, ha="center", va="center", fontsize=8, bbox=box)
+        for parent in node.parents:
+            axes.annotate("", (x, y - 0.3), places[parent], arrowprops=arrow, zorder=0)
     return save_figure(figure, folder, "network")
 
 
-def _shape(tensor: Any) -> str:
-    return "×".join(str(side) for side in tensor.shape[1:])
+def _places(nodes: list[Node]) -> list[tuple[float, int]]:
+    """Where to draw each node: row by row as deep as it is, below those that feed it."""
+    rows: dict[int, list[int]] = {}
+    for position, node in enumerate(nodes):
+        rows.setdefault(node.depth, []).append(position)
+    widest = max(map(len, rows.values()))
+    across = np.zeros(len(nodes))
+    for _, row in sorted(rows.items()):
+        above = [
+            across[list(nodes[position].parents)].mean() if nodes[position].parents else 0
+            for position in row
+        ]
+        for column, turn in enumerate(np.argsort(above, kind="stable")):
+            across[row[turn]] = widest * (column + 0.5) / len(row) - 0.5
+    return [(float(x), node.depth) for x, node in zip(across, nodes, strict=True)]

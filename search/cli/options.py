@@ -126,12 +126,12 @@ def limit_threads(threads: int) -> int:
     """Set the bound for the libraries that read it when imported, if the machine has as many."""
     import os
 
-    from data.processors import processors
+    from data.processors import abreast, processors
 
     threads = min(threads, processors())
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
         os.environ[variable] = str(threads)
-    os.environ["TF_NUM_INTRAOP_THREADS"] = str(max(1, threads // 2))  # two operations abreast
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(abreast(threads))
     return threads
 
 
