@@ -32,7 +32,7 @@ from search.index import DigitIndex
 SIZES = (60_000, 600_000, 8_100_000)
 ROUNDS = 5
 ADDED = 100
-CACHE = 1 << 28  # bytes, more than any processor's cache holds
+CACHE = 1 << 30  # bytes, more than any processor's cache holds
 ROWS = {
     "kind": ("kind", "{}"),
     "building": ("build", "{:,.0f} s"),
@@ -190,7 +190,11 @@ def draw(columns: Mapping[int, Mapping[str, Any]], folder: Path) -> Path:
     storing.set_ylabel("on disk, GB")
     asking.semilogx(sizes, [columns[size]["median"] for size in sizes], "o-", color=NEUTRAL)
     asking.set_ylabel("a warm query, ms")
-    asking.set_ylim(bottom=0)
+    asking.set_ylim(0, 1.2 * max(columns[size]["median"] for size in sizes))
+    asking.margins(x=0.15)
+    for size in sizes:
+        kind, place = columns[size]["kind"], (size, columns[size]["median"])
+        asking.annotate(kind, place, (0, 8), textcoords="offset points", ha="center")
     for axes in (building, storing, asking):
         axes.set_xlabel("digits")
         axes.grid(visible=True, which="major", alpha=0.3)
