@@ -28,6 +28,8 @@ _STROKE = 0.15
 # Greys closer than this are one shade.
 _ONE_SHADE = 0.01
 _MOSTLY = 0.25
+# Light is uneven if this share of the rim is neither of the paper's shade nor as dark as ink.
+_UNEVEN, _MOST_OF_INK = 0.05, 0.8
 # If the paper has a single shade, this quantile of the rim has it; ink on the rim is less.
 _BARE = 0.8
 # Shadows on paper are not darker than this.
@@ -64,11 +66,14 @@ class Ink(NamedTuple):
     is_dark: bool
 
 
-def find_ink(grey: Plane) -> Ink:
+def find_ink(grey: Plane, *, shaded: bool = False) -> Ink:
     """Find what is drawn, whatever the light, the paper and the polarity.
 
     Args:
         grey: (h, w) float32 in [0, 1].
+        shaded: do not take the paper for one of a single shade, even if much of the rim is: light
+            may be even along some sides and fall towards the others. Neither faint ink
+            nor that of wide areas counts then, for shadows look like it.
 
     Returns:
         Ink density and stroke mask, both (h, w).
@@ -81,7 +86,7 @@ def find_ink(grey: Plane) -> Ink:
     light = _rim_surface(small)
     is_dark = _is_dark_on_light(small, light)
     dark = grey if is_dark else 1 - grey
-    paper = _paper(dark)
+    paper = _paper(dark, shaded=shaded)
     relief = np.maximum(paper - dark, 0)
     if is_dark:
         # Ink takes a share of the light, so what it takes in a shadow counts for more.
@@ -97,7 +102,25 @@ def find_ink(grey: Plane) -> Ink:
             "expected a drawing, but what is darker here is uneven light on bare paper; draw"
             " darker, light it evenly or crop closer"
         )
+    if shaded and (contrast < _DARKEST or _is_hollow(dark, mask)):
+        raise PictureBlank("expected strokes darker than any shadow, but they are as dark as it")
     return Ink(density, mask, is_dark)
+
+
+def _is_hollow(dark: Plane, mask: Mask) -> bool:
+    """Whether as much beside the strokes is as dark as they are: these are a solid shape's rim."""
+    inked = mask > 0
+    beside = dark[~inked] <= _median(dark[inked])
+    return bool(beside.sum() > inked.sum() / 2)
+
+
+def is_evenly_lit(grey: Plane) -> bool:
+    """Whether nearly all of the rim of a picture (h, w) has one shade, but for ink."""
+    small = _thumbnail(grey, _THUMB)
+    rim = _rim(small)
+    shade = _median(rim)
+    apart, ink = np.abs(rim - shade), _MOST_OF_INK * np.abs(small - shade).max()
+    return bool(np.mean((apart > _ONE_SHADE) & (apart < ink)) < _UNEVEN)
 
 
 def _is_light(dark: Plane, mask: Mask, light: Plane, contrast: float, *, is_share: bool) -> bool:
@@ -171,12 +194,12 @@ def _quadratic(x: Plane, y: Plane) -> Plane:
     return np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=-1)
 
 
-def _paper(dark: Plane) -> Plane:
+def _paper(dark: Plane, *, shaded: bool) -> Plane:
     """The shade of the paper under and around dark ink, (h, w).
 
     A closing fills strokes narrower than its window and leaves the light's slow changes and hard
     shadows alone. Paper of a single shade, as paint programs have it, is known without a window,
-    so brushes may be of any width and touch the edge.
+    so brushes may be of any width and touch the edge; not so where it is `shaded`.
     """
     small = _thumbnail(dark, _THUMB)
     (side,) = _windows(small, _STROKE)
@@ -186,7 +209,7 @@ def _paper(dark: Plane) -> Plane:
     # np.quantile's first call imports numpy.ma, a twentieth of a cold query.
     place = int(_BARE * (len(rim) - 1))
     shade = float(np.partition(rim, place)[place])
-    if np.mean(np.abs(rim - shade) < _ONE_SHADE) > _MOSTLY:
+    if not shaded and np.mean(np.abs(rim - shade) < _ONE_SHADE) > _MOSTLY:
         paper = np.maximum(paper, shade)
     paper = cv2.resize(paper, dark.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray(paper, np.float32)

@@ -7,6 +7,7 @@ NORMALISER_VERSION, which changes whenever the result of any picture that has on
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,14 +18,14 @@ from data.clutter import find_page, is_dash, without_clutter
 from data.convention import SIDE
 from data.errors import PictureBlank, PictureNotDigits
 from data.halftone import without_dots
-from data.ink import Ink, Plane, find_ink
+from data.ink import Ink, Plane, find_ink, is_evenly_lit
 from data.picture import Picture
 from data.render import LONGEST, render
 from data.segment import Box, Glyph, find_glyphs
 from data.strings import reread
 from data.touching import stroke_width
 
-NORMALISER_VERSION = 2
+NORMALISER_VERSION = 3
 
 Strangeness = Callable[[Plane], np.ndarray]
 
@@ -67,6 +68,9 @@ def find_digits(
         PictureBlank: nothing is drawn, or nothing large enough to be a digit.
         PictureNotDigits: the picture is noise or texture, or full of marks.
     """
+    if not is_evenly_lit(picture.grey):
+        with contextlib.suppress(PictureBlank, PictureNotDigits):
+            return _found(picture, single, strangeness, shaded=True)
     try:
         return _found(picture, single, strangeness)
     except PictureNotDigits:
@@ -76,12 +80,14 @@ def find_digits(
         return _found(picture._replace(grey=greys), single, strangeness)
 
 
-def _found(picture: Picture, single: bool, strangeness: Strangeness | None) -> list[Digit]:
+def _found(
+    picture: Picture, single: bool, strangeness: Strangeness | None, *, shaded: bool = False
+) -> list[Digit]:
     conventional = already_normal(picture.grey)
     if conventional is not None:
         whole = Box(0, 0, *picture.grey.shape[::-1])
         return [Digit(conventional, _in_original(whole, picture))]
-    corner, ink = _ink_on_page(picture.grey)
+    corner, ink = _ink_on_page(picture.grey, shaded=shaded)
     glyphs = find_glyphs(without_clutter(ink.mask), single=single)
     if strangeness is not None and not single:
         glyphs = _reread(glyphs, ink, strangeness)
@@ -139,18 +145,18 @@ def already_normal(grey: Plane) -> Plane | None:
     return None
 
 
-def _ink_on_page(grey: Plane) -> tuple[tuple[int, int], Ink]:
+def _ink_on_page(grey: Plane, *, shaded: bool) -> tuple[tuple[int, int], Ink]:
     """Find ink; when the picture shows a page on a table, only that on the page.
 
     Returns:
         The column and row of the ink's first pixel, and the ink.
     """
-    ink = find_ink(grey)
+    ink = find_ink(grey, shaded=shaded)
     page = find_page(ink.mask)
     if page is None:
         return (0, 0), ink
     try:
-        inner = find_ink(grey[page.y : page.bottom, page.x : page.right])
+        inner = find_ink(grey[page.y : page.bottom, page.x : page.right], shaded=shaded)
     except PictureBlank:
         return (0, 0), ink  # a solid shape, not a page
     # A page lighter than its table bears darker ink; else the "page" is a drawn outline.

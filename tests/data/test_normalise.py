@@ -66,6 +66,36 @@ def test_shadow_noise_and_gradient_are_flattened(label: int) -> None:
     assert _correlation(found.image, plain.image) > 0.9
 
 
+def fallen(kind: str) -> np.ndarray:
+    """Light (320, 320) in [0, 1] that is even along a part of the rim, and falls elsewhere."""
+    y, x = np.mgrid[0:320, 0:320] / 320
+    return {
+        "corner": 0.85 - 0.5 * x * y,
+        "spot": 0.85 - 0.4 * np.exp(-((x - 1) ** 2 + (y - 1) ** 2) / 0.1),
+        "soft shadow": 0.85 - 0.35 / (1 + np.exp((0.55 - x - 0.1 * y) / 0.02)),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["corner", "spot", "soft shadow"])
+@pytest.mark.parametrize("label", STROKES)
+def test_light_may_be_even_along_some_sides_and_fall_towards_others(
+    label: int, kind: str, rng: np.random.Generator
+) -> None:
+    plain = _one(draw(label))
+    grain = rng.normal(0, 0.005, (320, 320))
+    photo = np.clip(fallen(kind) * (0.25 + 0.75 * pixels(draw(label)) / 255) + grain, 0, 1)
+    (found,) = find_digits(picture_from_array(photo), single=True)
+    assert _correlation(found.image, plain.image) > 0.9
+
+
+@pytest.mark.parametrize("kind", ["spot", "soft shadow"])
+def test_a_solid_shape_is_no_digit_in_such_light(kind: str) -> None:
+    shape = np.ones((320, 320))
+    shape[100:220, 90:230] = 0.25
+    with pytest.raises((PictureBlank, PictureNotDigits)):
+        find_digits(picture_from_array(fallen(kind) * shape))
+
+
 def test_rulings_frames_margins_and_specks_are_left_out() -> None:
     plain = _one(draw(3)).image
     ruled, framed, margin, specks = (draw(3) for _ in range(4))
