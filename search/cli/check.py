@@ -12,13 +12,13 @@ from click.core import ParameterSource
 from search.cli.console import note, progress_bar, say
 from search.cli.options import (
     FOLDER,
-    dataset_option,
     embedder_option,
     format_option,
     index_option,
     k_option,
     plots_option,
     seed_option,
+    test_option,
     threads_option,
     weights_option,
     with_options,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from search.index import DigitIndex
 
 FAILED = 1
+TESTED_WITH = {"mnist": "mnist", "mnist8m": "mnist", "optdigits": "optdigits"}
 
 
 def _check_finite(
@@ -47,7 +48,7 @@ def _check_finite(
     epilog="Example: digits evaluate --dataset mnist --plots plots",
 )
 @with_options(
-    dataset_option,
+    test_option,
     index_option,
     click.option(
         "--embedder", "embedder_folder", type=FOLDER, help="Expect this embedder's index."
@@ -66,7 +67,7 @@ def _check_finite(
     format_option,
 )
 def evaluate(
-    source: str,
+    source: str | None,
     index_place: Place,
     embedder_folder: Path | None,
     k: int | None,
@@ -78,18 +79,28 @@ def evaluate(
     style: str,
 ) -> None:
     """Measure the index on a dataset's test split: accuracy, precision, MAP@R, pairs."""
-    from data.datasets import load_dataset
     from search.index import DigitIndex
     from search.report import format_facts
 
-    test = load_dataset(source, "test")
     index = DigitIndex.open(index_place, threads)
+    test = test_digits(index, source)
     if embedder_folder:
         index.require_embedder(embedder_folder)
     evaluation = measure(index, test, seed, k=k, weights=weights, threshold=threshold)
     if plots_folder:
         tell_plots(evaluation, test, plots_folder)
     say(format_facts(evaluation.figures(), style))
+
+
+def test_digits(index: DigitIndex, source: str | None) -> Dataset:
+    """The test split of `source`; where nobody says, of what the index was made of."""
+    from data.datasets import load_dataset
+
+    made_of = index.manifest.dataset["name"]
+    source = source or TESTED_WITH.get(made_of)
+    if source is None:
+        raise click.UsageError(f"expected --dataset: the index was made of {made_of!r}; say where")
+    return load_dataset(source, "test")
 
 
 def measure(

@@ -9,7 +9,6 @@ import click
 
 from search.cli.console import note, progress_bar, say
 from search.cli.options import (
-    dataset_option,
     format_option,
     index_option,
     k_option,
@@ -19,6 +18,7 @@ from search.cli.options import (
     seed_option,
     sheet_option,
     single_option,
+    test_option,
     threads_option,
     weights_option,
     with_options,
@@ -116,7 +116,7 @@ def _embed(index: DigitIndex, asked: list[Any]) -> Any:
 )
 @with_options(
     out_option(".html"),
-    dataset_option,
+    test_option,
     index_option,
     k_option,
     weights_option,
@@ -126,7 +126,7 @@ def _embed(index: DigitIndex, asked: list[Any]) -> Any:
 )
 def report(
     out: Path,
-    source: str,
+    source: str | None,
     index_place: Place,
     k: int | None,
     weights: Literal["uniform", "distance"],
@@ -139,15 +139,14 @@ def report(
     Figures, confusion, worst mistakes, neighbours, risk, the map, training and growth. The page
     needs nothing but itself.
     """
-    from data.datasets import load_dataset
     from data.figures import require_matplotlib
-    from search.cli.check import measure
+    from search.cli.check import measure, test_digits
     from search.index import DigitIndex
     from search.report import format_facts
 
     require_matplotlib()
-    test = load_dataset(source, "test")
     index = DigitIndex.open(index_place, threads)
+    test = test_digits(index, source)
     evaluation = measure(index, test, seed, k=k, weights=weights)
     size = write_report(out, index, evaluation, test)
     facts = {"report": str(out), "bytes": size, "n": evaluation.n}

@@ -164,14 +164,23 @@ embedder_option = click.option(
     default=_folder_default("embedder"),
     help="Folder of the embedder.  [default: $DIGITS_EMBEDDER, else the user's data folder]",
 )
+DATASETS = (
+    "mnist, optdigits, a folder of LABEL/name.png, an .npz with x_train and y_train, Parquet with"
+    " image and label, or an images-idx3 file."
+)
 dataset_option = click.option(
     "--dataset",
     "source",
     default="mnist",
     show_default=True,
     metavar="NAME|FOLDER|FILE",
-    help="mnist, optdigits, a folder of LABEL/name.png, an .npz with x_train and y_train, Parquet"
-    " with image and label, or an images-idx3 file.",
+    help=DATASETS,
+)
+test_option = click.option(
+    "--dataset",
+    "source",
+    metavar="NAME|FOLDER|FILE",
+    help=f"{DATASETS}  [default: what the index was made of, if that is one of the names]",
 )
 count_option = click.option(
     "--count",

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,11 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.datasets import Dataset
+from indexer.build import build_index
 from indexer.votes import DEFAULT_WEIGHTS, WEIGHTS
 from search import DigitIndex
 from search.cli import cli
 from tests.conftest import Run
 from tests.drawings import draw_digit
+from tests.embedders import linear_embedder
 
 COMMANDS = sorted(cli.commands)
 
@@ -530,6 +534,18 @@ def test_output_that_is_cut_short(
     )
     assert (tmp_path / "out").stat().st_size == 16 * 1024
     assert "File too large" in one_line_error(done, 1)
+
+
+def test_an_index_is_measured_on_what_it_was_made_of(
+    digits: Run, plain_folder: Path, train_set: Dataset, tmp_path: Path
+) -> None:
+    unsaid = digits("evaluate", "--index", plain_folder, "--format", "json")
+    said = digits("evaluate", "--index", plain_folder, "--dataset", "optdigits", "--format", "json")
+    facts = [json.loads(done.stdout) for done in (unsaid, said)]
+    assert [one.pop("seconds") > 0 for one in facts] == [True, True]
+    assert facts[0] == facts[1]
+    build_index(replace(train_set, name="mine"), linear_embedder(), tmp_path, 0)
+    assert "'mine'" in one_line_error(digits("evaluate", "--index", tmp_path), 2)
 
 
 def test_an_explanation_has_no_place_in_csv(digits: Run, drawing: Path) -> None:

@@ -23,11 +23,16 @@ export function layOut(known, count) {
   showAnswer({ verdict: "abstain", votes: {}, neighbours: [] });
 }
 
+// The name as it is shown: a guess has a question mark, as in the tables of the command line.
+export function named({ label, reason }) {
+  return `${label ?? "–"}${reason && label !== null ? "?" : ""}`;
+}
+
 // Show an answer of the API; `asked` is called with the id of a neighbour that is clicked.
 export function showAnswer(answer, asked) {
   const isSure = answer.verdict === "match";
   const hasName = answer.label !== null && answer.label !== undefined;
-  byId("name").textContent = hasName ? answer.label : "–";
+  byId("name").textContent = named(answer);
   byId("name").classList.toggle("guess", !isSure);
   byId("name").style.setProperty("--length", byId("name").textContent.length);
   const headline = isSure ? `${percent(answer.confidence, 1)} sure` : REASONS[answer.reason] ?? "";

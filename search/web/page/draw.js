@@ -1,7 +1,7 @@
 // The first view: a drawing, a picture or a stored digit is the question; its answer is beside it.
 
 import * as api from "./api.js";
-import { layOut, showAnswer, showError } from "./answer.js";
+import { layOut, named, showAnswer, showError } from "./answer.js";
 import { byId, drawPixels, make, percent, tell } from "./dom.js";
 import { Pad, SENT } from "./pad.js";
 import { watchPictures, withinLimits } from "./pictures.js";
@@ -15,11 +15,15 @@ let answers = [];
 let chosen = 0;
 let pad;
 let moved = () => {};
+let changed = () => {};
+let added = null; // what a person can take back, as `tell` takes it
 const ask = api.latest(answer, byId("answer"));
 
-// Start the view; `onAnswer` is called with every answer that is shown.
-export function startDraw(info, onAnswer) {
+// Start the view; `onAnswer` is called with every answer that is shown, `onChange` after every change
+// of the index.
+export function startDraw(info, onAnswer, onChange) {
   moved = onAnswer;
+  changed = onChange;
   layOut(info.server.names, info.k[info.server.weights]);
   pad = new Pad(byId("pad"), "Pad to draw a digit on", () => {
     byId("pad-hint").hidden = !pad.isEmpty;
@@ -117,6 +121,8 @@ function showRows() {
   const rows = byId("rows");
   rows.hidden = answers.length < 2;
   rows.replaceChildren(...(answers.length < 2 ? [] : answers.map(makeRow)));
+  byId("reading").hidden = rows.hidden;
+  byId("reading").textContent = `Reads ${answers.map((one) => (one.reason ? "?" : one.label)).join("")}`;
   const layer = byId("picture").querySelector(".boxes");
   const image = byId("picture").querySelector("img");
   const boxes = (width, height) => answers.flatMap((one, place) => (one.box ? [makeBox(one, place, width, height)] : []));
@@ -134,7 +140,7 @@ function makeRow(one, place) {
     "button",
     { type: "button", "aria-pressed": String(place === chosen) },
     saw,
-    make("span", { class: isSure ? "name" : "name guess" }, String(one.label ?? "–")),
+    make("span", { class: isSure ? "name" : "name guess" }, named(one)),
     make("span", { class: "share" }, isSure ? percent(one.confidence, 1) : one.reason),
     make("span", { class: "near", "aria-hidden": "true" }, ...near),
   );
@@ -169,10 +175,12 @@ function offerCorrection({ writable, names }) {
     try {
       const stored = await api.add(rows, byId("label").value);
       const text = stored.new ? `Stored as ${stored.id}, named ${stored.label}.` : `Stored before, as ${stored.id}.`;
-      tell(text, stored.new ? { label: "Undo", run: takeBack } : undefined);
+      if (stored.new) added = { label: "Undo", run: takeBack };
+      tell(text, added);
       ask();
+      changed();
     } catch (error) {
-      tell(error.message);
+      tell(error.message, added);
     }
   });
 }
@@ -180,8 +188,10 @@ function offerCorrection({ writable, names }) {
 async function takeBack() {
   try {
     const { count } = await api.undo();
+    added = null;
     tell(`Taken back: ${count.toLocaleString("en")} digits.`);
     ask();
+    changed();
   } catch (error) {
     tell(error.message);
   }

@@ -13,14 +13,18 @@ if (location.search) history.replaceState(null, "", location.pathname + location
 
 try {
   const info = await api.info();
-  byId("facts").textContent = `${info.count.toLocaleString("en")} digits of ${info.dataset.name ?? info.dataset}`;
-  startDraw(info, placeQuery);
+  showFacts(info);
+  startDraw(info, placeQuery, async () => showFacts(await api.info()));
   startMap(info, (id) => { location.hash = `#draw/${id}`; });
   startCompare(info);
   addEventListener("hashchange", route);
   route();
 } catch (error) {
   byId("facts").textContent = error.message;
+}
+
+function showFacts({ count, dataset }) {
+  byId("facts").textContent = `${count.toLocaleString("en")} digits of ${dataset.name ?? dataset}`;
 }
 
 // Anybody can write an address by hand.

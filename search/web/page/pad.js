@@ -3,6 +3,7 @@
 
 const PEN = 0.065; // width of a stroke
 const STEP = 0.04; // of the keyboard's pen
+const DOT = 0.01; // pixels: a stroke of no length at all would not be painted
 export const SENT = 224; // pixels of the side of the picture that is asked about
 
 export class Pad {
@@ -70,7 +71,7 @@ export class Pad {
         context.quadraticCurveTo(before.x * side, before.y * side, x * side, y * side);
       }
       const last = stroke.at(-1);
-      context.lineTo(last.x * side, last.y * side);
+      context.lineTo(last.x * side + DOT, last.y * side);
       context.stroke();
     }
   }

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from data.datasets import Dataset
 from indexer.build import build_index
@@ -61,6 +61,11 @@ def site(index_folder: Path) -> Iterator[Client]:
         yield client
 
 
+def is_usual(message: ConsoleMessage) -> bool:
+    """Whether a line on the console is no fault: a plain one, or the browser's of a refused add."""
+    return message.type == "log" or "status of 422" in message.text
+
+
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Open]:
     """Open a page; nothing may be wrong in its console when the test ends."""
@@ -72,7 +77,7 @@ def visit(browser: Browser) -> Iterator[Open]:
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda one: wrong.append(one.text) if one.type != "log" else None)
+        page.on("console", lambda one: None if is_usual(one) else wrong.append(one.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.goto(url)
         if not url.endswith("docs"):
@@ -144,6 +149,18 @@ def test_a_3_that_is_drawn_is_named(site: Client, visit: Open) -> None:
     says(page, "#headline", "Nothing to name")
 
 
+def test_a_tap_is_a_dot(site: Client, visit: Open) -> None:
+    page = visit(site.url)
+    box = page.locator("#pad").bounding_box()
+    assert box
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    says(page, "#headline", "Like no digit I know")
+    inked = """() => { const pad = document.querySelector("#pad"); const { width } = pad;
+        const { data } = pad.getContext("2d").getImageData(0, 0, width, width);
+        return data.filter((one, at) => at % 4 === 3 && one > 200).length / width / width; }"""
+    assert 0.002 < page.evaluate(inked) < 0.006  # of the pad: a circle as wide as a stroke
+
+
 def test_the_keyboard_draws_too(site: Client, visit: Open) -> None:
     page = visit(site.url)
     page.focus("#pad")
@@ -175,7 +192,8 @@ def test_several_digits_are_several_rows_and_boxes(site: Client, visit: Open) ->
     page.set_input_files("#file", string)
     expect(page.locator("#rows li")).to_have_count(4, timeout=PATIENCE)
     expect(page.locator("#picture .box")).to_have_count(4, timeout=PATIENCE)
-    assert page.locator("#rows .name").all_inner_texts() == [str(one["label"]) for one in answers]
+    names = [f"{one['label']}{'?' if one['reason'] else ''}" for one in answers]
+    assert page.locator("#rows .name").all_inner_texts() == names
     picture = page.locator("#picture img").bounding_box()
     box = page.locator("#picture .box").nth(1).bounding_box()
     assert picture
@@ -183,6 +201,8 @@ def test_several_digits_are_several_rows_and_boxes(site: Client, visit: Open) ->
     scale = picture["width"] / 440
     assert abs(box["x"] - picture["x"] - answers[1]["box"][0] * scale) < 2
     assert abs(box["width"] - answers[1]["box"][2] * scale) < 2
+    said = "".join("?" if one["reason"] else str(one["label"]) for one in answers)
+    assert page.locator("#reading").inner_text() == f"Reads {said}"
     page.locator("#rows button").nth(3).click()
     says(page, "#name", str(answers[3]["label"]))
 
@@ -305,8 +325,14 @@ def test_what_is_added_can_be_taken_back(index_folder: Path, tmp_path: Path, vis
         page.click("#correct button")
         says(page, "#toast", "Stored as added/0, named 7.")
         says(page, "#neighbours li:first-child .id", "added/0")
+        count = site.get("/api/info").json["count"]
+        says(page, "#facts", f"{count:,} digits")
+        page.select_option("#label", "1")
+        page.click("#correct button")
+        says(page, "#toast", "stored as 7")  # refused; what was stored can still be taken back
         page.locator("#toast button").click()
         says(page, "#toast", "Taken back")
+        says(page, "#facts", f"{count - 1:,} digits")
         expect(page.locator("#neighbours li:first-child .id")).not_to_have_text(
             "added/0", timeout=PATIENCE
         )
