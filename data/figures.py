@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -82,7 +83,9 @@ def save_figure(figure: Figure, folder: Path, name: str) -> Path:
 def png_of(figure: Figure) -> bytes:
     """The figure as the content of a PNG file."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=110)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of signs without a glyph, of long names
+        figure.savefig(file, format="png", dpi=110)
     return file.getvalue()
 
 

@@ -77,7 +77,11 @@ def _confusion(evaluation: Evaluation, test: Dataset, folder: Path) -> Path:
     for row, column in np.ndindex(classes, classes):
         count = evaluation.confusion[row, column]
         if count:
-            axes.text(column, row, str(count), ha="center", va="center", fontsize=8)
+            is_dark = off_diagonal[row, column] > off_diagonal.max() / 2
+            axes.text(
+                column, row, str(count), ha="center", va="center", fontsize=8,
+                color="white" if is_dark else "black",
+            )  # fmt: skip
     axes.set_xticks(range(classes), test.names)
     axes.set_yticks(range(classes), test.names)
     axes.set_xlabel("named")
@@ -90,9 +94,9 @@ def _mistakes(evaluation: Evaluation, test: Dataset, folder: Path) -> Path:
     """The digits named wrongly, the most confident mistakes first."""
     named = evaluation.classification.labels
     wrong = worst_mistakes(evaluation.classification, test.labels, MISTAKES)
-    rows = max(1, -(-len(wrong) // SHOWN))
-    figure = new_figure(SHOWN, 1.4 * rows)
-    grid = figure.subplots(rows, SHOWN, squeeze=False).ravel()
+    rows, columns = max(1, -(-len(wrong) // SHOWN)), min(SHOWN, max(4, len(wrong)))
+    figure = new_figure(columns, 1.4 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
     if not len(wrong):
@@ -136,7 +140,16 @@ def draw_map(index: DigitIndex, layout: Layout, names: Sequence[str] = ()) -> Fi
     for number, (point, name) in enumerate(zip(layout.queries, names, strict=True), 1):
         shown = f"{number}  {name}"
         x, y = point
-        axes.scatter(x, y, s=220, marker="*", color=WRONG, edgecolors=text, label=shown, zorder=3)
+        axes.scatter(
+            x,
+            y,
+            s=220,
+            marker="*",
+            color=text,
+            edgecolors=axes.get_facecolor(),
+            label=shown,
+            zorder=3,
+        )
         box = {"boxstyle": "circle,pad=0.15", "facecolor": axes.get_facecolor(), "alpha": 0.8}
         place: Any = {"xytext": (9, 9), "textcoords": "offset points", "zorder": 4}
         axes.annotate(str(number), point, **place, fontsize=9, bbox=box)

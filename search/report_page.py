@@ -178,7 +178,7 @@ def _mistakes(evaluation: Evaluation, test: Dataset) -> str:
         return _note("None: every test digit was named rightly.")
     items = []
     for item in worst:
-        truth, label = test.names[test.labels[item]], test.names[named.labels[item]]
+        truth, label = (printable(test.names[one[item]]) for one in (test.labels, named.labels))
         said = f"{truth} named {label}"
         chance = f"{named.confidences[item]:.0%} sure"
         items.append((test.images[item], f"A {said}, {chance}", f"{escape(said)}<br>{chance}"))
@@ -201,21 +201,24 @@ def _neighbours(index: DigitIndex, evaluation: Evaluation, test: Dataset) -> str
         near = [
             (
                 index.images[int(position)],
-                f"Neighbour {rank}: a {index.manifest.names[other]} at distance {apart:.3f}",
+                printable(f"Neighbour {rank}: a {index.manifest.names[other]}, {apart:.3f} away"),
                 _marked(f"{index.manifest.names[other]} · {apart:.3f}", differs=other != own),
             )
             for rank, (position, other, apart) in enumerate(
                 zip(found.ids[row], found.labels[row], found.distances[row], strict=True), 1
             )
         ]
-        query = _digits([(test.images[item], f"Query: a {asked}", _marked(asked, label != own))])
+        query = _digits(
+            [(test.images[item], printable(f"Query: a {asked}"), _marked(asked, label != own))]
+        )
         rows.append(f'<div class="row">{query}{_digits(near)}</div>')
     note = "A test digit, and the stored digits nearest to it: class and distance of each."
     return _note(note) + "\n".join(rows)
 
 
 def _marked(text: str, differs: bool) -> str:
-    return f'<span class="differs">{escape(text)}</span>' if differs else escape(text)
+    shown = escape(printable(text))
+    return f'<span class="differs">{shown}</span>' if differs else shown
 
 
 def _risk(evaluation: Evaluation, test: Dataset) -> str:

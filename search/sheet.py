@@ -25,6 +25,7 @@ GAP = 8
 HUBS = 10  # in a row
 CAPTION = 16
 TITLE = 18
+LETTER, MOST_LETTERS = 7, 120  # pixels of one in a title, and how many are given room
 ORIGINAL, SEEN = 320, 240  # of a picture with its boxes
 PAPER, TEXT, FAINT, RIM = (255, 255, 255), (20, 20, 20), (120, 120, 120), (200, 200, 200)
 AGREES, DIFFERS = (0, 114, 178), (213, 94, 0)  # blue and vermilion: told apart by every eye
@@ -72,12 +73,13 @@ def draw_rows(rows: Sequence[tuple[str, Sequence[Tile | None]]]) -> bytes:
     """A PNG with titled rows of tiles; a tile that is None leaves a small gap."""
     step, height = TILE + GAP, TITLE + TILE + CAPTION + GAP
     widths = [sum(step if tile else GAP for tile in tiles) for _, tiles in rows]
-    size = (max([4 * step, *widths]) + GAP, max(1, len(rows)) * height + GAP)
+    titles = [LETTER * min(len(title), MOST_LETTERS) for title, _ in rows]
+    size = (max([4 * step, *widths, *titles]) + GAP, max(1, len(rows)) * height + GAP)
     sheet = Image.new("RGB", size, PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
     for row, (title, tiles) in enumerate(rows):
         left, top = GAP, row * height + GAP
-        draw.text((left, top), _short(title, size[0] // 7), TEXT, font)
+        draw.text((left, top), _short(title, size[0] // LETTER), TEXT, font)
         for tile in tiles:
             if tile:
                 _paste(sheet, draw, (left, top + TITLE), *tile)

@@ -14,6 +14,7 @@ from search.cli.options import (
     id_option,
     index_option,
     k_option,
+    keep_inputs,
     limit_threads,
     max_pixels_option,
     sheet_option,
@@ -75,6 +76,7 @@ def search(
 
     IMAGE is a picture, a folder of pictures, an .npy array, or - for stdin.
     """
+    keep_inputs(images, sheet_file, input_file)
     reader = _open(index_place, images, ids, max_pixels, single, threads)
     from search.answers import SearchAnswer, search_answers
     from search.index import DEFAULT_K
@@ -116,6 +118,7 @@ def classify(
     """
     if explain and style == "csv":
         raise click.UsageError("expected a format other than csv, which has no place for --explain")
+    keep_inputs(images, sheet_file, input_file)
     reader = _open(index_place, images, ids, max_pixels, single, threads)
     from search.answers import ClassifyAnswer, classify_answers
 

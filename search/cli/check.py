@@ -97,7 +97,8 @@ def test_digits(index: DigitIndex, source: str | None) -> Dataset:
     from data.datasets import load_dataset
 
     made_of = index.manifest.dataset["name"]
-    source = source or TESTED_WITH.get(made_of)
+    if source is None:
+        source = TESTED_WITH.get(made_of)
     if source is None:
         raise click.UsageError(f"expected --dataset: the index was made of {made_of!r}; say where")
     return load_dataset(source, "test")

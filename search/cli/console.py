@@ -22,8 +22,9 @@ def say(lines: Iterable[str]) -> None:
 
 
 def note(text: str) -> None:
-    """Print something that is not a result."""
-    click.echo(printable(text), err=True)
+    """Print something that is not a result; where stderr takes nothing, nobody is to be told."""
+    with contextlib.suppress(OSError):
+        click.echo(printable(text), err=True)
 
 
 def hush_libraries() -> None:

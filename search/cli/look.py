@@ -12,6 +12,7 @@ from search.cli.options import (
     format_option,
     index_option,
     k_option,
+    keep_inputs,
     max_pixels_option,
     out_option,
     sample_option,
@@ -81,6 +82,7 @@ def draw_map(
     from search.queries import FailedQuery, Query, Reader, RefusedQuery
     from search.report import format_facts
 
+    keep_inputs(queries, out)
     require_matplotlib()
     index = DigitIndex.open(index_place, threads)
     read = list(Reader(index, max_pixels, single).read(queries, ()))

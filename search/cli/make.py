@@ -172,16 +172,19 @@ def build(
     from data.figures import require_matplotlib
     from indexer.choose import Wish
     from indexer.embedder import Embedder
+    from indexer.place import store_at
     from search.cli.check import measure, tell_plots
     from search.cli.look import write_report
     from search.index import DigitIndex
     from search.report import format_facts
 
-    if report_file or plots_folder:
+    if report_file:
         require_matplotlib()
     wish = Wish(kind, memory, recall)
     _check_recipe(recipe_name)
     dataset = load_dataset(source, "train")
+    with store_at(index_place).replacing():
+        pass  # it can be; not only tried once hours are spent
     asked = (epochs, budget, resume, tensorboard_folder)
     card = _train(dataset, recipe_name, asked, embedder_folder, seed, plots_folder)
     embedder = Embedder.open(embedder_folder, threads)
@@ -214,8 +217,12 @@ def _train(
 ) -> EmbedderCard:
     """Train into a folder that no other training writes to meanwhile."""
     from data.card import CARD_NAME, KERAS_NAME, ONNX_NAME
+    from data.figures import require_matplotlib
     from data.files import check_regular, clear_debris, locked, make_folder
 
+    if plots_folder:
+        require_matplotlib()
+        make_folder(plots_folder)
     make_folder(folder)
     for name in (CARD_NAME, ONNX_NAME, KERAS_NAME):
         check_regular(folder / name)  # not only once hours are spent

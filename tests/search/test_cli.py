@@ -548,6 +548,51 @@ def test_an_index_is_measured_on_what_it_was_made_of(
     assert "'mine'" in one_line_error(digits("evaluate", "--index", tmp_path), 2)
 
 
+def test_nobody_to_hear_of_a_mistake(drawing: Path, plain_folder: Path) -> None:
+    command = f"{sys.executable} -m search.cli classify nowhere.png {drawing} --format jsonl"
+    done = subprocess.run(
+        ["bash", "-c", f"{command} 2>/dev/full"],
+        env={**os.environ, "DIGITS_INDEX": str(plain_folder)},
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 2
+
+
+@pytest.mark.parametrize("style", ["table", "json"])
+def test_nobody_to_hear_the_answer(style: str, drawing: Path, plain_folder: Path) -> None:
+    command = f"{sys.executable} -m search.cli search {drawing} --format {style} >&-"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        env={**os.environ, "DIGITS_INDEX": str(plain_folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_pictures_are_not_drawn_over(digits: Run, drawing: Path, tmp_path: Path) -> None:
+    before, sheet = drawing.read_bytes(), tmp_path / "sheet.png"
+    for arguments in (
+        ["search", drawing, "--sheet", drawing],
+        ["classify", drawing.parent, "--show-input", drawing],
+        ["classify", drawing, "--sheet", sheet, "--show-input", sheet],
+        ["map", "--query", drawing, "--out", drawing],
+    ):
+        assert "expected another file" in one_line_error(digits(*arguments), 2)
+    assert drawing.read_bytes() == before
+    assert not sheet.exists()
+
+
+def test_a_build_that_cannot_end_does_not_begin(digits: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    where = ["--embedder", tmp_path / "embedder", "--index", tmp_path / "file" / "index"]
+    one_line_error(digits("build", "--dataset", "optdigits", "--recipe", "fast", *where), 1)
+    assert not (tmp_path / "embedder").exists()
+
+
 def test_an_explanation_has_no_place_in_csv(digits: Run, drawing: Path) -> None:
     done = digits("classify", drawing, "--explain", "--format", "csv")
     assert "--explain" in one_line_error(done, 2)
