@@ -18,6 +18,7 @@ from PIL import Image
 
 from data.datasets import Dataset
 from data.figures import draw_curves, png_of, theme
+from indexer.sources import ADDED
 from indexer.votes import DEFAULT_WEIGHTS
 from search.evaluate import Evaluation, worst_mistakes
 from search.index import DigitIndex
@@ -247,10 +248,14 @@ def _training(index: DigitIndex) -> str:
 
 def _growth(index: DigitIndex) -> str:
     manifest = index.manifest
+    runs = index.sources.runs
+    was_added = np.repeat([run.prefix == ADDED for run in runs], [run.count for run in runs])
+    starts = np.cumsum([0, *(one.count for one in manifest.segments[:-1])])
+    all_added = np.logical_and.reduceat(was_added, starts)  # of each segment
     rows = [
         (
             number,
-            "built" if number == 1 else "added",
+            "added" if all_added[number - 1] else "built",
             f"{one.count - one.removed:,}",
             f"{one.removed:,}",
             one.kind,
@@ -264,7 +269,7 @@ def _growth(index: DigitIndex) -> str:
         " index keeps only the last, for undo, so their counts are not told."
     )
     labels = index.labels[index.live]
-    added = index.live >= manifest.segments[0].count
+    added = was_added[index.live]
     classes = [
         (name, f"{(labels == label).sum():,}", f"{((labels == label) & added).sum():,}")
         for label, name in enumerate(manifest.names)

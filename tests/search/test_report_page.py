@@ -11,10 +11,13 @@ import pytest
 from PIL import Image
 
 from data.datasets import Dataset
+from indexer.build import build_index
 from search import DigitIndex
 from search.evaluate import Evaluation, evaluate
 from search.report_page import report_page
 from tests.conftest import Run
+from tests.embedders import linear_embedder
+from tests.search.test_grow import put, take
 
 VOID = {"meta", "img", "source", "br"}
 
@@ -133,3 +136,20 @@ def test_without_a_mistake_from_the_command_line(
     assert done.returncode == 0, done.stderr
     assert "every test digit was named rightly" in Page(out.read_bytes()).text
     assert digits("report", "--out", tmp_path / "none" / "x.html").returncode == 2
+
+
+def test_growth_tells_what_was_added_from_what_was_built(
+    train_set: Dataset, few: Dataset, tmp_path: Path
+) -> None:
+    built = replace(train_set, images=train_set.images[:30], labels=train_set.labels[:30])
+    build_index(built, linear_embedder(), tmp_path, 0)
+    put(tmp_path, few.images[:12], few.labels[:12])
+    take(tmp_path, [f"optdigits/train/{number}" for number in range(30)])
+    index = DigitIndex.open(tmp_path)
+    evaluation = evaluate(index, few, k=3, weights="uniform", threshold=1.0, seed=0)
+    shown = report_page(index, evaluation, few).decode()
+    growth = shown[shown.index(">Growth<") :]
+    assert len(re.findall(">added<", growth)) == len(index.manifest.segments)
+    assert ">built<" not in growth
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", growth[growth.index("of these added") :])
+    assert sum(int(one) for one in cells[2::3]) == 12
