@@ -68,7 +68,7 @@ def find_digits(
         PictureBlank: nothing is drawn, or nothing large enough to be a digit.
         PictureNotDigits: the picture is noise or texture, or full of marks.
     """
-    if not is_evenly_lit(picture.grey):
+    if not is_evenly_lit(picture.grey):  # then a shade that much of the rim has is not all paper's
         with contextlib.suppress(PictureBlank, PictureNotDigits):
             return _found(picture, single, strangeness, shaded=True)
     try:

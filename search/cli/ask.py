@@ -14,7 +14,6 @@ from search.cli.options import (
     id_option,
     index_option,
     k_option,
-    keep_inputs,
     limit_threads,
     max_pixels_option,
     sheet_option,
@@ -26,7 +25,7 @@ from search.cli.options import (
     weights_option,
     with_options,
 )
-from search.cli.show import show
+from search.cli.show import keep_inputs, show
 from search.start import importing
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from search.cli.options import (
     format_option,
     index_option,
     k_option,
-    keep_inputs,
     max_pixels_option,
     out_option,
     sample_option,
@@ -24,6 +23,7 @@ from search.cli.options import (
     weights_option,
     with_options,
 )
+from search.cli.show import keep_inputs
 
 if TYPE_CHECKING:
     from indexer.place import Place

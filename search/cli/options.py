@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -133,18 +133,6 @@ def limit_threads(threads: int) -> int:
         os.environ[variable] = str(threads)
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(abreast(threads))
     return threads
-
-
-def keep_inputs(inputs: Iterable[str], *outputs: Path | None) -> None:
-    """Refuse to draw over a picture that is asked about, or two drawings into one file."""
-    taken = {Path(one).resolve() for one in inputs}
-    for output in filter(None, outputs):
-        place = output.resolve()
-        if place in taken or (place.parent in taken and place.exists()):
-            raise click.UsageError(
-                f"{output}: expected another file than one of those named before"
-            )
-        taken.add(place)
 
 
 index_option = click.option(

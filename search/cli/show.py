@@ -1,4 +1,4 @@
-"""Print answers, draw them, and end with the status they deserve."""
+"""Print answers, draw them where nothing is lost, and end with the status they deserve."""
 
 from __future__ import annotations
 
@@ -59,6 +59,18 @@ def show(
         note(f"Input: {input_file}{first}")
     if watched.failed or (strict and watched.abstained):
         raise click.exceptions.Exit(FAILED if watched.failed else ABSTAINED)
+
+
+def keep_inputs(inputs: Iterable[str], *outputs: Path | None) -> None:
+    """Refuse to draw over a picture that is asked about, or two drawings into one file."""
+    taken = {Path(one).resolve() for one in inputs}
+    for output in filter(None, outputs):
+        place = output.resolve()
+        if place in taken or (place.parent in taken and place.exists()):
+            raise click.UsageError(
+                f"{output}: expected another file than one of those named before"
+            )
+        taken.add(place)
 
 
 def _wants(thumbnails: str) -> bool:

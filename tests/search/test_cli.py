@@ -37,6 +37,20 @@ def records(done: subprocess.CompletedProcess[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def in_shell(
+    arguments: str, index_folder: Path, **options: object
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line by a shell, which can close and redirect its streams."""
+    return subprocess.run(
+        ["bash", "-c", f"{options.pop('before', '')}{sys.executable} -m search.cli {arguments}"],
+        env={**os.environ, "DIGITS_INDEX": str(index_folder), **options.pop("env", {})},  # type: ignore[dict-item]
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,  # type: ignore[call-overload]
+    )
+
+
 def one_line_error(done: subprocess.CompletedProcess[str], status: int) -> str:
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr
@@ -349,14 +363,8 @@ def test_ctrl_c_leaves_what_was_there(
 
 
 def test_a_closed_pipe_is_no_traceback(index_folder: Path) -> None:
-    command = f"{sys.executable} -m search.cli search --id optdigits/train/1 -k 1000 | head -1"
-    done = subprocess.run(
-        ["bash", "-c", command],
-        env={**os.environ, "DIGITS_INDEX": str(index_folder)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = in_shell("search --id optdigits/train/1 -k 1000 | head -1", index_folder)
+    assert done.returncode == 0
     assert "Traceback" not in done.stderr
 
 
@@ -418,11 +426,8 @@ def test_odd_arguments_are_one_clear_line(arguments: list[str], digits: Run, dra
 
 
 def test_nobody_to_hear_of_progress(plain_folder: Path) -> None:
-    command = f"{sys.executable} -m search.cli evaluate --dataset optdigits 2>&-"
-    environment = {**os.environ, "DIGITS_INDEX": str(plain_folder)}
-    done = subprocess.run(
-        ["bash", "-c", command], env=environment, stdout=subprocess.PIPE, check=True
-    )
+    done = in_shell("evaluate --dataset optdigits 2>&-", plain_folder)
+    assert done.returncode == 0
     assert json.loads(done.stdout)["n"] > 0
 
 
@@ -501,15 +506,8 @@ def test_absurd_threads_are_as_many_as_there_are(digits: Run, drawing: Path) -> 
     assert done.returncode == 0, done.stderr
 
 
-def test_output_that_cannot_be_written(digits: Run, index_folder: Path) -> None:
-    command = f"{sys.executable} -m search.cli info > /dev/full"
-    done = subprocess.run(
-        ["bash", "-c", command],
-        env={**os.environ, "DIGITS_INDEX": str(index_folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_output_that_cannot_be_written(index_folder: Path) -> None:
+    done = in_shell("info > /dev/full", index_folder)
     assert "No space left" in one_line_error(done, 1)
 
 
@@ -519,19 +517,10 @@ def test_output_that_is_cut_short(
 ) -> None:
     """A file that may hold no more than 16 KB takes a part of one long write."""
     (tmp_path / "many.npy").write_bytes(npy(index.images[:40]))
-    command = f"ulimit -f 16; {sys.executable} -m search.cli classify many.npy --format json > out"
-    done = subprocess.run(
-        ["bash", "-c", command],
-        env={
-            **os.environ,
-            "DIGITS_INDEX": str(index_folder),
-            "PYTHONUNBUFFERED": buffering,
-        },
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = in_shell(
+        "classify many.npy --format json > out", index_folder, before="ulimit -f 16; ",
+        env={"PYTHONUNBUFFERED": buffering}, cwd=tmp_path,
+    )  # fmt: skip
     assert (tmp_path / "out").stat().st_size == 16 * 1024
     assert "File too large" in one_line_error(done, 1)
 
@@ -549,27 +538,14 @@ def test_an_index_is_measured_on_what_it_was_made_of(
 
 
 def test_nobody_to_hear_of_a_mistake(drawing: Path, plain_folder: Path) -> None:
-    command = f"{sys.executable} -m search.cli classify nowhere.png {drawing} --format jsonl"
-    done = subprocess.run(
-        ["bash", "-c", f"{command} 2>/dev/full"],
-        env={**os.environ, "DIGITS_INDEX": str(plain_folder)},
-        stdout=subprocess.PIPE,
-        check=False,
-    )
+    done = in_shell(f"classify nowhere.png {drawing} --format jsonl 2>/dev/full", plain_folder)
     assert done.returncode == 1
     assert len(done.stdout.splitlines()) == 2
 
 
 @pytest.mark.parametrize("style", ["table", "json"])
 def test_nobody_to_hear_the_answer(style: str, drawing: Path, plain_folder: Path) -> None:
-    command = f"{sys.executable} -m search.cli search {drawing} --format {style} >&-"
-    done = subprocess.run(
-        ["bash", "-c", command],
-        env={**os.environ, "DIGITS_INDEX": str(plain_folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = in_shell(f"search {drawing} --format {style} >&-", plain_folder)
     assert (done.returncode, done.stderr) == (0, "")
 
 
