@@ -14,11 +14,13 @@ class Calibration:
         witnesses: how many nearest neighbours are looked at.
         sample: how many digits it was read off.
         source: which digits those were.
-        too_far: mean class distance of the witnesses above which a verdict abstains.
+        too_far: mean class distance, down to the last witness of a name, above which a verdict
+            abstains.
         least_confidence: confidence below which it abstains.
         refused: share of the sample that is refused, by reason.
         sharpness: what evidence is multiplied by to be the log-odds that a name is right.
-        normal_distances: (101,) percentiles of the distances between a digit and its witnesses.
+        normal_distances: (101,) percentiles of the distances between a digit and its witnesses, of
+            these down to the last of its name.
     """
 
     witnesses: int

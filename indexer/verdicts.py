@@ -4,7 +4,9 @@ Whoever is asked for the nearest neighbours always finds some. Two questions tel
 anything: do they lie as near as a digit's neighbours do, and is their name likelier right than
 wrong? Where the line is drawn is read off digits whose names are known, each left out of its own
 vote, and which the embedder did not learn from. Only the part of an embedding that tells the class
-counts here: an unusual hand is no reason to doubt a digit. Pure functions of arrays.
+counts here: an unusual hand is no reason to doubt a digit. How near is asked of the witnesses down
+to the last of the name in question: a class may have fewer digits than there are witnesses, and
+those that follow its last are of other classes, as far away as these are. Pure functions of arrays.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from indexer.votes import DEFAULT_WEIGHTS, cast_votes
 WITNESSES = 10  # neighbours that a verdict rests on, whatever k names the digit
 TOO_FAR_SHARE = 0.0025  # of the calibration digits is refused because of distance
 LEAST_CONFIDENCE = 0.5  # a name no surer than this is no likelier right than wrong
-PERCENTILES = 101  # 0 to 100
+SCALE = np.linspace(0, 100, 101)  # percentiles
 FALL = 3.0  # a witness at the limit of what is near weighs exp(-FALL)
 RIDGE = 1e-2  # on the sharpness, which is of the order of 1
 NEWTON_STEPS = 50
@@ -48,10 +50,10 @@ def calibrate(
     """
     n, witnesses = labels.shape
     named = cast_votes(labels, distances, DEFAULT_WEIGHTS, int(labels.max()) + 1).argmax(axis=1)
-    mean = class_distances.mean(axis=1)
-    too_far = float(np.quantile(mean, 1 - TOO_FAR_SHARE, method="higher"))
+    apart = strangeness(named, labels, class_distances)
+    too_far = float(np.quantile(apart, 1 - TOO_FAR_SHARE, method="higher"))
     evidence = _evidence(named, labels, class_distances, too_far)
-    scale = np.linspace(0, 100, PERCENTILES)
+    normal = distances[_down_to_the_last(named, labels)]
     calibration = Calibration(
         witnesses=witnesses,
         sample=n,
@@ -60,7 +62,7 @@ def calibrate(
         least_confidence=LEAST_CONFIDENCE,
         refused={},
         sharpness=_fit_sharpness(evidence, named == truth),
-        normal_distances=tuple(float(value) for value in np.percentile(distances, scale)),
+        normal_distances=tuple(float(one) for one in np.percentile(normal, SCALE)),
     )
     chances = confidence(named, labels, class_distances, calibration)
     reasons = judge(named, labels, class_distances, chances, calibration)
@@ -89,8 +91,29 @@ def judge(
     """
     unsure = chances <= calibration.least_confidence
     agreed = (labels == named[:, None]).all(axis=1)
-    far = (class_distances.mean(axis=1) > calibration.too_far) | (unsure & agreed)
+    apart = strangeness(named, labels, class_distances)
+    far = (apart > calibration.too_far) | (unsure & agreed)
     return np.asarray(REASONS[np.where(far, 1, np.where(unsure, 2, 0))])
+
+
+def strangeness(named: np.ndarray, labels: np.ndarray, class_distances: np.ndarray) -> np.ndarray:
+    """How far n digits lie from the witnesses down to the last of their names: means (n,) float64.
+
+    Args:
+        named: (n,) integers, the names in question.
+        labels: (n, w) integers, labels of the witnesses, nearest first.
+        class_distances: (n, w) float32.
+    """
+    counted = _down_to_the_last(named, labels)
+    means: np.ndarray = class_distances.mean(axis=1, dtype=np.float64, where=counted)
+    return means
+
+
+def _down_to_the_last(named: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Which witnesses come no later than the last of a name, (n, w) bool; all where none is."""
+    ours = labels == named[:, None]
+    later = np.logical_or.accumulate(ours[:, ::-1], axis=1)[:, ::-1]
+    return later | ~ours.any(axis=1, keepdims=True)
 
 
 def confidence(
@@ -114,8 +137,7 @@ def confidence(
 
 def percentile(distances: np.ndarray, calibration: Calibration) -> np.ndarray:
     """Where distances lie among those between a digit and its witnesses: 0 to 100, same shape."""
-    scale = np.linspace(0, 100, PERCENTILES)
-    return np.asarray(np.interp(distances, calibration.normal_distances, scale))
+    return np.asarray(np.interp(distances, calibration.normal_distances, SCALE))
 
 
 def _evidence(

@@ -126,7 +126,8 @@ def audit(
     ids, distances = neighbour_table(index, asked, k, progress)
     own, others = index.labels[asked], index.labels[ids]
     near = NEAR * index.calibration.normal_distances[50]
-    suspects = suspect_labels(own, others, distances[:, 0])
+    mates = np.bincount(index.labels[index.live])[own] - 1
+    suspects = suspect_labels(own, others, distances[:, 0], mates)
     pairs, apart = near_pairs(asked, ids, distances, near)
     counts = occurrences(ids, len(index.labels))
     differ = occurrences(ids[own[:, None] != others], len(index.labels))
@@ -208,22 +209,28 @@ def neighbour_table(
 
 
 def suspect_labels(
-    own: np.ndarray, neighbours: np.ndarray, nearest: np.ndarray
+    own: np.ndarray, neighbours: np.ndarray, nearest: np.ndarray, mates: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which of n digits have a label that most of their neighbours contradict with one voice.
 
+    No more neighbours have a say than a digit has mates, or the others around a small class would
+    contradict all of it. A digit alone in its class is never suspect: none could agree with it.
+
     Args:
         own: (n,) their labels.
-        neighbours: (n, k) those of their neighbours.
+        neighbours: (n, k) those of their neighbours, nearest first.
         nearest: (n,) how far the nearest of them is.
+        mates: (n,) how many other stored digits have the label of each.
 
     Returns:
         Rows (m,), the label that more than half of the neighbours of each have, and how many do, as
         a share (m,); the largest share first, then those whose neighbours are nearest.
     """
+    asked = np.minimum(mates, neighbours.shape[1])
+    rows, columns = np.nonzero(np.arange(neighbours.shape[1]) < asked[:, None])
     counts = np.zeros((len(own), int(max(own.max(), neighbours.max())) + 1), np.int64)
-    np.add.at(counts, (np.arange(len(own))[:, None], neighbours), 1)  # (n, classes)
-    winners, shares = counts.argmax(axis=1), counts.max(axis=1) / neighbours.shape[1]
+    np.add.at(counts, (rows, neighbours[rows, columns]), 1)  # (n, classes)
+    winners, shares = counts.argmax(axis=1), counts.max(axis=1) / np.maximum(asked, 1)
     rows = np.flatnonzero((winners != own) & (shares > 0.5))
     rows = rows[np.lexsort((nearest[rows], -shares[rows]))]
     return rows, winners[rows], shares[rows]

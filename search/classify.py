@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from indexer.calibration import Calibration
-from indexer.verdicts import ABSTAIN, MATCH, confidence, judge
+from indexer.verdicts import ABSTAIN, MATCH, confidence, judge, strangeness
 from indexer.votes import Weights, cast_votes, winners
 
 
@@ -38,7 +38,7 @@ class Classification(NamedTuple):
         votes: (n, classes) float64, the share of each class; rows add up to 1.
         reasons: (n,) strings, why the verdict abstains: `"too-far"`, `"split-vote"`, or empty for
             a match.
-        strangeness: (n,) float64, mean class distance to the neighbours that the verdict rests on.
+        strangeness: (n,) float64, as :func:`indexer.verdicts.strangeness` has it.
         neighbours: those who voted.
     """
 
@@ -82,6 +82,6 @@ def classify(
         chances,
         votes,
         judge(labels, witnesses.labels, class_distances, chances, calibration),
-        class_distances.mean(axis=1, dtype=np.float64),
+        strangeness(labels, witnesses.labels, class_distances),
         voters,
     )

@@ -225,10 +225,8 @@ class DigitIndex:
         return self.manifest.calibration
 
     def strangeness(self, images: np.ndarray) -> np.ndarray:
-        """Mean class distance (n,) of digits (n, 28, 28) to the nearest stored ones."""
-        embeddings = self.embed(images)
-        ids, _ = self.vectors.search(embeddings, self._witnesses())
-        return np.asarray(self._class_distances(embeddings, ids).mean(axis=1))
+        """How far digits (n, 28, 28) lie from those stored: :attr:`Classification.strangeness`."""
+        return self.classify(images).strangeness
 
     def rivals(
         self, images: np.ndarray, labels: np.ndarray, exclude: np.ndarray | None = None

@@ -209,9 +209,10 @@ def audit(
 ) -> None:
     """List what is doubtful in the index: suspect labels, near-duplicates, hubs and leaks.
 
-    A label is suspect where more than half of the neighbours agree on another. Near-duplicates lie
-    within half of the usual distance to a neighbour. Hubs are neighbours of very many. Leaks
-    are test digits that are stored, or as good as stored.
+    A label is suspect where more than half of the neighbours agree on another; no more are heard
+    than there are other digits of that label. Near-duplicates lie within half of the usual
+    distance to a neighbour. Hubs are neighbours of very many. Leaks are test digits that are
+    stored, or as good as stored.
     """
     from dataclasses import asdict
 

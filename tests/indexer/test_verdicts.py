@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from indexer.calibration import Calibration
-from indexer.verdicts import calibrate, confidence, judge, percentile
+from indexer.verdicts import calibrate, confidence, judge, percentile, strangeness
 
 WITNESSES, SHARPNESS = 10, 1.5
 
@@ -17,6 +17,12 @@ def plain_evidence(name: int, labels: np.ndarray, distances: np.ndarray, limit: 
         weight = math.exp(-3 * float(distance) / limit)
         ours, theirs = (ours + weight, theirs) if label == name else (ours, theirs + weight)
     return math.log(ours / theirs)
+
+
+def plain_strangeness(name: int, labels: np.ndarray, distances: np.ndarray) -> float:
+    ours = [place for place, label in enumerate(labels) if label == name]
+    counted = distances[: ours[-1] + 1] if ours else distances
+    return sum(float(one) for one in counted) / len(counted)
 
 
 def votes(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -40,6 +46,15 @@ def calibration(rng: np.random.Generator) -> Calibration:
     return calibrate(labels, distances, distances, truth, "drawn by chance")
 
 
+def test_strangeness_ends_with_the_last_witness_of_the_name(rng: np.random.Generator) -> None:
+    labels, distances, truth = votes(rng, 300)
+    named = (truth + rng.integers(0, 2, 300)) % 10
+    rows = list(zip(named, labels, distances, strict=True))
+    assert len({len(np.flatnonzero(row == name)) for name, row, _ in rows}) > 5
+    expected = [plain_strangeness(*row) for row in rows]
+    assert np.allclose(strangeness(named, labels, distances), expected)
+
+
 def judged(
     named: np.ndarray, labels: np.ndarray, distances: np.ndarray, calibration: Calibration
 ) -> np.ndarray:
@@ -57,8 +72,9 @@ def winners(labels: np.ndarray, distances: np.ndarray) -> np.ndarray:
 def test_as_many_are_refused_as_was_promised(rng: np.random.Generator) -> None:
     labels, distances, truth = votes(rng, 4000)
     calibration = calibrate(labels, distances, distances, truth, "drawn by chance")
-    reasons = judged(winners(labels, distances), labels, distances, calibration)
-    far = distances.mean(axis=1) > calibration.too_far
+    named = winners(labels, distances)
+    reasons = judged(named, labels, distances, calibration)
+    far = strangeness(named, labels, distances) > calibration.too_far
     assert 4000 * 0.0025 - 1 <= far.sum() <= 4000 * 0.0025
     assert (reasons[far] == "too-far").all()
     for reason in ("too-far", "split-vote"):
@@ -71,7 +87,7 @@ def test_names_are_refused_where_they_are_likelier_wrong(
     labels, distances, truth = votes(rng, 4000)
     named = (truth + rng.integers(0, 2, 4000)) % 10
     reasons = judged(named, labels, distances, calibration)
-    near = distances.mean(axis=1) <= calibration.too_far
+    near = strangeness(named, labels, distances) <= calibration.too_far
     for row in np.flatnonzero(near)[:500]:
         evidence = plain_evidence(named[row], labels[row], distances[row], calibration.too_far)
         assert (reasons[row] == "split-vote") == (evidence < 0)

@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ import pytest
 from PIL import Image
 
 from data.datasets import Dataset
+from indexer.build import build_index
+from indexer.embedder import Embedder
 from indexer.votes import DEFAULT_WEIGHTS
 from search import DigitIndex
+from search.audit import audit
 from search.evaluate import evaluate
 from search.metrics import expected_calibration_error
 from tests.drawings import draw_digit
@@ -216,3 +220,18 @@ def test_letters_train_and_answer_like_digits(digits: Run, tmp_path: Path) -> No
     other = digits("evaluate", "--dataset", "optdigits", "--index", tmp_path / "index")
     assert other.returncode == 2
     assert "expected a dataset with the index's classes eta, nu" in other.stderr
+
+
+def test_a_small_class_is_known_beside_large_ones(
+    embedder: Embedder, train_set: Dataset, test_set: Dataset, tmp_path: Path
+) -> None:
+    few, rest = (np.flatnonzero(same) for same in (train_set.labels == 6, train_set.labels != 6))
+    kept = np.sort(np.concatenate([few[:4], rest]))
+    small = replace(train_set, images=train_set.images[kept], labels=train_set.labels[kept])
+    build_index(small, embedder, tmp_path, 0)
+    index = DigitIndex.open(tmp_path)
+    named = index.classify(test_set.images[test_set.labels == 6])
+    known = (named.labels == 6) & (named.reasons == "")
+    assert known.mean() > 0.8
+    suspects = audit(index, most=len(kept)).suspects
+    assert 6 not in {one.label for one in suspects}
