@@ -84,20 +84,21 @@ def find_ink(grey: Plane, *, shaded: bool = False) -> Ink:
         PictureBlank: nothing stands out from the paper.
         PictureNotDigits: nothing could, the picture is all noise or texture.
     """
-    small = _thumbnail(grey, _THUMB)
+    small = _thumbnail(grey)
     light = _rim_surface(small)
     is_dark = _is_dark_on_light(small, light)
     dark = grey if is_dark else 1 - grey
-    paper = _paper(dark, shaded=shaded)
-    relief = np.maximum(paper - dark, 0)
+    paper = _paper(small if is_dark else _thumbnail(dark), grey.shape, shaded=shaded)
+    relief = _above(paper, dark)
     if is_dark:
         # Ink takes a share of the light, so what it takes in a shadow counts for more.
         relief /= np.maximum(paper, _DARKEST)
     pedestal, noise = min((_spread(relief), _spread(_rim(relief))), key=lambda pair: pair[1])
-    relief = np.maximum(relief - pedestal, 0)
+    relief = _above(relief, pedestal)
     floor = max(_FAINTEST, _STANDS_OUT * noise)
     contrast = _full_ink(relief, floor, roughness=max(floor, pedestal))
-    density = np.minimum(relief / contrast, 1)
+    density = relief / contrast
+    np.minimum(density, 1, out=density)
     mask = (density > max(_EDGE, floor / contrast)).astype(np.uint8)
     if _is_light(dark, mask, light if is_dark else 1 - light, contrast, is_share=is_dark):
         raise PictureBlank(
@@ -107,6 +108,13 @@ def find_ink(grey: Plane, *, shaded: bool = False) -> Ink:
     if shaded and (contrast < _DARKEST or _is_hollow(dark, mask)):
         raise PictureBlank("expected strokes darker than any shadow, but they are as dark as it")
     return Ink(density, mask, is_dark)
+
+
+def _above(plane: Plane, level: Plane | float) -> Plane:
+    """By how much a plane exceeds a level, at least 0: one new array, where two would be slower."""
+    difference: Plane = plane - level
+    np.maximum(difference, 0, out=difference)
+    return difference
 
 
 def _is_hollow(dark: Plane, mask: Mask) -> bool:
@@ -121,7 +129,7 @@ def _is_hollow(dark: Plane, mask: Mask) -> bool:
 
 def is_evenly_lit(grey: Plane) -> bool:
     """Whether nearly all of the rim of a picture (h, w) has one shade, but for ink."""
-    small = _thumbnail(grey, _THUMB)
+    small = _thumbnail(grey)
     rim = _rim(small)
     shade = _median(rim)
     apart, ink = np.abs(rim - shade), _MOST_OF_INK * np.abs(small - shade).max()
@@ -138,7 +146,7 @@ def _is_light(dark: Plane, mask: Mask, light: Plane, contrast: float, *, is_shar
         contrast: of full ink.
         is_share: whether contrast is a share of the paper's shade.
     """
-    inked = np.flatnonzero(mask)
+    inked = np.flatnonzero(mask.view(bool))  # four times as fast as of integers
     y, x = np.divmod(inked[:: 1 + inked.size // _SAMPLE], mask.shape[1])
     (h, w), (rows, columns) = mask.shape, light.shape
     paper = light[y * rows // h, x * columns // w]
@@ -176,14 +184,12 @@ def _rim_surface(small: Plane) -> Plane:
     outlier. The ridge on all but the constant keeps the fit level where the rim says little.
     """
     h, w = small.shape
-    y = np.broadcast_to(np.linspace(-1, 1, h, dtype=np.float32)[:, None], (h, w))
-    x = np.broadcast_to(np.linspace(-1, 1, w, dtype=np.float32), (h, w))
-    rows = _quadratic(_rim(x), _rim(y))  # (n, 6)
+    y, x = np.linspace(-1, 1, h)[:, None], np.linspace(-1, 1, w)[None]
+    rows = np.stack([_rim(np.broadcast_to(term, (h, w))) for term in _quadratic(x, y)], axis=1)
     shades = _rim(small)
     level = _median(shades)
     target = residual = shades - level
     ridge = np.diag(np.array([1e-9, 0.02, 0.02, 0.02, 0.02, 0.02]))
-    coefficients = np.zeros(6)
     for _ in range(4):
         scale = max(3 * _median(np.abs(residual)), 0.04)
         weight = (1 + (residual / scale) ** 2) ** -2
@@ -191,22 +197,22 @@ def _rim_surface(small: Plane) -> Plane:
         normal = weighted.T @ rows + ridge * weight.sum()
         coefficients = np.linalg.solve(normal, weighted.T @ target)
         residual = target - rows @ coefficients
-    return np.asarray(level + _quadratic(x, y) @ coefficients, np.float32)
+    terms = zip(coefficients, _quadratic(x, y), strict=True)
+    return np.asarray(level + sum(factor * term for factor, term in terms), np.float32)
 
 
-def _quadratic(x: Plane, y: Plane) -> Plane:
-    """The six terms of a quadratic in x and y, stacked as a last axis."""
-    return np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=-1)
+def _quadratic(x: Plane, y: Plane) -> tuple[Plane, ...]:
+    """The six terms of a quadratic in x (1, w) and y (h, 1), each of a shape that broadcasts."""
+    return np.ones((1, 1)), x, y, x * y, x * x, y * y
 
 
-def _paper(dark: Plane, *, shaded: bool) -> Plane:
-    """The shade of the paper under and around dark ink, (h, w).
+def _paper(small: Plane, shape: tuple[int, ...], *, shaded: bool) -> Plane:
+    """The shade of the paper under and around the dark ink of a thumbnail, of `shape` (h, w).
 
     A closing fills strokes narrower than its window and leaves the light's slow changes and hard
     shadows alone. Paper of a single shade, as paint programs have it, is known without a window,
     so brushes may be of any width and touch the edge; not so where it is `shaded`.
     """
-    small = _thumbnail(dark, _THUMB)
     (side,) = _windows(small, _STROKE)
     paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
     paper = cv2.blur(paper, (side // 2 | 1, side // 2 | 1))
@@ -216,17 +222,18 @@ def _paper(dark: Plane, *, shaded: bool) -> Plane:
     shade = float(np.partition(rim, place)[place])
     if not shaded and np.mean(np.abs(rim - shade) < _ONE_SHADE) > _MOSTLY:
         paper = np.maximum(paper, shade)
-    paper = cv2.resize(paper, dark.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    paper = cv2.resize(paper, shape[::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray(paper, np.float32)
 
 
-def _thumbnail(plane: Plane, side: int) -> Plane:
-    h, w = plane.shape
-    factor = side / max(h, w)
+def _thumbnail(grey: Plane) -> Plane:
+    """A picture (h, w), reduced to where light is studied: at most 128 pixels long."""
+    h, w = grey.shape
+    factor = _THUMB / max(h, w)
     if factor >= 1:
-        return plane
+        return grey
     size = (max(1, round(w * factor)), max(1, round(h * factor)))
-    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _rim(plane: np.ndarray) -> np.ndarray:

@@ -113,7 +113,7 @@ def _down_to_the_last(named: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Which witnesses come no later than the last of a name, (n, w) bool; all where none is."""
     ours = labels == named[:, None]
     later = np.logical_or.accumulate(ours[:, ::-1], axis=1)[:, ::-1]
-    return later | ~ours.any(axis=1, keepdims=True)
+    return np.asarray(later | ~ours.any(axis=1, keepdims=True))
 
 
 def confidence(
