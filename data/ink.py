@@ -15,11 +15,12 @@ import cv2
 import numpy as np
 
 from data.errors import PictureBlank, PictureNotDigits
+from data.reduce import reduced
 
 Plane = np.ndarray
 Mask = np.ndarray
 
-# Light varies slowly, so it is studied on a thumbnail with this longest side.
+# Light varies slowly, so it is studied on a thumbnail of this length.
 _THUMB = 128
 # Share of the short side that counts as the rim, where paper is likelier than ink.
 _RIM = 0.06
@@ -84,11 +85,11 @@ def find_ink(grey: Plane, *, shaded: bool = False) -> Ink:
         PictureBlank: nothing stands out from the paper.
         PictureNotDigits: nothing could, the picture is all noise or texture.
     """
-    small = _thumbnail(grey)
+    small = reduced(grey, _THUMB)
     light = _rim_surface(small)
     is_dark = _is_dark_on_light(small, light)
     dark = grey if is_dark else 1 - grey
-    paper = _paper(small if is_dark else _thumbnail(dark), grey.shape, shaded=shaded)
+    paper = _paper(small if is_dark else reduced(dark, _THUMB), grey.shape, shaded=shaded)
     relief = _above(paper, dark)
     if is_dark:
         # Ink takes a share of the light, so what it takes in a shadow counts for more.
@@ -129,7 +130,7 @@ def _is_hollow(dark: Plane, mask: Mask) -> bool:
 
 def is_evenly_lit(grey: Plane) -> bool:
     """Whether nearly all of the rim of a picture (h, w) has one shade, but for ink."""
-    small = _thumbnail(grey)
+    small = reduced(grey, _THUMB)
     rim = _rim(small)
     shade = _median(rim)
     apart, ink = np.abs(rim - shade), _MOST_OF_INK * np.abs(small - shade).max()
@@ -224,16 +225,6 @@ def _paper(small: Plane, shape: tuple[int, ...], *, shaded: bool) -> Plane:
         paper = np.maximum(paper, shade)
     paper = cv2.resize(paper, shape[::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray(paper, np.float32)
-
-
-def _thumbnail(grey: Plane) -> Plane:
-    """A picture (h, w), reduced to where light is studied: at most 128 pixels long."""
-    h, w = grey.shape
-    factor = _THUMB / max(h, w)
-    if factor >= 1:
-        return grey
-    size = (max(1, round(w * factor)), max(1, round(h * factor)))
-    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _rim(plane: np.ndarray) -> np.ndarray:

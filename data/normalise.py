@@ -25,7 +25,7 @@ from data.segment import Box, Glyph, find_glyphs
 from data.strings import reread
 from data.touching import stroke_width
 
-NORMALISER_VERSION = 3
+NORMALISER_VERSION = 4
 
 Strangeness = Callable[[Plane], np.ndarray]
 

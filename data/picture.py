@@ -19,12 +19,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from data.errors import PictureUnreadable
 from data.grey import LUMA, Plane, composite, scaled_by_depth, stretched, unit_floats
+from data.reduce import reduced, reduced_size
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = frozenset(
@@ -60,7 +60,8 @@ class Picture(NamedTuple):
     """One picture as grey values, the right way up.
 
     Attributes:
-        grey: (h, w) float32 in [0, 1], 0 black, 1 white; the longest side is at most 1280.
+        grey: (h, w) float32 in [0, 1], 0 black, 1 white; :func:`~data.reduce.reduced` to a length
+            of 1280 pixels.
         scale: pixels of the original per pixel of `grey`, at least 1.
         size: (width, height) of the original in pixels, after EXIF orientation.
     """
@@ -245,36 +246,23 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _grey(image: Image.Image) -> Plane:
-    """Any Pillow mode to (h, w) float32 in [0, 1], longest side at most _MAX_SIDE."""
+    """Any Pillow mode to (h, w) float32 in [0, 1], reduced."""
     if image.has_transparency_data:
         # Pillow weighs colour by alpha when it resizes RGBA, so hidden colours do not leak.
-        small = image.convert("RGBA").resize(_fitted(image.size), Image.Resampling.BOX)
+        fitting = reduced_size(image.size, _MAX_SIDE)
+        small = image.convert("RGBA").resize(fitting, Image.Resampling.BOX)
         planes = np.asarray(small, np.float32) / np.float32(255)  # (h, w, 4)
         luma = np.asarray(planes[..., :3] @ LUMA, np.float32)
         return composite(luma, planes[..., 3])
     if image.mode.startswith("I"):
-        return _shrunk(scaled_by_depth(np.asarray(image)))
+        return reduced(scaled_by_depth(np.asarray(image)), _MAX_SIDE)
     if image.mode == "F":
-        return _shrunk(stretched(np.asarray(image, np.float32)))
+        return reduced(stretched(np.asarray(image, np.float32)), _MAX_SIDE)
     colour = image if image.mode in ("1", "L", "P", "RGB") else image.convert("RGB")
-    grey = _shrunk(np.asarray(colour.convert("L")))
+    grey = reduced(np.asarray(colour.convert("L")), _MAX_SIDE)
     return np.asarray(grey, np.float32) / np.float32(255)
 
 
-def _fitted(size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) reduced so that the longest side is at most _MAX_SIDE."""
-    factor = min(1.0, _MAX_SIDE / max(size))
-    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
-
-
-def _shrunk(plane: np.ndarray) -> np.ndarray:
-    """Reduce a plane to at most _MAX_SIDE by averaging areas; dtype kept."""
-    height, width = plane.shape
-    if max(height, width) <= _MAX_SIDE:
-        return plane
-    return np.asarray(cv2.resize(plane, _fitted((width, height)), interpolation=cv2.INTER_AREA))
-
-
 def _picture(grey: Plane, size: tuple[int, int]) -> Picture:
-    small = np.ascontiguousarray(_shrunk(grey), np.float32)
+    small = np.ascontiguousarray(reduced(grey, _MAX_SIDE), np.float32)
     return Picture(small, max(size) / max(small.shape), size)

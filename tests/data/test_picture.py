@@ -147,6 +147,22 @@ def test_a_large_photo_is_reduced_and_remembers_its_size() -> None:
     assert picture.scale == pytest.approx(4000 / picture.grey.shape[1])
 
 
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((4000, 1000), (1280, 320)),
+        ((1000, 6000), (320, 1920)),
+        ((6000, 200), (6000, 200)),
+        ((24_000, 1000), (6271, 261)),
+    ],
+)
+def test_strips_keep_what_lies_across(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    picture = picture_from_array(np.zeros(size[::-1], np.uint8))
+    assert picture.grey.shape[::-1] == expected
+    assert picture.grey.size <= 1280**2 * 1.001
+    assert picture.scale == pytest.approx(max(size) / max(expected))
+
+
 def test_only_the_first_frame_is_read() -> None:
     frames = [draw(3), *(draw(8) for _ in range(3))]
     content = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])

@@ -52,6 +52,13 @@ def test_strings_are_read_whole_whether_or_not_digits_touch(labels: list[int], s
     assert lefts == sorted(lefts)
 
 
+def test_a_row_of_a_hundred_and_twenty_digits_is_read_whole() -> None:
+    labels = list(STROKES) * (120 // len(STROKES))
+    page = _written(labels, 170)
+    for size in (page.size, (page.width // 5, page.height // 5)):
+        assert _named(_read(page.resize(size, Image.Resampling.BOX))) == labels
+
+
 def test_light_ink_is_cut_too() -> None:
     assert _named(_read(_written([3, 0, 2], 100, paper=20, ink=240))) == [3, 0, 2]
 
