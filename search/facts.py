@@ -22,7 +22,7 @@ def index_facts(index: DigitIndex, place: Place) -> dict[str, Any]:
         "dimension": manifest.dimension,
         "metric": manifest.metric,
         "dataset": manifest.dataset,
-        "names": ", ".join(manifest.names),
+        "names": [index.called(label) for label in range(len(manifest.names))],
         "k": manifest.k,
         "leave_one_out": manifest.leave_one_out,
         "verdicts": {

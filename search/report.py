@@ -275,11 +275,13 @@ def _csv_line(values: Sequence[Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """One value as text; a matrix, or records of the same fields, as a line for each row."""
+    """One value as text: a list in one line, a matrix or records of the same fields in many."""
     if value is None:
         return "-"
     if value == []:
         return "none"
+    if isinstance(value, list) and not isinstance(value[0], dict | list):
+        return ", ".join(map(_shown, value))
     if isinstance(value, list):
         rows = [value[0], *map(dict.values, value)] if isinstance(value[0], dict) else value
         header, *others = _cells(rows)

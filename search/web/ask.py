@@ -131,7 +131,6 @@ def info(index: DigitIndex, origin: Place, *, writable: bool) -> Row:
     """As `digits info`, and what this server allows."""
     server = {
         "writable": writable,
-        "names": [index.called(label) for label in range(len(index.manifest.names))],
         "most_digits": MOST_DIGITS,
         "weights": DEFAULT_WEIGHTS,
     }

@@ -24,7 +24,7 @@ const ask = api.latest(answer, byId("answer"));
 export function startDraw(info, onAnswer, onChange) {
   moved = onAnswer;
   changed = onChange;
-  layOut(info.server.names, info.k[info.server.weights]);
+  layOut(info.names, info.k[info.server.weights]);
   pad = new Pad(byId("pad"), "Pad to draw a digit on", () => {
     byId("pad-hint").hidden = !pad.isEmpty;
     if (location.hash.startsWith("#draw/")) location.hash = "#draw";
@@ -44,7 +44,7 @@ export function startDraw(info, onAnswer, onChange) {
       tell("This picture is larger than 10 MB, and the browser cannot make it smaller.");
     }
   });
-  offerCorrection(info.server);
+  offerCorrection(info);
   question(asked);
 }
 
@@ -164,7 +164,7 @@ function choose(place) {
   byId("rows").children[place]?.firstChild.focus();
 }
 
-function offerCorrection({ writable, names }) {
+function offerCorrection({ names, server: { writable } }) {
   const form = byId("correct");
   form.hidden = !writable;
   byId("label").replaceChildren(...names.map((name) => make("option", { value: name }, String(name))));

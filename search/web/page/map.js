@@ -15,7 +15,7 @@ let opened = () => {};
 // Start the view; `open` is called with the id of a digit that is clicked.
 export function startMap(info, open) {
   opened = open;
-  const names = info.server.names.map(String);
+  const names = info.names.map(String);
   colours = new Map(names.map((name, place) => [name, `--class-${place % 10}`]));
   byId("classes").replaceChildren(...names.map((name) => {
     const dot = make("span", { class: "dot", "aria-hidden": "true" });
