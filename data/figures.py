@@ -81,12 +81,39 @@ def save_figure(figure: Figure, folder: Path, name: str) -> Path:
 
 
 def png_of(figure: Figure) -> bytes:
-    """The figure as the content of a PNG file."""
+    """The figure as the content of a PNG file; what is written on it is text, never TeX."""
+    import matplotlib
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+        text.set_text(legible(text.get_text()))
     file = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of signs without a glyph, of long names
+    with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of names too long to be laid out
         figure.savefig(file, format="png", dpi=110)
     return file.getvalue()
+
+
+def legible(text: str) -> str:
+    """`text` with each sign that the font of plots lacks written as its code point."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    known = {ord("\n"), *get_font(findfont(FontProperties())).get_charmap()}
+    return "".join(
+        sign if ord(sign) in known else sign.encode("unicode_escape").decode() for sign in text
+    )
+
+
+def figure_saying(text: str) -> Figure:
+    """A figure of a line of text, where there is nothing to draw.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    figure = new_figure(4, 1.4)
+    figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure
 
 
 def draw_curves(history: Sequence[Mapping[str, float]]) -> Figure:

@@ -17,6 +17,8 @@ from data.figures import (
     WRONG,
     draw_digit,
     draw_pairs,
+    figure_saying,
+    legible,
     new_figure,
     save_figure,
 )
@@ -31,11 +33,12 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 MISTAKES = 40
+CELL = 0.4  # inches of a class in the confusion matrix, where there is room
 ROOM = 0.05  # of coverage, shown before the first mistake
 
 
 def draw_evaluation(evaluation: Evaluation, test: Dataset, folder: Path) -> list[Path]:
-    """Draw the pairs, if there are any, the confusion matrix and the mistakes of an evaluation.
+    """Draw pairs, the confusion matrix and the mistakes of an evaluation.
 
     Raises:
         MissingExtra: matplotlib is not installed.
@@ -43,21 +46,21 @@ def draw_evaluation(evaluation: Evaluation, test: Dataset, folder: Path) -> list
     """
     judged_same = evaluation.pair_distances <= evaluation.pair_threshold
     right = judged_same == (evaluation.targets == SAME)
-    sets = {
-        "pairs-judged": np.arange(len(right))[:SHOWN],
-        "pairs-wrong": np.flatnonzero(~right)[:SHOWN],
-    }
-    drawn = [
-        _judged_pairs(evaluation, test, chosen, name, folder)
-        for name, chosen in sets.items()
-        if len(chosen)
+    return [
+        _judged_pairs(evaluation, test, np.arange(len(right))[:SHOWN], "pairs-judged", folder),
+        _judged_pairs(evaluation, test, np.flatnonzero(~right)[:SHOWN], "pairs-wrong", folder),
+        _confusion(evaluation, test, folder),
+        _mistakes(evaluation, test, folder),
     ]
-    return [*drawn, _confusion(evaluation, test, folder), _mistakes(evaluation, test, folder)]
 
 
 def _judged_pairs(
     evaluation: Evaluation, test: Dataset, chosen: np.ndarray, name: str, folder: Path
 ) -> Path:
+    if not len(chosen):
+        count = len(evaluation.pairs)
+        none = f"None of {count:,} pairs is judged wrongly" if count else "No pairs of two classes"
+        return save_figure(figure_saying(none), folder, name)
     titles, colours = [], []
     for pair in chosen:
         distance = evaluation.pair_distances[pair]
@@ -70,8 +73,10 @@ def _judged_pairs(
 
 def _confusion(evaluation: Evaluation, test: Dataset, folder: Path) -> Path:
     classes = len(test.names)
-    figure = new_figure(5, 4.6)
+    side = float(np.clip(CELL * classes, 4, 24))
+    figure = new_figure(1 + side, 0.6 + side)
     axes = figure.subplots()
+    fitting = 72 * side / classes  # points that a class has
     off_diagonal = evaluation.confusion * (1 - np.eye(classes, dtype=int))
     axes.imshow(off_diagonal, cmap="Oranges")
     for row, column in np.ndindex(classes, classes):
@@ -79,11 +84,13 @@ def _confusion(evaluation: Evaluation, test: Dataset, folder: Path) -> Path:
         if count:
             is_dark = off_diagonal[row, column] > off_diagonal.max() / 2
             axes.text(
-                column, row, str(count), ha="center", va="center", fontsize=8,
+                column, row, str(count), ha="center", va="center", fontsize=min(8, fitting / 2),
                 color="white" if is_dark else "black",
             )  # fmt: skip
-    axes.set_xticks(range(classes), test.names)
-    axes.set_yticks(range(classes), test.names)
+    names = [legible(name) for name in test.names]
+    axes.set_xticks(range(classes), names, rotation=90 if max(map(len, names)) > 3 else 0)
+    axes.set_yticks(range(classes), names)
+    axes.tick_params(labelsize=min(10, fitting))
     axes.set_xlabel("named")
     axes.set_ylabel("is")
     axes.set_title(f"k-NN accuracy {evaluation.knn_accuracy:.2%} of {evaluation.n:,}")
@@ -94,13 +101,14 @@ def _mistakes(evaluation: Evaluation, test: Dataset, folder: Path) -> Path:
     """The digits named wrongly, the most confident mistakes first."""
     named = evaluation.classification.labels
     wrong = worst_mistakes(evaluation.classification, test.labels, MISTAKES)
-    rows, columns = max(1, -(-len(wrong) // SHOWN)), min(SHOWN, max(4, len(wrong)))
+    if not len(wrong):
+        none = f"None of {len(test):,} is named wrongly"
+        return save_figure(figure_saying(none), folder, "mistakes")
+    rows, columns = -(-len(wrong) // SHOWN), min(SHOWN, max(4, len(wrong)))
     figure = new_figure(columns, 1.4 * rows)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
-    if not len(wrong):
-        figure.text(0.5, 0.5, f"None of {len(test):,} is named wrongly", ha="center", va="center")
     for axes, item in zip(grid, wrong, strict=False):
         axes.axis("on")
         title = f"{test.names[test.labels[item]]} named {test.names[named[item]]}"

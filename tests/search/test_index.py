@@ -126,8 +126,8 @@ def test_an_evaluation_on_a_single_class_judges_no_pairs(
     assert measured.knn_accuracy == pytest.approx(
         (index.classify(asked.images, 5, "uniform").labels == 3).mean()
     )
-    drawn = {path.name for path in draw_evaluation(measured, asked, tmp_path)}
-    assert drawn == {"confusion.png", "mistakes.png"}
+    drawn = [path.name for path in draw_evaluation(measured, asked, tmp_path)]
+    assert drawn == ["pairs-judged.png", "pairs-wrong.png", "confusion.png", "mistakes.png"]
 
 
 def test_what_is_no_array_is_misuse_too(index: DigitIndex) -> None:
