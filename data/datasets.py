@@ -267,7 +267,11 @@ def _checked(images: np.ndarray, labels: np.ndarray, path: Path) -> tuple[np.nda
             f" {images.shape} {images.dtype} and {labels.shape}"
         )
     if labels.dtype.kind not in "iuU":
-        raise DatasetInvalid(f"{path}: expected labels that are integers or text")
+        raise DatasetInvalid(
+            f"{path}: expected labels that are integers or text, received {labels.dtype}"
+        )
+    if not images.any():
+        raise DatasetInvalid(f"{path}: expected digits, bright on black, but every image is black")
     return images, labels
 
 

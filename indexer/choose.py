@@ -55,6 +55,15 @@ class Wish:
         if not 0 < self.recall <= 1:
             raise UsageError(f"expected a recall above 0 and at most 1, received {self.recall}")
 
+    def check_count(self, count: int) -> None:
+        """Refuse what so many vectors cannot be, before anything slow begins.
+
+        Raises:
+            UsageError: the kind that is asked for learns from more.
+        """
+        if self.kind != AUTO:
+            find_kind(self.kind).check_count(count)
+
     def bytes_allowed(self) -> int:
         """How much the vectors may take."""
         if self.memory is not None:

@@ -51,6 +51,18 @@ class Kind(NamedTuple):
         """Bytes a vector takes, in the file and in memory."""
         return self.number_bytes * dimension + self.row_bytes
 
+    def check_count(self, count: int) -> None:
+        """Refuse to learn from so few vectors.
+
+        Raises:
+            UsageError: there must be more.
+        """
+        if count < self.smallest:
+            raise UsageError(
+                f"expected at least {self.smallest:,} digits for an index of kind {self.name},"
+                f" received {count:,}; choose --kind flat"
+            )
+
 
 KINDS = {
     kind.name: kind
@@ -115,12 +127,7 @@ def empty_engine(kind: Kind, options: dict[str, Any], sample: np.ndarray) -> Any
     Raises:
         UsageError: the sample is too small for this kind.
     """
-    least = max(kind.smallest, options.get("lists", 1))
-    if len(sample) < least:
-        raise UsageError(
-            f"expected at least {least:,} digits for an index of kind {kind.name}, received"
-            f" {len(sample):,}; choose --kind flat"
-        )
+    kind.check_count(len(sample))
     engine: Any = faiss.index_factory(sample.shape[1], kind.factory.format(**options))
     if kind.way == "graph":
         engine.hnsw.efConstruction = BUILD_EFFORT

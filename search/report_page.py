@@ -24,7 +24,7 @@ from search.evaluate import Evaluation, worst_mistakes
 from search.index import DigitIndex
 from search.layout import lay_out
 from search.plots import draw_map, draw_risk
-from search.text import printable
+from search.text import counted, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,7 +85,7 @@ def report_page(index: DigitIndex, evaluation: Evaluation, test: Dataset) -> byt
         ("Growth", _growth(index)),
     ]
     body = "\n".join(f"<section><h2>{title}</h2>\n{inner}</section>" for title, inner in sections)
-    title = f"{len(index):,} digits of {printable(manifest.dataset['name'])}"
+    title = f"{counted(len(index), 'digit')} of {printable(manifest.dataset['name'])}"
     return _page(title, body).encode()
 
 
@@ -106,12 +106,18 @@ def _facts(index: DigitIndex) -> str:
     return _table(
         ("", ""),
         [
-            ("dataset", f"{manifest.dataset['name']}, {manifest.dataset['count']:,} digits"),
+            (
+                "dataset",
+                f"{manifest.dataset['name']}, {counted(manifest.dataset['count'], 'digit')}",
+            ),
             ("generation", f"{manifest.generation}, made {manifest.created}"),
             ("classes", ", ".join(manifest.names)),
             ("embedding", f"{manifest.dimension} numbers, {manifest.metric} distance"),
             ("embedder", f"recipe {card.recipe['name']}, {manifest.embedder[:12]}"),
-            ("vote", f"of {manifest.k[DEFAULT_WEIGHTS]} neighbours, {VOTES[DEFAULT_WEIGHTS]}"),
+            (
+                "vote",
+                f"of {counted(manifest.k[DEFAULT_WEIGHTS], 'neighbour')}, {VOTES[DEFAULT_WEIGHTS]}",
+            ),
             ("program", f"digit-search {manifest.program}"),
         ],
     )
@@ -125,7 +131,7 @@ def _figures(evaluation: Evaluation, test: Dataset) -> str:
         (
             "k-NN accuracy",
             share(evaluation.knn_accuracy),
-            f"{evaluation.k} neighbours vote, {VOTES[evaluation.weights]}",
+            f"the vote of {counted(evaluation.k, 'neighbour')}, {VOTES[evaluation.weights]}",
         ),
         ("precision@10", share(evaluation.precision_at_10), "of the ten nearest"),
         ("MAP@R", share(evaluation.map_at_r), "how purely the nearest are of the query's class"),
@@ -242,8 +248,14 @@ def _training(index: DigitIndex) -> str:
     card = index.embedder.card
     if not card.history:
         return _note("The embedder was not trained in epochs.")
-    caption = f"{len(card.history)} epochs of recipe {card.recipe['name']}, {card.seconds:,.0f} s."
+    epochs = counted(len(card.history), "epoch")
+    caption = f"{epochs} of recipe {card.recipe['name']}, {card.seconds:,.0f} s."
     return _plot(lambda: draw_curves(card.history), caption)
+
+
+def _size(count: int) -> str:
+    """So many bytes, for people."""
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"
 
 
 def _growth(index: DigitIndex) -> str:
@@ -259,14 +271,14 @@ def _growth(index: DigitIndex) -> str:
             f"{one.count - one.removed:,}",
             f"{one.removed:,}",
             one.kind,
-            f"{sum(entry.size for entry in one.files.values()) / 1e6:,.1f} MB",
+            _size(sum(entry.size for entry in one.files.values())),
         )
         for number, one in enumerate(manifest.segments, 1)
     ]
     note = (
-        f"Generation {manifest.generation} holds {manifest.count:,} digits; number of segments:"
-        f" {len(rows)}; digits ever added: {manifest.next_number:,}. Of the generations before, an"
-        " index keeps only the last, for undo, so their counts are not told."
+        f"Generation {manifest.generation} holds {counted(len(index), 'digit')} in"
+        f" {counted(len(rows), 'segment')}; digits ever added: {manifest.next_number:,}. Of the"
+        " generations before, an index keeps only the last, for undo, so their counts are not told."
     )
     labels = index.labels[index.live]
     added = was_added[index.live]

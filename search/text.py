@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from data.names import named
 
-__all__ = ["named", "printable"]
+__all__ = ["counted", "named", "printable"]
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: `noun` is one of them, and several end in s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def printable(text: str) -> str:

@@ -15,7 +15,7 @@ from search.cli.options import (
     threads_option,
     with_options,
 )
-from search.text import named
+from search.text import counted, named
 
 if TYPE_CHECKING:
     from indexer.manifest import Manifest
@@ -109,7 +109,5 @@ def _facts(manifest: Manifest, place: Place) -> dict[str, object]:
 
 
 def _tell_generation(manifest: Manifest) -> None:
-    note(
-        f"Generation {manifest.generation} holds {manifest.count:,} digits; take the change back"
-        " with: digits undo"
-    )
+    held = counted(manifest.count, "digit")
+    note(f"Generation {manifest.generation} holds {held}; take the change back with: digits undo")

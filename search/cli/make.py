@@ -183,6 +183,7 @@ def build(
     wish = Wish(kind, memory, recall)
     _check_recipe(recipe_name)
     dataset = load_dataset(source, "train")
+    wish.check_count(len(dataset))
     with store_at(index_place).replacing():
         pass  # it can be; not only tried once hours are spent
     asked = (epochs, budget, resume, tensorboard_folder)

@@ -117,24 +117,32 @@ def test_npz_with_and_without_a_test_split(tmp_path: Path, test_set: Dataset) ->
 
 
 @pytest.mark.parametrize(
-    "arrays",
+    ("images", "labels", "told"),
     [
-        {"x": np.zeros((3, 28, 28), np.uint8)},
-        {"x_train": np.zeros((3, 28, 28)), "y_train": np.arange(3)},
-        {"x_train": np.zeros((3, 28, 27), np.uint8), "y_train": np.arange(3)},
-        {"x_train": np.zeros((3, 28, 28), np.uint8), "y_train": np.arange(4)},
-        {"x_train": np.zeros((3, 28, 28), np.uint8), "y_train": np.array([0, 1, 10])},
-        {"x_train": np.zeros((3, 28, 28), np.uint8), "y_train": np.array([0, 1, -1])},
-        {"x_train": np.zeros((3, 28, 28), np.uint8), "y_train": np.array([0.0, 1.0, 2.0])},
-        {"x_train": np.zeros((3, 28, 28), np.uint8), "y_train": np.array([1, 1, 1])},
-        {"x_train": np.zeros((0, 28, 28), np.uint8), "y_train": np.zeros(0, int)},
+        (np.ones((3, 28, 28)), np.arange(3), "float64"),
+        (np.ones((3, 28, 27), np.uint8), np.arange(3), "28, 27"),
+        (np.ones((3, 28, 28), np.uint8), np.arange(4), r"\(4,\)"),
+        (np.ones((3, 28, 28), np.uint8), np.array([0, 1, 10]), "two images of each class"),
+        (np.ones((3, 28, 28), np.uint8), np.array([0, 1, -1]), "two images of each class"),
+        (np.ones((3, 28, 28), np.uint8), np.array([0.0, 1.0, 2.0]), "received float64"),
+        (np.ones((3, 28, 28), np.uint8), np.array([1, 1, 1]), "two classes"),
+        (np.ones((0, 28, 28), np.uint8), np.zeros(0, int), r"\(0, 28, 28\)"),
+        (np.zeros((4, 28, 28), np.uint8), np.array([0, 0, 1, 1]), "every image is black"),
     ],
 )
-def test_npz_that_is_no_set_of_digits(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+def test_npz_that_is_no_set_of_digits(
+    tmp_path: Path, images: np.ndarray, labels: np.ndarray, told: str
+) -> None:
     path = tmp_path / "set.npz"
-    np.savez(path, **arrays)
-    with pytest.raises(DatasetInvalid, match=r"set"):
+    np.savez(path, x_train=images, y_train=labels)
+    with pytest.raises(DatasetInvalid, match=told):
         load_dataset(str(path), "train")
+
+
+def test_npz_needs_its_arrays_by_name(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", x=np.ones((3, 28, 28), np.uint8))
+    with pytest.raises(DatasetInvalid, match="x_train and y_train"):
+        load_dataset(str(tmp_path / "set.npz"), "train")
 
 
 def test_an_unknown_name(tmp_path: Path) -> None:

@@ -378,6 +378,10 @@ def test_wishes_that_cannot_be_meant(vectors: np.ndarray) -> None:
         Wish("tree")
     with pytest.raises(UsageError, match="recall above 0"):
         Wish(recall=0)
+    Wish("ivf-pq").check_count(256)
+    Wish("flat").check_count(1)
+    with pytest.raises(UsageError, match="at least 256 digits for an index of kind ivf-pq"):
+        Wish("ivf-pq").check_count(255)
     with pytest.raises(UsageError, match="at least 256 digits for an index of kind ivf-pq"):
         build_vectors([vectors[:100]], 100, vectors[:100], np.arange(100), Wish("ivf-pq"))
 
