@@ -163,21 +163,27 @@ class Reader:
             yield from self._file(file)
 
     def _file(self, path: str) -> Iterator[AnyQuery]:
-        name = named(path)
+        name = named(path) or "''"
         try:
             # Without waiting: a pipe that nobody writes to is no picture either.
             with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
                 status = os.fstat(file.fileno())
-                size = status.st_size if stat.S_ISREG(status.st_mode) else MAX_BYTES + 1
-                yield from self._content(name, file, size)
+                if stat.S_ISREG(status.st_mode):
+                    yield from self._content(name, file, status.st_size)
+                else:
+                    what = "a pipe" if stat.S_ISFIFO(status.st_mode) else "a device"
+                    yield FailedQuery(name, f"{name}: expected a regular file, received {what}")
+        except FileNotFoundError:
+            what = "a link to nothing" if os.path.islink(path) else "the name of nothing"  # noqa: PTH114
+            yield FailedQuery(
+                name, f"{name}: expected a picture, an .npy array or a folder, received {what}"
+            )
         except OSError as exc:
             yield FailedQuery(name, f"{name}: cannot be read ({exc.strerror})")
 
     def _content(self, name: str, file: BinaryIO, size: int) -> Iterator[AnyQuery]:
         if size > MAX_BYTES:
-            yield FailedQuery(
-                name, f"{name}: expected a regular file of at most {MAX_BYTES:,} bytes"
-            )
+            yield FailedQuery(name, f"{name}: expected at most {MAX_BYTES:,} bytes, received more")
         elif not size:
             yield FailedQuery(
                 name, f"{name}: expected a picture or an array, received an empty file"

@@ -139,27 +139,35 @@ def _json(records: Iterable[Answer | Addition | Finding], style: str) -> Iterato
 
 
 def _tables(answers: Iterable[Answer], illustrate: Illustrate) -> Iterator[str]:
-    named: list[ClassifyAnswer | FailedAnswer] = []
-    for answer in answers:
+    named: list[tuple[str, ClassifyAnswer | FailedAnswer]] = []
+    for title, answer in _titled(answers):
         if isinstance(answer, SearchAnswer):
-            yield f"{printable(answer.query)}{_remark(answer)}"
+            yield f"{title}{_remark(answer)}"
             yield from illustrate([answer])
             if answer.neighbours:
                 yield from _indented(table(*_neighbour_rows(answer)))
         elif isinstance(answer, ExplainedAnswer):
-            yield f"{printable(answer.query)}: {_called(answer)}{_remark(answer)}"
+            yield f"{title}: {_called(answer)}{_remark(answer)}"
             yield from illustrate([answer])
             if answer.neighbours:
                 yield from _explanation(answer)
         else:
-            named.append(answer)
+            named.append((title, answer))
     if named:
-        yield from illustrate(named)
-        yield from table(NAMED_HEADER, [_named_row(answer) for answer in named])
-        yield from _strings(named)
-        for answer in named:
+        one_each = [answer for _, answer in named]
+        yield from illustrate(one_each)
+        yield from table(NAMED_HEADER, [[title, *_named_row(answer)] for title, answer in named])
+        yield from _strings(one_each)
+        for title, answer in named:
             if isinstance(answer, ClassifyAnswer) and answer.reason:
-                yield f"{printable(answer.query)}{_remark(answer)}"
+                yield f"{title}{_remark(answer)}"
+
+
+def _titled(answers: Iterable[Answer]) -> Iterator[tuple[str, Answer]]:
+    """Each answer with what it is called: the second digit of a picture is #2, and so on."""
+    for query, group in groupby(answers, key=attrgetter("query")):
+        for number, answer in enumerate(group, 1):
+            yield printable(query) + (f" #{number}" if number > 1 else ""), answer
 
 
 def _remark(answer: SearchAnswer | ClassifyAnswer) -> str:
@@ -212,16 +220,16 @@ def _indented(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _named_row(answer: ClassifyAnswer | FailedAnswer) -> list[str]:
+    """All cells but the first."""
     if isinstance(answer, FailedAnswer):
-        return [printable(answer.query), "-", "-", "not answered", "", "", ""]
+        return ["-", "-", "not answered", "", "", ""]
     verdict = answer.reason or answer.verdict
     if answer.label is None:
-        return [printable(answer.query), "-", "-", verdict, "", "", ""]
+        return ["-", "-", verdict, "", "", ""]
     shares = ((name, f"{share:.0%}") for name, share in answer.votes.items())
     votes = " ".join(f"{printable(name)}:{share}" for name, share in shares if share != "0%")
     nearest = answer.neighbours[0]
     return [
-        printable(answer.query),
         f"{printable(str(answer.label))}{UNREADABLE if answer.reason else ''}",
         f"{answer.confidence:.1%}",
         verdict,

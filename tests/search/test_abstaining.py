@@ -222,6 +222,18 @@ def test_letters_train_and_answer_like_digits(digits: Run, tmp_path: Path) -> No
     assert "expected a dataset with the index's classes eta, nu" in other.stderr
 
 
+def test_tables_tell_the_digits_of_a_picture_apart(digits: Run, page: Path) -> None:
+    titles = [
+        line.split("  ")[0]
+        for line in digits("classify", page, "--format", "table").stdout.splitlines()
+    ]
+    assert titles[1:4] == [str(page), f"{page} #2", f"{page} #3"]
+    found = digits("search", page, "-k", 1, "--format", "table").stdout.splitlines()
+    assert [line.split(" — ")[0] for line in found if line.startswith("/")] == [
+        f"{page}{number}" for number in ("", " #2", " #3")
+    ]
+
+
 def test_a_small_class_is_known_beside_large_ones(
     embedder: Embedder, train_set: Dataset, test_set: Dataset, tmp_path: Path
 ) -> None:

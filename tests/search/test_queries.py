@@ -69,11 +69,20 @@ def test_of_a_huge_file_no_more_is_read_than_tells_its_size(
 
 def test_what_is_no_file_is_not_waited_for(tiny: DigitIndex, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
-    assert "regular file" in failed(Reader(tiny), tmp_path / "pipe.png")
-    assert "regular file" in failed(Reader(tiny), "/dev/zero")
+    assert "a regular file, received a pipe" in failed(Reader(tiny), tmp_path / "pipe.png")
+    assert "a regular file, received a device" in failed(Reader(tiny), "/dev/zero")
     (tmp_path / "long.png").touch()
     os.truncate(tmp_path / "long.png", MAX_BYTES + 1)
-    assert "regular file" in failed(Reader(tiny), tmp_path / "long.png")
+    assert "at most 1,073,741,824 bytes" in failed(Reader(tiny), tmp_path / "long.png")
+
+
+def test_what_is_not_there_is_named(tiny: DigitIndex, tmp_path: Path) -> None:
+    (tmp_path / "link.png").symlink_to(tmp_path / "absent.png")
+    assert "a folder, received a link to nothing" in failed(Reader(tiny), tmp_path / "link.png")
+    absent = failed(Reader(tiny), tmp_path / "absent.png")
+    assert absent.startswith(f"{tmp_path}/absent.png: expected a picture")
+    assert "received the name of nothing" in absent
+    assert failed(Reader(tiny), "").startswith("'': expected a picture")
 
 
 def test_names_that_are_not_utf8_are_text_in_answers(tiny: DigitIndex, tmp_path: Path) -> None:
