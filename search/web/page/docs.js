@@ -1,8 +1,11 @@
 // The documentation of the API, made from its OpenAPI description.
 
+import { info } from "./api.js";
 import { byId, make } from "./dom.js";
 
 const description = await (await fetch("openapi.json")).json();
+const { dataset } = await info();
+const anId = `${dataset.name}/${dataset.split}/0`;
 
 for (const [path, methods] of Object.entries(description.paths)) {
   for (const [method, operation] of Object.entries(methods)) byId("docs").append(article(path, method, operation));
@@ -33,7 +36,7 @@ function parameter({ name, required, description: text, schema }) {
 function example(path, method, operation) {
   const required = (operation.parameters ?? []).filter((one) => one.required && one.in === "query");
   const query = required.map((one) => `${one.name}=7`).join("&");
-  const url = `${location.origin}${path.replace("{id}", "mnist/train/123")}${query ? `?${query}` : ""}`;
+  const url = `${location.origin}${path.replace("{id}", anId)}${query ? `?${query}` : ""}`;
   const content = operation.requestBody?.content ?? {};
   const body = "multipart/form-data" in content ? " -F a=@one.png -F b=@other.png" : " --data-binary @digit.png";
   const verb = method === "post" && !operation.requestBody ? " -X POST" : "";

@@ -96,9 +96,9 @@ function paint() {
     });
   }
   context.globalAlpha = 1;
+  if (query) paintQuery(context, at(...query.place[0]));
   paintNames(context, at);
   if (pointed >= 0) ring(context, at(map.x[pointed], map.y[pointed]), 7, colour("--text"), 2);
-  if (query) paintQuery(context, at(...query.place[0]));
 }
 
 // The name of each class where half of its digits lie to each side.
