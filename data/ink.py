@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from data.errors import PictureBlank, PictureNotDigits
+from data.grey import Plane
 from data.reduce import reduced
 
-Plane = np.ndarray
 Mask = np.ndarray
 
 # Light varies slowly, so it is studied on a thumbnail of this length.

@@ -17,8 +17,9 @@ import numpy as np
 from data.clutter import find_page, is_dash, without_clutter
 from data.convention import SIDE
 from data.errors import PictureBlank, PictureNotDigits
+from data.grey import Plane
 from data.halftone import without_dots
-from data.ink import Ink, Plane, find_ink, is_evenly_lit
+from data.ink import Ink, find_ink, is_evenly_lit
 from data.picture import Picture
 from data.render import LONGEST, render
 from data.segment import Box, Glyph, find_glyphs
@@ -103,13 +104,13 @@ def _found(
             "expected digits, but the picture shows a line or a solid shape; crop to the digits"
         )
     return [
-        Digit(render(_own_ink(ink.density, g)), _in_original(_moved(g.box, corner), picture))
+        Digit(render(_own_ink(ink.density, g)), _in_original(g.box.moved(*corner), picture))
         for g in large
     ]
 
 
 def scale_to_unit(images: np.ndarray) -> np.ndarray:
-    """Scale stored images: the one place where bytes become floats.
+    """Scale stored images to what the tower takes.
 
     Args:
         images: (..., 28, 28) uint8.
@@ -177,10 +178,6 @@ def _is_solid(glyph: Glyph) -> bool:
     """Whether a glyph is a spot, a disc or a block: far wider than any pen for its length."""
     longest = max(glyph.box.width, glyph.box.height)
     return longest >= _SHAPED and stroke_width(glyph.mask) > _SOLID * longest
-
-
-def _moved(box: Box, corner: tuple[int, int]) -> Box:
-    return Box(box.x + corner[0], box.y + corner[1], box.width, box.height)
 
 
 def _own_ink(density: Plane, glyph: Glyph) -> Plane:

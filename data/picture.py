@@ -32,7 +32,7 @@ SUFFIXES = frozenset(
 )
 MAX_PIXELS = 25_000_000
 
-# A longer side than this says nothing more about a digit and costs time at every step.
+# Pictures are reduced to this length: more says nothing of a digit and costs time at every step.
 _MAX_SIDE = 1280
 
 # A progressive JPEG has about ten scans.

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 
 from data.convention import SIDE
-from data.ink import Mask, Plane
+from data.grey import Plane
+from data.ink import Mask
 
 LONGEST = 20
 

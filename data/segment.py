@@ -7,6 +7,8 @@ digit they belong to, dirt is small. Digits that touch are one component; data.t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import reduce
 from typing import NamedTuple
 
 import cv2
@@ -65,6 +67,10 @@ class Box(NamedTuple):
         x, y = min(self.x, other.x), min(self.y, other.y)
         return Box(x, y, max(self.right, other.right) - x, max(self.bottom, other.bottom) - y)
 
+    def moved(self, x: int, y: int) -> Box:
+        """The same box, x columns further right and y rows further down."""
+        return Box(self.x + x, self.y + y, self.width, self.height)
+
 
 class Glyph(NamedTuple):
     """The strokes of one digit.
@@ -79,8 +85,7 @@ class Glyph(NamedTuple):
 
     def moved(self, x: int, y: int) -> Glyph:
         """The same strokes, x columns further right and y rows further down."""
-        box = self.box
-        return Glyph(Box(box.x + x, box.y + y, box.width, box.height), self.mask)
+        return Glyph(self.box.moved(x, y), self.mask)
 
 
 def find_glyphs(mask: Mask, *, single: bool = False) -> list[Glyph]:
@@ -144,13 +149,22 @@ def _height(boxes: list[Box]) -> int:
 def _grouped(boxes: list[Box], parts: list[int], tall: int) -> list[list[int]]:
     """Indices of the parts of each digit; fragments without a digit nearby are dropped."""
     bodies = [i for i in parts if max(boxes[i].height, boxes[i].width / 2) >= _BODY * tall]
-    groups: list[list[int]] = []
-    for i in sorted(bodies, key=lambda i: boxes[i].x):
-        home = next((g for g in groups if _stacked(boxes, g, i, tall)), None)
-        groups.append([i]) if home is None else home.append(i)
+    groups = _stacks(boxes, sorted(bodies, key=lambda i: boxes[i].x), tall)
     for i in set(parts) - set(bodies):
-        home = min(groups, key=lambda g: _around(boxes, g).gap(boxes[i]))
+        home = min(groups, key=lambda group: _around(boxes, group).gap(boxes[i]))
         if _around(boxes, home).gap(boxes[i]) <= _NEAR * tall:
+            home.append(i)
+    return groups
+
+
+def _stacks(boxes: list[Box], parts: Iterable[int], tall: int) -> list[list[int]]:
+    """Parts that lie over or under each other, each with the first group that it belongs to."""
+    groups: list[list[int]] = []
+    for i in parts:
+        home = next((group for group in groups if _stacked(boxes, group, i, tall)), None)
+        if home is None:
+            groups.append([i])
+        else:
             home.append(i)
     return groups
 
@@ -163,10 +177,7 @@ def _stacked(boxes: list[Box], group: list[int], i: int, tall: int) -> bool:
 
 
 def _around(boxes: list[Box], group: list[int]) -> Box:
-    box = boxes[group[0]]
-    for i in group[1:]:
-        box = box.union(boxes[i])
-    return box
+    return reduce(Box.union, (boxes[i] for i in group))
 
 
 def _glyph(labels: np.ndarray, boxes: list[Box], group: list[int]) -> Glyph:
@@ -180,18 +191,13 @@ def split_up(glyph: Glyph) -> list[Glyph]:
     """The components of a glyph, except that what lies over or under another stays with it."""
     labels, boxes = components(glyph.mask)
     tall = _height(boxes)
-    groups: list[list[int]] = []
-    for i in sorted(range(len(boxes)), key=lambda i: -boxes[i].width):
-        home = next((g for g in groups if _stacked(boxes, g, i, tall)), None)
-        groups.append([i]) if home is None else home.append(i)
+    groups = _stacks(boxes, sorted(range(len(boxes)), key=lambda i: -boxes[i].width), tall)
     return [_glyph(labels, boxes, group).moved(glyph.box.x, glyph.box.y) for group in groups]
 
 
 def merged(glyphs: list[Glyph]) -> Glyph:
     """All strokes of some glyphs as one."""
-    box = glyphs[0].box
-    for glyph in glyphs[1:]:
-        box = box.union(glyph.box)
+    box = reduce(Box.union, (glyph.box for glyph in glyphs))
     mask = np.zeros((box.height, box.width), np.uint8)
     for glyph in glyphs:
         x, y = glyph.box.x - box.x, glyph.box.y - box.y

@@ -17,7 +17,7 @@ import numpy as np
 from data.segment import Glyph, in_lines, merged, split_up
 from data.touching import cut_apart
 
-Strangeness = Callable[[list[Glyph]], list[float]]
+GlyphStrangeness = Callable[[list[Glyph]], list[float]]
 Span = tuple[int, int]
 
 # A glyph wider than this many times its height may be several digits; ...
@@ -61,7 +61,7 @@ class _Atom(NamedTuple):
     omit: float
 
 
-def reread(glyphs: list[Glyph], strangeness: Strangeness) -> list[Glyph]:
+def reread(glyphs: list[Glyph], strangeness: GlyphStrangeness) -> list[Glyph]:
     """Part and join glyphs so that they look like digits.
 
     Args:
@@ -75,10 +75,10 @@ def reread(glyphs: list[Glyph], strangeness: Strangeness) -> list[Glyph]:
     runs: list[tuple[list[_Atom], dict[Span, Glyph]]] = []
     for line in in_lines(glyphs):
         height = max(glyph.box.height for glyph in line)
-        atoms = _atoms(line, height)
-        if len(atoms) > _MOST_CANDIDATES // _MOST_ATOMS:
+        found = _runs(_atoms(line, height))
+        if max(map(len, found)) > _MOST_CANDIDATES // _MOST_ATOMS:
             return glyphs
-        runs += [(run, _spans(run, height)) for run in _runs(atoms)]
+        runs += [(run, _spans(run, height)) for run in found]
     candidates = [glyph for run, spans in runs if len(run) > 1 for glyph in spans.values()]
     if not 0 < len(candidates) <= _MOST_CANDIDATES:
         return glyphs

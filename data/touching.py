@@ -12,7 +12,7 @@ import numpy as np
 from data.ink import Mask
 from data.segment import Box, Glyph
 
-Path = np.ndarray
+Seam = np.ndarray  # its column in every row, (h,)
 
 # A seam crosses at most this many stroke widths of ink, and this share of the height, ...
 _CROSSED, _SOLID = 2.5, 0.6
@@ -34,25 +34,29 @@ def cut_apart(glyph: Glyph) -> tuple[list[Glyph], list[float]]:
         The n pieces from left to right, and how many stroke widths of ink each of the n - 1 cuts
         between them crosses.
     """
-    seams = _seams(glyph.mask)
     height, width = glyph.mask.shape
     columns = np.arange(width)
     left = np.zeros(height, np.intp)
-    pieces = []
-    for right, _ in [*seams, (np.full(height, width, np.intp), 0.0)]:
-        pieces.append(_trimmed(glyph, (columns >= left[:, None]) & (columns < right[:, None])))
+    pieces: list[Glyph] = []
+    crossed: list[float] = []  # by the cut to the right of each piece
+    for right, ink in [*_seams(glyph.mask), (np.full(height, width, np.intp), 0.0)]:
+        mask = glyph.mask * ((columns >= left[:, None]) & (columns < right[:, None]))
+        if mask.any():
+            pieces.append(_trimmed(glyph, mask))
+            crossed.append(ink)
+        elif crossed:  # two seams with no ink between them are one cut
+            crossed[-1] = min(crossed[-1], ink)
         left = right
-    return pieces, [crossed for _, crossed in seams]
+    return pieces, crossed[:-1]
 
 
-def _trimmed(glyph: Glyph, part: np.ndarray) -> Glyph:
-    mask = glyph.mask * part.astype(np.uint8)
+def _trimmed(glyph: Glyph, mask: Mask) -> Glyph:
     x, y, width, height = cv2.boundingRect(mask)
     box = Box(glyph.box.x + x, glyph.box.y + y, width, height)
     return Glyph(box, mask[y : y + height, x : x + width])
 
 
-def _seams(mask: Mask) -> list[tuple[Path, float]]:
+def _seams(mask: Mask) -> list[tuple[Seam, float]]:
     """The cheapest seams, from left to right.
 
     Returns:
@@ -69,7 +73,7 @@ def _seams(mask: Mask) -> list[tuple[Path, float]]:
     cost = above + below
     stroke = stroke_width(mask) * factor
     ends = (np.zeros(size[1], np.intp), np.full(size[1], size[0]))
-    found: list[tuple[Path, float]] = []
+    found: list[tuple[Seam, float]] = []
     for start in np.argsort(cost, kind="stable"):
         if len(found) == round(_SEAMS * w / h):
             break
@@ -85,9 +89,9 @@ def _seams(mask: Mask) -> list[tuple[Path, float]]:
     return [(np.rint(path[rows] * (w / size[0])).astype(np.intp), ink) for path, ink in found]
 
 
-def _are_apart(path: Path, other: Path, least: float) -> bool:
+def _are_apart(seam: Seam, other: Seam, least: float) -> bool:
     """Whether two seams do not cross and are `least` columns apart on average."""
-    between = path - other
+    between = seam - other
     return bool((between >= 0).all() or (between <= 0).all()) and abs(between.mean()) >= least
 
 
@@ -117,7 +121,7 @@ def _cheapest(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return cost, steps
 
 
-def _followed(steps: np.ndarray, end: int) -> Path:
+def _followed(steps: np.ndarray, end: int) -> Seam:
     """The column of a path in every row, (h,), from where it ends at the bottom."""
     path = np.empty(len(steps), np.intp)
     for y in reversed(range(len(steps))):

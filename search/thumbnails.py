@@ -11,6 +11,8 @@ from typing import TextIO
 
 import numpy as np
 
+from data.normalise import scale_to_unit
+
 SIDE = 14  # of a thumbnail in pixels: so many columns, half as many lines
 GREYS, BLACK = 24, 232  # of the 256 colours
 INK = 0.35  # where there are no colours
@@ -44,7 +46,7 @@ def has_greys(environment: Mapping[str, str]) -> bool:
 
 def thumbnail(image: np.ndarray, *, greys: bool) -> list[str]:
     """Lines of equal width that show a digit (28, 28), uint8 or floats in [0, 1]."""
-    scaled = image / 255 if image.dtype == np.uint8 else image
+    scaled = scale_to_unit(image) if image.dtype == np.uint8 else image
     small = scaled.reshape(SIDE, 2, SIDE, 2).mean(axis=(1, 3))
     pairs = zip(small[::2], small[1::2], strict=True)
     return [_coloured(*rows) if greys else _plain(*rows) for rows in pairs]

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from data.convention import SIDE
-from data.normalise import scale_to_unit
+from data.normalise import scale_to_bytes, scale_to_unit
 from data.render import render
 
 Points = np.ndarray
@@ -24,7 +24,7 @@ FONTS = (
 def brought(canvases: list[np.ndarray]) -> np.ndarray:
     """Drawings of any size in the MNIST convention, (n, 28, 28) uint8."""
     digits = [render(scale_to_unit(cropped(canvas))) for canvas in canvases]
-    return np.asarray(np.rint(np.reshape(digits, (-1, SIDE, SIDE)) * 255), np.uint8)
+    return scale_to_bytes(np.reshape(digits, (-1, SIDE, SIDE)))
 
 
 def bend(start: Points, end: Points, reach: float, rng: np.random.Generator) -> Points:

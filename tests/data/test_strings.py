@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from data.datasets import Dataset
 from data.errors import PictureNotDigits
 from data.mnist import load_mnist
 from data.normalise import Digit, Strangeness, find_digits, scale_to_unit
 from data.picture import picture_from_array, read_picture
+from data.segment import find_glyphs, merged
 from data.strings import reread
+from data.touching import cut_apart
 from tests.data.drawings import STROKES, add, draw, pixels
 
 KNOWN = {label: find_digits(picture_from_array(pixels(draw(label))))[0].image for label in STROKES}
@@ -57,6 +60,35 @@ def test_a_row_of_a_hundred_and_twenty_digits_is_read_whole() -> None:
     page = _written(labels, 170)
     for size in (page.size, (page.width // 5, page.height // 5)):
         assert _named(_read(page.resize(size, Image.Resampling.BOX))) == labels
+
+
+def test_touching_ones_are_cut_however_many_stand_apart() -> None:
+    labels = [7] * 50
+    crowd = _written([*labels, 3, 0], 170)
+    touching = _written([3, 0], 100)
+    page = Image.new("L", (crowd.width, 600), 255)
+    page.paste(crowd, (0, 0))
+    page.paste(touching, (0, 300))
+    assert _named(_read(page)) == [*labels, 3, 0, 3, 0]
+
+
+def test_pieces_are_all_the_ink_and_each_has_some(
+    train_set: Dataset, rng: np.random.Generator
+) -> None:
+    cuts = 0
+    for _ in range(300):
+        one, other = (scale_to_unit(train_set.images[i]) for i in rng.integers(0, 1000, 2))
+        page = np.zeros((28, 46), np.float32)
+        page[:, :28] = one
+        page[:, 18:] = np.maximum(page[:, 18:], other)
+        inked = cv2.resize(page, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC) > 0.4
+        glyph = merged(find_glyphs(inked.astype(np.uint8)))
+        pieces, crossed = cut_apart(glyph)
+        assert len(crossed) == len(pieces) - 1
+        assert all(piece.mask.any() for piece in pieces)
+        assert np.array_equal(merged(pieces).mask, glyph.mask)
+        cuts += len(crossed)
+    assert cuts > 300
 
 
 def test_light_ink_is_cut_too() -> None:
