@@ -18,6 +18,7 @@ from typing import BinaryIO
 import numpy as np
 
 from data import idx
+from data.convention import SIDE
 from data.errors import DatasetCorrupt, DatasetInvalid, DatasetNotFound
 from data.fetch import PATIENCE, FetchFailed, fetch
 from data.files import make_folder, write_whole
@@ -222,7 +223,14 @@ def _load_npz(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         raise DatasetInvalid(
             f"{path}: expected arrays x_{split} and y_{split}, received {sorted(arrays)}"
         )
-    images, labels = arrays[f"x_{split}"], arrays[f"y_{split}"].astype(np.uint8)
+    images, labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
+    are_images = images.dtype == np.uint8 and images.shape[1:] == (SIDE, SIDE)
+    if not are_images or labels.dtype.kind not in "iu" or labels.ndim != 1:
+        raise DatasetInvalid(
+            f"{path}: expected MNIST, images (n, 28, 28) uint8 and labels (n,) that are integers,"
+            f" received {images.shape} {images.dtype} and {labels.shape} {labels.dtype}"
+        )
+    labels = labels.astype(np.uint8)
     for table, array in ((IMAGES, images), (LABELS, labels)):
         _check_hash(idx.pack(array), table[split], path)
     return images, labels

@@ -122,6 +122,24 @@ def test_npz_without_the_arrays(tmp_path: Path) -> None:
         mnist.load_mnist("train", path)
 
 
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (np.ones((3, 28, 28), np.uint8), np.array(["a", "b", "c"])),
+        (np.ones((0, 2**33), np.uint8), np.arange(0)),
+        (np.ones((3, 28, 28)), np.arange(3)),
+        (np.ones((3, 28, 28), np.uint8), np.arange(6).reshape(3, 2)),
+    ],
+)
+def test_npz_of_other_digits_is_not_taken_for_mnist(
+    tmp_path: Path, images: np.ndarray, labels: np.ndarray
+) -> None:
+    path = tmp_path / "mnist.npz"
+    np.savez(path, x_train=images, y_train=labels)
+    with pytest.raises(DatasetInvalid, match="expected MNIST, images"):
+        mnist.load_mnist("train", path)
+
+
 def test_download_takes_the_next_mirror_and_verifies(
     mnist_place: Path, nowhere: Path, server: tuple[str, Path]
 ) -> None:
