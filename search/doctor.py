@@ -183,7 +183,7 @@ def _again(place: Folder, embedder: Folder, manifest: Manifest | None = None) ->
 
     options = f"--index {place.quoted} --embedder {embedder.quoted}"
     if manifest:
-        options += _of_dataset(manifest.dataset)
+        options += of_dataset(manifest.dataset)
     try:
         Embedder.open(embedder.folder)
     except DigitsError:
@@ -193,7 +193,7 @@ def _again(place: Folder, embedder: Folder, manifest: Manifest | None = None) ->
     return f"digits index {options}"
 
 
-def _of_dataset(facts: Mapping[str, Any]) -> str:
+def of_dataset(facts: Mapping[str, Any]) -> str:
     """The option that names what an index was made of; where a file was, nobody remembers."""
     from data.convention import MNIST8M
 

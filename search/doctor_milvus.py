@@ -5,13 +5,14 @@ As `search.doctor` does for a folder: every check gives findings and leaves all 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data.errors import DigitsError, IndexNotFound, MissingExtra, StoreUnreachable
 from indexer.milvus.server import PATIENCE, Patience
-from search.doctor import Folder, check_pairing
+from search.doctor import Folder, check_pairing, of_dataset
 from search.installation import Finding
 from search.text import named
 
@@ -32,6 +33,11 @@ class Collection:
         """The address without credentials."""
         return named(str(self.address))
 
+    @property
+    def quoted(self) -> str:
+        """The address as a word that a shell takes for one."""
+        return shlex.quote(str(self))
+
 
 def check_collection(
     place: Collection, embedder: Folder, patience: Patience = PATIENCE
@@ -40,7 +46,7 @@ def check_collection(
     from indexer.milvus.store import MilvusStore
     from search.index import DigitIndex
 
-    again = f"digits index --to {place} --embedder {embedder}"
+    again = f"digits index --to {place.quoted} --embedder {embedder.quoted}"
     store = MilvusStore(place.address, patience)
     try:
         index = DigitIndex.of(store.read(), str(place))
@@ -56,6 +62,7 @@ def check_collection(
     except DigitsError as exc:
         yield Finding("index", "problem", f"{exc} ({place.why})", again)
     else:
+        again += of_dataset(index.manifest.dataset)
         yield from _look_into(index, place, embedder, again)
     yield from _check_writing(store, place)
 
@@ -80,8 +87,9 @@ def _look_into(
     now = f"number {manifest.generation} answers"
     back = "undo goes back to the one before" if PREVIOUS in manifest.files else "it is the first"
     yield Finding("generations", "ok", f"{now}; {back}")
-    other = f"digits index --to {place}_2 --embedder {embedder}"  # it would not be replaced
-    yield check_pairing(manifest.embedder, embedder, other)
+    other = shlex.quote(f"{place}_2")  # it would not be replaced
+    remedy = f"digits index --to {other} --embedder {embedder.quoted}"
+    yield check_pairing(manifest.embedder, embedder, remedy + of_dataset(manifest.dataset))
 
 
 def _check_writing(store: MilvusStore, place: Collection) -> Iterator[Finding]:
@@ -108,7 +116,9 @@ def _check_writing(store: MilvusStore, place: Collection) -> Iterator[Finding]:
 
 def _reaching(place: Collection) -> str:
     if place.address.local:
-        return f"end the process that has it open, or: ls -l {named(place.address.uri)}"
+        return (
+            f"end the process that has it open, or: ls -l {shlex.quote(named(place.address.uri))}"
+        )
     from indexer.milvus.address import TOKEN
 
     return f"start Milvus there, and export {TOKEN}=USER:PASSWORD if it asks for one"

@@ -22,11 +22,12 @@ HURRIED = Patience(connecting=1, answering=1)
 
 @pytest.fixture
 def place(train_set: Dataset, tmp_path: Path) -> Iterator[Address]:
-    """An index of 60 digits in a file of Milvus Lite."""
+    """An index of 60 digits of optdigits in a file of Milvus Lite, in a folder of two words."""
     from milvus_lite.server_manager import server_manager_instance
 
-    address = Address.parse(f"milvus:{tmp_path}/own.db/digits")
-    few = Dataset("few", "train", train_set.images[:60], train_set.labels[:60])
+    (tmp_path / "two words").mkdir()
+    address = Address.parse(f"milvus:{tmp_path}/two words/own.db/digits")
+    few = Dataset("optdigits", "train", train_set.images[:60], train_set.labels[:60])
     build_index(few, linear_embedder(), address, 0)
     yield address
     server_manager_instance.release_server(address.uri)
@@ -49,7 +50,7 @@ def examined(address: Address, embedder: Folder) -> dict[str, Finding]:
 def test_the_healthy_and_the_ailing(place: Address, embedder: Folder) -> None:
     found = examined(place, embedder)
     assert {one.status for one in found.values()} == {"ok"}, found
-    assert "60 digits of few, vectors of length 6" in found["index"].detail
+    assert "60 digits of optdigits, vectors of length 6" in found["index"].detail
     assert found["rows"].detail.startswith("60,")
     assert found["generations"].detail == "number 1 answers; it is the first"
 
@@ -60,13 +61,15 @@ def test_the_healthy_and_the_ailing(place: Address, embedder: Folder) -> None:
     (embedder.folder / ONNX_NAME).write_bytes(other.onnx)
     (embedder.folder / CARD_NAME).write_bytes(other.card.to_bytes())
     pairing = examined(place, embedder)["pairing"]
-    assert (pairing.status, f"{place}_2" in str(pairing.remedy)) == ("warning", True)
+    embedder_option = f"--embedder {embedder.folder} --dataset optdigits"
+    assert pairing.status == "warning"
+    assert pairing.remedy == f"digits index --to '{place}_2' {embedder_option}"
 
     (rows,) = (name for name in server.call("list_collections") if "_rows_" in name)
     server.call("delete", rows, ids=[7])
     found = examined(place, embedder)
     assert (found["index"].status, found["rows"].status) == ("ok", "problem")
-    assert f"digits index --to {place}" in str(found["rows"].remedy)
+    assert found["rows"].remedy == f"digits index --to '{place}' {embedder_option}"
     server.call("drop_collection", rows)
     assert "is gone" in examined(place, embedder)["index"].detail
     absent = examined(replace(place, collection="absent"), embedder)["index"]
