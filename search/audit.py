@@ -24,11 +24,12 @@ NEAR = 0.5  # of the usual distance to a neighbour; below it, two digits are as 
 
 @dataclass(frozen=True)
 class Suspect:
-    """A digit whose neighbours have another label: `share` of them say `suggested`."""
+    """A digit whose neighbours have another label: of those `heard`, `share` say `suggested`."""
 
     id: str
     label: int | str
     suggested: int | str
+    heard: int
     share: float
     nearest: float
 
@@ -154,6 +155,7 @@ def _suspects(
     nearest: np.ndarray,
     rows: np.ndarray,
     winners: np.ndarray,
+    heard: np.ndarray,
     shares: np.ndarray,
 ) -> tuple[Suspect, ...]:
     return tuple(
@@ -161,10 +163,11 @@ def _suspects(
             index.name(int(asked[row])),
             index.called(int(index.labels[asked[row]])),
             index.called(int(winner)),
+            int(number),
             float(share),
             float(nearest[row]),
         )
-        for row, winner, share in zip(rows, winners, shares, strict=True)
+        for row, winner, number, share in zip(rows, winners, heard, shares, strict=True)
     )
 
 
@@ -210,7 +213,7 @@ def neighbour_table(
 
 def suspect_labels(
     own: np.ndarray, neighbours: np.ndarray, nearest: np.ndarray, mates: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Which of n digits have a label that most of their neighbours contradict with one voice.
 
     No more neighbours have a say than a digit has mates, or the others around a small class would
@@ -223,17 +226,18 @@ def suspect_labels(
         mates: (n,) how many other stored digits have the label of each.
 
     Returns:
-        Rows (m,), the label that more than half of the neighbours of each have, and how many do, as
-        a share (m,); the largest share first, then those whose neighbours are nearest.
+        Rows (m,), the label that more than half of the neighbours heard have, how many were heard,
+        and the share that has it, (m,) each; those whom most contradict first, then those whose
+        neighbours are nearest.
     """
-    asked = np.minimum(mates, neighbours.shape[1])
-    rows, columns = np.nonzero(np.arange(neighbours.shape[1]) < asked[:, None])
+    heard = np.minimum(mates, neighbours.shape[1])
+    rows, columns = np.nonzero(np.arange(neighbours.shape[1]) < heard[:, None])
     counts = np.zeros((len(own), int(max(own.max(), neighbours.max())) + 1), np.int64)
     np.add.at(counts, (rows, neighbours[rows, columns]), 1)  # (n, classes)
-    winners, shares = counts.argmax(axis=1), counts.max(axis=1) / np.maximum(asked, 1)
-    rows = np.flatnonzero((winners != own) & (shares > 0.5))
-    rows = rows[np.lexsort((nearest[rows], -shares[rows]))]
-    return rows, winners[rows], shares[rows]
+    winners, most = counts.argmax(axis=1), counts.max(axis=1)
+    suspect = np.flatnonzero((winners != own) & (2 * most > heard))
+    suspect = suspect[np.lexsort((nearest[suspect], -most[suspect]))]
+    return suspect, winners[suspect], heard[suspect], most[suspect] / heard[suspect]
 
 
 def near_pairs(

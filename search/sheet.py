@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from data.convention import SIDE
 from data.normalise import scale_to_unit
 from search.answers import Answer, FailedAnswer
 from search.index import DigitIndex
@@ -37,6 +36,9 @@ class Tile(NamedTuple):
     grey: np.ndarray
     caption: str
     colour: tuple[int, int, int]
+
+
+Row = tuple[str, Sequence[Tile | None]]  # under its title
 
 
 def draw_sheet(
@@ -69,7 +71,7 @@ def draw_sheet(
     return draw_rows(rows)
 
 
-def draw_rows(rows: Sequence[tuple[str, Sequence[Tile | None]]]) -> bytes:
+def draw_rows(rows: Sequence[Row]) -> bytes:
     """A PNG with titled rows of tiles; a tile that is None leaves a small gap."""
     step, height = TILE + GAP, TITLE + TILE + CAPTION + GAP
     widths = [sum(step if tile else GAP for tile in tiles) for _, tiles in rows]
@@ -97,39 +99,53 @@ def draw_findings(index: DigitIndex, found: Audit, test: Dataset | None) -> byte
         found: the findings.
         test: whose leaks are among them.
     """
-    tested = test.images if test else np.empty((0, SIDE, SIDE), np.uint8)
+    rows = [*_suspects(index, found), *_duplicates(index, found), *_hubs(index, found)]
+    if test:
+        rows += _leaks(index, found, test)
+    return draw_rows(rows or [("nothing doubtful was found", [])])
 
-    def stored(name: str, caption: str, colour: tuple[int, int, int] = TEXT) -> Tile:
-        return Tile(scale_to_unit(index.images[index.position(name)]), caption, colour)
 
-    rows: list[tuple[str, list[Tile | None]]] = []
+def _stored(
+    index: DigitIndex, name: str, caption: str, colour: tuple[int, int, int] = TEXT
+) -> Tile:
+    return Tile(scale_to_unit(index.images[index.position(name)]), caption, colour)
+
+
+def _suspects(index: DigitIndex, found: Audit) -> Iterator[Row]:
+    """Each suspect beside the neighbours that were heard."""
     for one in found.suspects:
-        position = index.position(one.id)
-        others = index.search(index.images[np.array([position])], found.k, np.array([position]))
-        tiles: list[Tile | None] = [stored(one.id, f"{one.label}?"), None]
-        for other, label, apart in zip(
-            others.ids[0], others.labels[0], others.distances[0], strict=True
-        ):
-            colour = DIFFERS if index.called(int(label)) != one.label else AGREES
-            tiles.append(
-                stored(index.name(int(other)), f"{index.called(label)}  {apart:.3f}", colour)
-            )
-        title = f"suspect label: {one.id} is {one.label}, {one.share:.0%} of the nearest say"
-        rows.append((f"{title} {one.suggested}", tiles))
+        position = np.array([index.position(one.id)])
+        others = index.search(index.images[position], one.heard, position)
+        tiles: list[Tile | None] = [_stored(index, one.id, f"{one.label}?"), None]
+        for other, label, apart in zip(*(column[0] for column in others), strict=True):
+            called = index.called(int(label))
+            colour = AGREES if called == one.label else DIFFERS
+            tiles.append(_stored(index, index.name(int(other)), f"{called}  {apart:.3f}", colour))
+        say = f"{round(one.share * one.heard)} of the {one.heard} nearest say {one.suggested}"
+        yield f"suspect label: {one.id} is {one.label}, {say}", tiles
+
+
+def _duplicates(index: DigitIndex, found: Audit) -> Iterator[Row]:
     for pair in found.duplicates:
         differs = DIFFERS if pair.label_a != pair.label_b else TEXT
-        tiles = [stored(pair.a, str(pair.label_a)), stored(pair.b, str(pair.label_b), differs)]
-        rows.append((f"near-duplicates: {pair.a} and {pair.b}, {pair.distance:.3f} apart", tiles))
+        first = _stored(index, pair.a, str(pair.label_a))
+        tiles = [first, _stored(index, pair.b, str(pair.label_b), differs)]
+        yield f"near-duplicates: {pair.a} and {pair.b}, {pair.distance:.3f} apart", tiles
+
+
+def _hubs(index: DigitIndex, found: Audit) -> Iterator[Row]:
     for start in range(0, len(found.hubs), HUBS):
         some = found.hubs[start : start + HUBS]
-        tiles = [stored(one.id, f"{one.label}  {one.occurrences} times") for one in some]
-        rows.append(("hubs: how often each is a neighbour", tiles))
+        tiles = [_stored(index, one.id, f"{one.label}  {one.occurrences} times") for one in some]
+        yield "hubs: how often each is a neighbour", tiles
+
+
+def _leaks(index: DigitIndex, found: Audit, test: Dataset) -> Iterator[Row]:
     for leak in found.leaks:
-        image = scale_to_unit(tested[int(leak.test.rpartition("/")[2])])
+        image = scale_to_unit(test.images[int(leak.test.rpartition("/")[2])])
         same = "identical" if leak.identical else f"{leak.distance:.3f} apart"
-        tiles = [Tile(image, "test", TEXT), stored(leak.id, "stored")]
-        rows.append((f"leak: {leak.test} is stored as {leak.id}, {same}", tiles))
-    return draw_rows(rows or [("nothing doubtful was found", [])])
+        tiles = [Tile(image, "test", TEXT), _stored(index, leak.id, "stored")]
+        yield f"leak: {leak.test} is stored as {leak.id}, {same}", tiles
 
 
 def draw_inputs(queries: Sequence[Query]) -> bytes:

@@ -60,11 +60,12 @@ def test_suspects_are_those_whom_most_neighbours_contradict(rng: np.random.Gener
         for label in set(asked) - {own[row]}:
             share = asked.count(label) / len(asked)
             if share > 0.5:
-                expected.append((-share, nearest[row], row, label))
-    rows, winners, shares = suspect_labels(own, neighbours, nearest, mates)
+                order = -asked.count(label), nearest[row]
+                expected.append((*order, row, label, len(asked), share))
+    rows, *found = suspect_labels(own, neighbours, nearest, mates)
     assert len(rows) > 10
-    found = zip(-shares, nearest[rows], rows, winners, strict=True)
-    assert [tuple(one) for one in found] == sorted(expected)
+    wanted = [one[2:] for one in sorted(expected)]
+    assert list(zip(rows, *found, strict=True)) == wanted
 
 
 def test_near_pairs_are_found_once_each(rng: np.random.Generator) -> None:
@@ -93,6 +94,7 @@ def test_what_is_wrong_is_found(spoilt: DigitIndex, train_set: Dataset) -> None:
     found = audit(spoilt, test, most=400)
     assert found.asked == found.digits == 300
     worst = next(one for one in found.suspects if one.id == "spoilt/train/5")
+    assert worst.heard == NEIGHBOURS
     assert (worst.label, worst.suggested) == (int(spoilt.labels[5]), int(train_set.labels[5]))
     twins = {(one.a, one.b): one for one in found.duplicates}
     assert twins["spoilt/train/17", "spoilt/train/299"].distance == 0
