@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Literal
 
-from data.errors import IndexLocked, StorageError
+from data.errors import DigitsError, IndexLocked, StorageError
 
 TEMPORARY_PREFIX = ".writing-"
-SPECIAL = {errno.EINVAL, errno.ENXIO}  # a folder, a pipe or a device is there
-DAMAGE = {errno.ENOENT, errno.ELOOP, errno.EFBIG} | SPECIAL  # what is there is no file of ours
+_SPECIAL = {errno.EINVAL, errno.ENXIO}  # a folder, a pipe or a device is there
+_DAMAGE = {errno.ENOENT, errno.ELOOP, errno.EFBIG} | _SPECIAL  # what is there is no file of ours
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -163,19 +163,27 @@ def read_plain(path: Path, most: int) -> bytes:
         return file.read()
 
 
-def kept_from_us(path: Path, exc: OSError) -> StorageError:
-    """The error for a file that the system does not let us read."""
-    advice = {
+def unreadable(path: Path, exc: OSError, damaged: type[DigitsError], advice: str) -> DigitsError:
+    """The error for a file of ours that cannot be opened.
+
+    Args:
+        path: of the file.
+        exc: what the system says.
+        damaged: the error where there is no file of ours.
+        advice: how it is made, for such a one.
+
+    Returns:
+        A `damaged`, or a StorageError if the system keeps the file from us.
+    """
+    if exc.errno in _DAMAGE:
+        first = "remove it, then " if exc.errno in _SPECIAL else ""
+        return damaged(f"{path}: cannot be read ({exc.strerror}); {first}{advice}")
+    remedy = {
         errno.EMFILE: "close some files, or raise the limit (ulimit -n)",
         errno.ENFILE: "close other programs",
         errno.EIO: "check the disk",
     }.get(exc.errno or 0, "check its name, and with ls -l who may read it")
-    return StorageError(f"{path}: cannot be read ({exc.strerror}); {advice}")
-
-
-def mended(exc: OSError, advice: str) -> str:
-    """What to do where a file should be that `exc` says is none; `advice` is how to make it."""
-    return f"remove it, then {advice}" if exc.errno in SPECIAL else advice
+    return StorageError(f"{path}: cannot be read ({exc.strerror}); {remedy}")
 
 
 def _file(path: Path, mode: Literal["rb", "r+b"], flags: int) -> BinaryIO:

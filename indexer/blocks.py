@@ -8,7 +8,6 @@ file; only the last are hashed at once.
 from __future__ import annotations
 
 import hashlib
-import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,8 +15,8 @@ import faiss
 import numpy as np
 
 from data.errors import IndexCorrupt
+from indexer.store import Content
 
-Content = bytes | mmap.mmap
 AT_OPENING, VECTORS = -1, -2  # instead of the number of a list
 RECORD = np.dtype(
     [("start", "<u8"), ("size", "<u8"), ("list", "<i4"), ("radius", "<f4"), ("sha256", "u1", 32)]

@@ -18,13 +18,12 @@ import onnxruntime
 from data.card import CARD_NAME, ONNX_NAME, EmbedderCard
 from data.convention import SIDE
 from data.errors import (
-    DigitsError,
     EmbedderCorrupt,
     EmbedderMismatch,
     EmbedderNotFound,
     UsageError,
 )
-from data.files import DAMAGE, kept_from_us, mended, read_plain
+from data.files import read_plain, unreadable
 from data.normalise import NORMALISER_VERSION, scale_to_unit
 from data.processors import processors
 from data.progress import Progress, silent
@@ -69,12 +68,12 @@ class Embedder:
                 f"no embedder in {folder}: {CARD_NAME} is not there; make one with: digits train"
             ) from exc
         except OSError as exc:
-            raise _unreadable(folder / CARD_NAME, exc) from exc
+            raise unreadable(folder / CARD_NAME, exc, EmbedderCorrupt, "train again") from exc
         card = EmbedderCard.from_bytes(content, str(folder / CARD_NAME))
         try:
             onnx = read_plain(folder / ONNX_NAME, LARGEST_ONNX)
         except OSError as exc:
-            raise _unreadable(folder / ONNX_NAME, exc) from exc
+            raise unreadable(folder / ONNX_NAME, exc, EmbedderCorrupt, "train again") from exc
         return cls.from_bytes(onnx, card, str(folder / ONNX_NAME), threads)
 
     @classmethod
@@ -219,14 +218,6 @@ def _side_by_side(work: Callable[[int], int], starts: range, threads: int) -> It
 def _usable(threads: int | None) -> int:
     """As many as asked for, or as there are processors."""
     return min(threads or processors(), processors())
-
-
-def _unreadable(path: Path, exc: OSError) -> DigitsError:
-    """The error for a file that cannot be opened: damaged, or kept from us by the system."""
-    if exc.errno in DAMAGE:
-        advice = mended(exc, "train again")
-        return EmbedderCorrupt(f"{path}: cannot be read ({exc.strerror}); {advice}")
-    return kept_from_us(path, exc)
 
 
 def _session(onnx: bytes, name: str) -> onnxruntime.InferenceSession:

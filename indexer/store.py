@@ -25,17 +25,15 @@ from data.errors import (
     UsageError,
 )
 from data.files import (
-    DAMAGE,
     TEMPORARY_PREFIX,
     is_held,
-    kept_from_us,
     locked,
-    mended,
     open_plain,
     read_plain,
     storage_errors,
     sync_file,
     sync_folder,
+    unreadable,
     write_together,
     write_whole,
 )
@@ -77,7 +75,7 @@ def read_manifest(folder: Path) -> Manifest:
     except (FileNotFoundError, NotADirectoryError) as exc:
         raise IndexNotFound(f"no index in {folder}; make one with: digits build") from exc
     except OSError as exc:
-        raise _unreadable(path, exc, REBUILD) from exc
+        raise unreadable(path, exc, IndexCorrupt, REBUILD) from exc
     return Manifest.from_bytes(content, path)
 
 
@@ -325,7 +323,7 @@ def _read_verified(
     try:
         file = open_plain(path)
     except OSError as exc:
-        raise _unreadable(path, exc, advice) from exc
+        raise unreadable(path, exc, IndexCorrupt, advice) from exc
     with file:
         size = os.fstat(file.fileno()).st_size
         if size != entry.size:
@@ -342,13 +340,6 @@ def _read_verified(
             f"{path}: expected SHA-256 {entry.sha256}, received {received}; {advice}"
         )
     return content
-
-
-def _unreadable(path: Path, exc: OSError, advice: str) -> DigitsError:
-    """The error for a file that cannot be opened: damaged, or kept from us by the system."""
-    if exc.errno in DAMAGE:
-        return IndexCorrupt(f"{path}: cannot be read ({exc.strerror}); {mended(exc, advice)}")
-    return kept_from_us(path, exc)
 
 
 def unnamed_files(folder: Path) -> list[Path]:

@@ -19,11 +19,12 @@ import faiss
 import numpy as np
 
 from data.processors import processors
-from indexer.blocks import Blocks, Content
+from indexer.blocks import Blocks
 from indexer.checks import check_excluded, check_k, check_vectors
 from indexer.kinds import EXACT, FAISS, FLAT, Kind, empty_engine
 from indexer.lists import InvertedLists
 from indexer.squares import NOTHING, at_least, squares_to
+from indexer.store import Content
 
 SPARE = 8
 WIDER = 4  # times as many candidates and as much effort when a query is asked again

@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from indexer.calibration import Calibration
-from indexer.votes import DEFAULT_WEIGHTS, cast_votes
+from indexer.votes import DEFAULT_WEIGHTS, cast_votes, winners
 
 WITNESSES = 10  # neighbours that a verdict rests on, whatever k names the digit
 TOO_FAR_SHARE = 0.0025  # of the calibration digits is refused because of distance
@@ -49,7 +49,8 @@ def calibrate(
         source: what to say of where the digits come from.
     """
     n, witnesses = labels.shape
-    named = cast_votes(labels, distances, DEFAULT_WEIGHTS, int(labels.max()) + 1).argmax(axis=1)
+    votes = cast_votes(labels, distances, DEFAULT_WEIGHTS, int(labels.max()) + 1)
+    named = winners(votes, labels)
     apart = strangeness(named, labels, class_distances)
     too_far = float(np.quantile(apart, 1 - TOO_FAR_SHARE, method="higher"))
     evidence = _evidence(named, labels, class_distances, too_far)

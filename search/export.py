@@ -36,12 +36,13 @@ def export(index: DigitIndex, path: Path) -> int:
         ".npz": _npz,
         ".parquet": _parquet,
     }
-    if path.suffix not in ways:
+    ending = path.suffix.lower()
+    if ending not in ways:
         raise UsageError(f"expected a name that ends in .npz or .parquet, received {path.name!r}")
-    if path.suffix == ".parquet":
+    if ending == ".parquet":
         _require_pyarrow()
     with replacing(path) as file:
-        ways[path.suffix](index, file)
+        ways[ending](index, file)
     return len(index)
 
 

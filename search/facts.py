@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from indexer.manifest import FileEntry, SegmentRecord
+from indexer.manifest import FileEntry, Manifest, SegmentRecord
 from indexer.place import Place
 from search.index import DigitIndex
 from search.text import named
+
+
+def generation_facts(manifest: Manifest, place: Place) -> dict[str, Any]:
+    """What a change of the index at `place` made, fit for JSON."""
+    return {
+        "index": named(str(place)),
+        "generation": manifest.generation,
+        "count": manifest.count,
+    }
 
 
 def index_facts(index: DigitIndex, place: Place) -> dict[str, Any]:
     """Facts by name, fit for JSON; `place` is where the index lies."""
     manifest, card, calibration = index.manifest, index.embedder.card, index.calibration
     return {
-        "index": named(str(place)),
-        "generation": manifest.generation,
-        "count": manifest.count,
+        **generation_facts(manifest, place),
         "removed": sum(one.removed for one in manifest.segments),
         "segments": [_segment_facts(one) for one in manifest.segments],
         "dimension": manifest.dimension,

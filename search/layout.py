@@ -43,8 +43,8 @@ def lay_out(
     Args:
         index: whose digits are shown.
         method: `"pca"`, the plane that was stored when the index was built, where lengths are
-            distances; `"tsne"` or `"umap"`, which keep neighbours together and lengths not, and
-            are computed anew with the queries among the digits.
+            distances or less; `"tsne"` or `"umap"`, which keep neighbours together and lengths not,
+            and are computed anew with the queries among the digits.
         most: digits to show at most, drawn by chance.
         seed: of that chance, and of the method's own.
         embeddings: (n, d) float32 of the queries.

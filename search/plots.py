@@ -169,9 +169,13 @@ def draw_map(index: DigitIndex, layout: Layout, names: Sequence[str] = ()) -> Fi
 
 
 def _name_axes(axes: Any, method: str) -> None:
-    way, unit = METHODS[method], "distance between embeddings" if method == PCA else "no unit"
-    axes.set_xlabel(f"first {way} ({unit})" if method == PCA else f"{way} 1 ({unit})")
-    axes.set_ylabel(f"second {way} ({unit})" if method == PCA else f"{way} 2 ({unit})")
+    way = METHODS[method]
+    if method == PCA:
+        axes.set_xlabel(f"first {way} (distance between embeddings, or less)")
+        axes.set_ylabel(f"second {way} (distance between embeddings, or less)")
+    else:
+        axes.set_xlabel(f"{way} 1 (no unit)")
+        axes.set_ylabel(f"{way} 2 (no unit)")
     axes.set_aspect("equal", "datalim")
     axes.grid(alpha=0.3)
 

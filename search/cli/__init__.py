@@ -20,7 +20,7 @@ from data.errors import DigitsError, UsageError
 from search.cli.ask import classify, compare, search
 from search.cli.check import doctor, evaluate, info, verify
 from search.cli.completion import completion
-from search.cli.console import note
+from search.cli.console import FAILED, MISUSED, note
 from search.cli.grow import add, remove, undo
 from search.cli.look import audit, draw_map, export, report
 from search.cli.make import build, index, train
@@ -28,7 +28,6 @@ from search.cli.serve import serve
 from search.start import INTERRUPTED, TERMINATED, end_at_once_when_told
 from search.text import named
 
-FAILED, MISUSED = 1, 2
 LACKS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}  # of descriptors, memory, threads
 OF_THE_SYSTEM = (OSError, MemoryError, ImportError, RuntimeError, SystemError)
 OUT_OF_MEMORY = (  # in the words of Python, and of extensions that forget to raise MemoryError

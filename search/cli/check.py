@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 from click.core import ParameterSource
 
-from search.cli.console import note, progress_bar, say
+from search.cli.console import FAILED, note, progress_bar, say
 from search.cli.options import (
     FOLDER,
     embedder_option,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from search.evaluate import Evaluation
     from search.index import DigitIndex
 
-FAILED = 1
 TESTED_WITH = {"mnist": "mnist", "mnist8m": "mnist", "optdigits": "optdigits"}
 
 

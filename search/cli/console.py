@@ -13,6 +13,7 @@ from data.progress import Progress
 from search.text import printable
 
 STDERR = 2
+FAILED, MISUSED, ABSTAINED = 1, 2, 3  # exit statuses
 
 
 def say(lines: Iterable[str]) -> None:

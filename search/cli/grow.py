@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from search.cli.console import hush_libraries, note, say
+from search.cli.console import FAILED, hush_libraries, note, say
 from search.cli.options import (
     format_option,
     index_option,
@@ -15,13 +15,12 @@ from search.cli.options import (
     threads_option,
     with_options,
 )
-from search.text import counted, named
+from search.text import counted
 
 if TYPE_CHECKING:
     from indexer.manifest import Manifest
     from indexer.place import Place
 
-FAILED = 1
 changing = with_options(index_option, format_option)
 
 
@@ -80,13 +79,14 @@ def add(
 @changing
 def remove(ids: tuple[str, ...], index_place: Place, style: str) -> None:
     """Take the stored digits with these IDs out, so that they never answer again."""
+    from search.facts import generation_facts
     from search.grow import open_to_change
     from search.grow import remove as take_out
     from search.report import format_facts
 
     with open_to_change(index_place) as (change, index):
         manifest = take_out(change, index, ids)
-    facts = {"removed": len(index) - manifest.count, **_facts(manifest, index_place)}
+    facts = {"removed": len(index) - manifest.count, **generation_facts(manifest, index_place)}
     say(format_facts(facts, style))
     _tell_generation(manifest)
 
@@ -98,14 +98,11 @@ def remove(ids: tuple[str, ...], index_place: Place, style: str) -> None:
 @changing
 def undo(index_place: Place, style: str) -> None:
     """Go back to the index before the last change; a second undo does that change again."""
+    from search.facts import generation_facts
     from search.grow import undo as go_back
     from search.report import format_facts
 
-    say(format_facts(_facts(go_back(index_place), index_place), style))
-
-
-def _facts(manifest: Manifest, place: Place) -> dict[str, object]:
-    return {"index": named(str(place)), "generation": manifest.generation, "count": manifest.count}
+    say(format_facts(generation_facts(go_back(index_place), index_place), style))
 
 
 def _tell_generation(manifest: Manifest) -> None:

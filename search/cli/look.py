@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from search.cli.console import note, progress_bar, say
+from search.cli.console import FAILED, note, progress_bar, say
 from search.cli.options import (
     format_option,
     index_option,
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from indexer.place import Place
     from search.audit import Audit
     from search.index import DigitIndex
-
-FAILED = 1
 
 
 @click.command(

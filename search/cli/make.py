@@ -319,11 +319,10 @@ def _card_facts(card: EmbedderCard, folder: Path) -> dict[str, object]:
 
 def _index_facts(manifest: Manifest, place: Place) -> dict[str, object]:
     from indexer.votes import DEFAULT_WEIGHTS
+    from search.facts import generation_facts
 
     return {
-        "index": named(str(place)),
-        "generation": manifest.generation,
-        "count": manifest.count,
+        **generation_facts(manifest, place),
         "kind": manifest.segments[0].kind,
         "recall": manifest.segments[0].kind_options["recall"],
         "k": manifest.k[DEFAULT_WEIGHTS],

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from search.cli.console import note, say
+from search.cli.console import ABSTAINED, FAILED, note, say
 
 if TYPE_CHECKING:
     from search.answers import Answer, ClassifyAnswer, SearchAnswer
     from search.index import DigitIndex
     from search.queries import Query
 
-FAILED, ABSTAINED = 1, 3
 MAX_ROWS = 200  # of a picture of queries
 
 
@@ -44,7 +43,8 @@ def show(
         say(format_answers(watched, kind, style, partial(_illustrate, index, watched)))
     else:
         say(format_answers(watched, kind, style))
-    first = f" (the first {MAX_ROWS} queries)" if len(watched.kept) == MAX_ROWS else ""
+    more = watched.seen > MAX_ROWS
+    first = f" (the first {MAX_ROWS} of {watched.seen:,} queries)" if more else ""
     if sheet_file:
         from data.files import write_whole
         from search.sheet import draw_sheet
@@ -66,7 +66,7 @@ def keep_inputs(inputs: Iterable[str], *outputs: Path | None) -> None:
     taken = {Path(one).resolve() for one in inputs}
     for output in filter(None, outputs):
         place = output.resolve()
-        if place in taken or (place.parent in taken and place.exists()):
+        if place in taken or (place.exists() and taken.intersection(place.parents)):
             raise click.UsageError(
                 f"{output}: expected another file than one of those named before"
             )
@@ -118,6 +118,7 @@ class Watched:
 
     Attributes:
         kept: the first queries with their answers, to be drawn.
+        seen: how many answers have come so far.
         failed: whether any query could not be answered.
         abstained: whether any verdict abstained.
     """
@@ -127,6 +128,7 @@ class Watched:
         self._answers, self._keep = answers, keep
         self.kept: list[tuple[Query | None, Answer]] = []
         self.failed = self.abstained = False
+        self.seen = 0
 
     def query_of(self, answer: Answer) -> Query | None:
         """What an answer was the answer to, if it is kept."""
@@ -142,6 +144,7 @@ class Watched:
                 note(f"Error: {answer.error}")
             else:
                 self.abstained |= answer.reason is not None
+            self.seen += 1
             if len(self.kept) < self._keep:
                 self.kept.append((query, answer))
             yield answer

@@ -24,7 +24,7 @@ from search.answers import (
 )
 from search.compare import compare as judge
 from search.compare import the_digit
-from search.facts import index_facts
+from search.facts import generation_facts, index_facts
 from search.index import DEFAULT_K, DigitIndex
 from search.queries import AnyQuery, Reader
 from search.web.access import Refusal
@@ -146,12 +146,7 @@ def add(live: LiveIndex, sent: Sent, label: str, *, single: bool) -> list[Row]:
 
 def undo(live: LiveIndex) -> Row:
     """As `digits undo`."""
-    manifest = live.undo()
-    return {
-        "index": str(live.place),
-        "generation": manifest.generation,
-        "count": manifest.count,
-    }
+    return generation_facts(live.undo(), live.place)
 
 
 def _rows(index: DigitIndex, question: Question, answers: Iterable[Answered]) -> list[Row]:

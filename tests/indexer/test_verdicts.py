@@ -69,6 +69,14 @@ def winners(labels: np.ndarray, distances: np.ndarray) -> np.ndarray:
     )
 
 
+def test_two_that_are_one_are_named_as_queries_are() -> None:
+    labels, distances = np.array([[1, 0]] * 50), np.zeros((50, 2), np.float32)
+    as_nearest = calibrate(labels, distances, distances, np.ones(50, int), "twins")
+    as_lowest = calibrate(labels, distances, distances, np.zeros(50, int), "twins")
+    assert confidence(np.ones(1, int), labels[:1], distances[:1], as_nearest) == 0.5
+    assert as_nearest.refused == as_lowest.refused
+
+
 def test_as_many_are_refused_as_was_promised(rng: np.random.Generator) -> None:
     labels, distances, truth = votes(rng, 4000)
     calibration = calibrate(labels, distances, distances, truth, "drawn by chance")

@@ -554,6 +554,7 @@ def test_pictures_are_not_drawn_over(digits: Run, drawing: Path, tmp_path: Path)
     for arguments in (
         ["search", drawing, "--sheet", drawing],
         ["classify", drawing.parent, "--show-input", drawing],
+        ["search", drawing.parent.parent, "--sheet", drawing],
         ["classify", drawing, "--sheet", sheet, "--show-input", sheet],
         ["map", "--query", drawing, "--out", drawing],
     ):
