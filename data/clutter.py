@@ -8,9 +8,12 @@ something else remains.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
+from data.grey import Plane
 from data.ink import Mask
 from data.segment import MOST_PARTS, Box, components
 
@@ -32,16 +35,30 @@ _LEVEL, _NARROW = 3.0, 0.15
 _FRAME_INK, _FRAME_WIDTH = 0.85, 0.06
 # ... and it holds something at least this large beside it, and less wide than this.
 _HELD, _FILLED = 0.15, 0.85
+# What a ring holds is larger: a dot in a zero is part of it.
+_HELD_BY_RING = 0.3
 
 
-def find_page(mask: Mask) -> Box | None:
-    """Find a page that was taken for ink because it lies on a darker (or lighter) table.
+class Page(NamedTuple):
+    """A page that lies on a darker or lighter table.
+
+    Attributes:
+        box: around it, without its edges.
+        surface: (box.height, box.width) uint8, 1 on the page; it may lie askew.
+    """
+
+    box: Box
+    surface: Mask
+
+
+def find_page(mask: Mask) -> Page | None:
+    """Find a page that was taken for ink because of its table.
 
     Args:
         mask: (h, w) uint8, 1 on strokes.
 
     Returns:
-        The inside of the page if the largest component is a solid rectangle with something on it.
+        The page, if the largest component is a solid rectangle with something on it.
     """
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     outline = max(outlines, key=cv2.contourArea, default=None)
@@ -51,13 +68,42 @@ def find_page(mask: Mask) -> Box | None:
     _, (width, height), _ = cv2.minAreaRect(outline)
     if area < _PAGE_AREA * mask.size or area < _PAGE_SOLID * width * height:
         return None
-    x, y, w, h = cv2.boundingRect(outline)
-    inset = 1 + round(_PAGE_EDGE * max(w, h))
-    page = Box(x + inset, y + inset, w - 2 * inset, h - 2 * inset)
-    if min(page.width, page.height) < _SMALLEST:
+    whole = cv2.fillConvexPoly(np.zeros_like(mask), cv2.convexHull(outline), 1)
+    away = cv2.distanceTransform(np.pad(whole, 1), cv2.DIST_L2, cv2.DIST_MASK_3)[1:-1, 1:-1]
+    surface = (away > 1 + round(_PAGE_EDGE * max(width, height))).astype(np.uint8)
+    box = Box(*cv2.boundingRect(surface))
+    if min(box.width, box.height) < _SMALLEST:
         return None
-    inside = mask[page.y : page.bottom, page.x : page.right]
-    return page if 0 < inside.mean() < 1 else None
+    cropped = np.s_[box.y : box.bottom, box.x : box.right]
+    bare = mask[cropped][surface[cropped] > 0]
+    return Page(box, surface[cropped]) if 0 < bare.mean() < 1 else None
+
+
+def without_table(grey: Plane, page: Page, *, is_light: bool) -> Plane:
+    """What lies in the box of a page, and where that is table, the shade of the nearest paper.
+
+    Args:
+        grey: (h, w) float32 in [0, 1], the picture.
+        page: on it.
+        is_light: whether the page is lighter than the table, and ink on it darker than paper.
+
+    Returns:
+        (page.box.height, page.box.width) float32.
+    """
+    box, surface = page
+    inner = grey[box.y : box.bottom, box.x : box.right]
+    if surface.all():
+        return inner
+    light = inner if is_light else 1 - inner
+    side = 1 + round(_PAGE_EDGE * max(surface.shape))
+    paper = cv2.dilate(light * surface, np.ones((side, side), np.uint8))  # wider than a stroke
+    _, nearest = cv2.distanceTransformWithLabels(
+        1 - surface, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    shades = np.zeros(nearest.max() + 1, np.float32)
+    shades[nearest[surface > 0]] = paper[surface > 0]
+    filled = np.where(surface > 0, light, shades[nearest])
+    return filled if is_light else 1 - filled
 
 
 def without_clutter(mask: Mask) -> Mask:
@@ -138,7 +184,10 @@ def _is_frame(labels: np.ndarray, label: int, box: Box, held: list[Box]) -> bool
     ink = labels[box.y : box.bottom, box.x : box.right] == label
     across, down = (1 + round(_FRAME_WIDTH * n) for n in (box.width, box.height))
     is_rectangle = ink[down:-down, across:-across].sum() <= (1 - _FRAME_INK) * ink.sum()
-    return bool(is_rectangle) or any(_is_enclosed(inner, box, ink) for inner in held)
+    least = _HELD_BY_RING * max(box.width, box.height)
+    return bool(is_rectangle) or any(
+        max(inner.width, inner.height) >= least and _is_enclosed(inner, box, ink) for inner in held
+    )
 
 
 def _is_enclosed(inner: Box, outer: Box, ink: np.ndarray) -> bool:

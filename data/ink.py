@@ -69,7 +69,7 @@ class Ink(NamedTuple):
     is_dark: bool
 
 
-def find_ink(grey: Plane, *, shaded: bool = False) -> Ink:
+def find_ink(grey: Plane, *, shaded: bool = False, is_dark: bool | None = None) -> Ink:
     """Find what is drawn, whatever the light, the paper and the polarity.
 
     Args:
@@ -77,6 +77,7 @@ def find_ink(grey: Plane, *, shaded: bool = False) -> Ink:
         shaded: do not take the paper for one of a single shade, even if much of the rim is: light
             may be even along some sides and fall towards the others. Neither faint ink
             nor that of wide areas counts then, for shadows look like it.
+        is_dark: whether the ink is darker than the paper; None to find out.
 
     Returns:
         Ink density and stroke mask, both (h, w).
@@ -87,7 +88,8 @@ def find_ink(grey: Plane, *, shaded: bool = False) -> Ink:
     """
     small = reduced(grey, _THUMB)
     light = _rim_surface(small)
-    is_dark = _is_dark_on_light(small, light)
+    if is_dark is None:
+        is_dark = _is_dark_on_light(small, light)
     dark = grey if is_dark else 1 - grey
     paper = _paper(small if is_dark else reduced(dark, _THUMB), grey.shape, shaded=shaded)
     relief = _above(paper, dark)

@@ -8,15 +8,16 @@ NORMALISER_VERSION, which changes whenever the result of any picture that has on
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from data.clutter import find_page, is_dash, without_clutter
+from data.clutter import find_page, is_dash, without_clutter, without_table
 from data.convention import SIDE
-from data.errors import PictureBlank, PictureNotDigits
+from data.errors import PictureBlank, PictureError, PictureNotDigits
 from data.grey import Plane
 from data.halftone import without_dots
 from data.ink import Ink, find_ink, is_evenly_lit
@@ -29,6 +30,8 @@ from data.touching import stroke_width
 NORMALISER_VERSION = 4
 
 Strangeness = Callable[[Plane], np.ndarray]
+Corner = tuple[int, int]
+Seek = Callable[[Plane], tuple[Corner, Ink]]
 
 # A mark less tall and wide than this many pixels holds no digit's shape.
 _SMALLEST = 5
@@ -71,24 +74,33 @@ def find_digits(
     """
     if not is_evenly_lit(picture.grey):  # then a shade that much of the rim has is not all paper's
         with contextlib.suppress(PictureBlank, PictureNotDigits):
-            return _found(picture, single, strangeness, shaded=True)
+            return _found(picture, single, strangeness, partial(_ink_on_page, shaded=True))
     try:
-        return _found(picture, single, strangeness)
-    except PictureNotDigits:
+        return _found(picture, single, strangeness, _ink_on_page)
+    except (PictureBlank, PictureNotDigits) as refusal:
+        for other, seek in _second_chances(picture, refusal):
+            with contextlib.suppress(PictureBlank, PictureNotDigits):
+                return _found(other, single, strangeness, seek)
+        raise
+
+
+def _second_chances(picture: Picture, refusal: PictureError) -> Iterator[tuple[Picture, Seek]]:
+    """Other ways to look at a picture on which no digit was found: each slow, and seldom right."""
+    yield picture, _ink_on_light_page
+    if isinstance(refusal, PictureNotDigits):
         greys = without_dots(picture.grey)
-        if greys is None:
-            raise
-        return _found(picture._replace(grey=greys), single, strangeness)
+        if greys is not None:
+            yield picture._replace(grey=greys), _ink_on_page
 
 
 def _found(
-    picture: Picture, single: bool, strangeness: Strangeness | None, *, shaded: bool = False
+    picture: Picture, single: bool, strangeness: Strangeness | None, seek: Seek
 ) -> list[Digit]:
     conventional = already_normal(picture.grey)
     if conventional is not None:
         whole = Box(0, 0, *picture.grey.shape[::-1])
         return [Digit(conventional, _in_original(whole, picture))]
-    corner, ink = _ink_on_page(picture.grey, shaded=shaded)
+    corner, ink = seek(picture.grey)
     glyphs = find_glyphs(without_clutter(ink.mask), single=single)
     if strangeness is not None and not single:
         glyphs = _reread(glyphs, ink, strangeness)
@@ -146,7 +158,7 @@ def already_normal(grey: Plane) -> Plane | None:
     return None
 
 
-def _ink_on_page(grey: Plane, *, shaded: bool) -> tuple[tuple[int, int], Ink]:
+def _ink_on_page(grey: Plane, *, shaded: bool = False) -> tuple[Corner, Ink]:
     """Find ink; when the picture shows a page on a table, only that on the page.
 
     Returns:
@@ -157,11 +169,23 @@ def _ink_on_page(grey: Plane, *, shaded: bool) -> tuple[tuple[int, int], Ink]:
     if page is None:
         return (0, 0), ink
     try:
-        inner = find_ink(grey[page.y : page.bottom, page.x : page.right], shaded=shaded)
+        inner = find_ink(without_table(grey, page, is_light=not ink.is_dark), shaded=shaded)
     except PictureBlank:
         return (0, 0), ink  # a solid shape, not a page
     # A page lighter than its table bears darker ink; else the "page" is a drawn outline.
-    return ((page.x, page.y), inner) if inner.is_dark != ink.is_dark else ((0, 0), ink)
+    return (page.box[:2], inner) if inner.is_dark != ink.is_dark else ((0, 0), ink)
+
+
+def _ink_on_light_page(grey: Plane) -> tuple[Corner, Ink]:
+    """As :func:`_ink_on_page`, if the table may be as dark as ink, or seem to be a shadow.
+
+    Raises:
+        PictureBlank: there is no such page.
+    """
+    page = find_page(find_ink(grey, is_dark=False).mask)
+    if page is None:
+        raise PictureBlank("expected a light page, but there is none")
+    return page.box[:2], find_ink(without_table(grey, page, is_light=True), is_dark=True)
 
 
 def _reread(glyphs: list[Glyph], ink: Ink, strangeness: Strangeness) -> list[Glyph]:
