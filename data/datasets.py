@@ -214,12 +214,18 @@ def _crop(ink: np.ndarray) -> np.ndarray:
 
 
 def _numbered(labels: np.ndarray, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels as positions among their names, which are the digits if all of them are digits."""
+    """Labels as positions among their names, which are the digits if all of them are digits.
+
+    Names are in the order of the alphabet, or of numbers where all are.
+    """
     unique = np.unique(labels)
     found = tuple(str(label) for label in unique)
-    if any(not is_text(label) for label in found):
-        raise DatasetInvalid(f"{source}: expected labels of whole characters, received {found!r}")
-    names = DIGITS if set(found) <= set(DIGITS) else found
+    if any(not label or not is_text(label) for label in found):
+        raise DatasetInvalid(
+            f"{source}: expected labels of whole characters, at least one, received {found!r}"
+        )
+    ordered = sorted(found, key=int) if all(map(str.isdecimal, found)) else found
+    names = DIGITS if set(found) <= set(DIGITS) else tuple(ordered)
     if len(names) > MOST_CLASSES:
         raise DatasetInvalid(
             f"{source}: expected at most {MOST_CLASSES} classes, received {len(names):,}"

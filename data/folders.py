@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,28 +47,40 @@ class FolderPictures:
 def list_folder(folder: Path) -> tuple[FolderPictures, np.ndarray]:
     """The pictures in a folder's folders, and what those are called (n,), both in order of names.
 
+    What is hidden, as programs leave it there, is none of them.
+
     Raises:
         DatasetNotFound: a folder cannot be read.
-        DatasetInvalid: there is no picture.
+        DatasetInvalid: there is no picture, or none in one of the folders.
     """
-    paths, labels = [], []
+    paths, labels, empty = [], [], []
     try:
-        for label in sorted(one.name for one in os.scandir(folder) if one.is_dir()):
+        for label in sorted(one.name for one in _shown(folder) if one.is_dir()):
             found = sorted(
                 one.name
-                for one in os.scandir(folder / label)
+                for one in _shown(folder / label)
                 if Path(one.name).suffix.lower() in SUFFIXES
             )
             paths += [os.fsencode(f"{label}/{name}") for name in found]
             labels += [named(label)] * len(found)
+            empty += [] if found else [label]
     except OSError as exc:
         raise DatasetNotFound(f"{exc.filename}: cannot be read ({exc.strerror})") from exc
+    if paths and empty:
+        raise DatasetInvalid(
+            f"{named(folder / empty[0])}: expected images in it, found none (those in folders"
+            " further down do not count); add some or remove it"
+        )
     if not paths:
         raise DatasetInvalid(
             f"{folder}: expected folders named by what is in them, such as 0 to 9, with images,"
             " found no image"
         )
     return FolderPictures(folder.absolute(), np.array(paths)), np.array(labels)
+
+
+def _shown(folder: Path) -> Iterator[os.DirEntry[str]]:
+    return (one for one in os.scandir(folder) if not one.name.startswith("."))
 
 
 def labelled_picture(source: Path | bytes, name: str) -> np.ndarray:

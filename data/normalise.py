@@ -171,6 +171,8 @@ def _ink_on_page(grey: Plane, *, shaded: bool = False) -> tuple[Corner, Ink]:
     try:
         inner = find_ink(without_table(grey, page, is_light=not ink.is_dark), shaded=shaded)
     except PictureBlank:
+        if shaded:
+            raise  # ink of wide areas is none
         return (0, 0), ink  # a solid shape, not a page
     # A page lighter than its table bears darker ink; else the "page" is a drawn outline.
     return (page.box[:2], inner) if inner.is_dark != ink.is_dark else ((0, 0), ink)

@@ -27,13 +27,14 @@ from indexer.segment import Redrawn, Segment
 from indexer.sources import Run, Sources
 from indexer.stream import IMAGES, encoded
 from indexer.vectors import VectorIndex
-from indexer.verdicts import WITNESSES, calibrate
+from indexer.verdicts import WITNESSES, calibrate, class_distance
 from indexer.votes import WEIGHTS, best_k
 
 ANY_KIND = Wish()
 NOTHING: Mapping[str, Part] = {}
 BATCH = 65_536
 LARGEST_K = 20
+OF_A_CLASS = 100  # digits, whose mean is where a class lies
 SAMPLE = 10_000
 
 
@@ -230,12 +231,14 @@ class LeftOut:
         distances: (n, m) float32.
         class_distances: (n, m) float32, over the numbers of an embedding that tell the class.
         truth: (n,) uint8, their own.
+        apart: how far classes lie from each other, by the same numbers.
     """
 
     labels: np.ndarray
     distances: np.ndarray
     class_distances: np.ndarray
     truth: np.ndarray
+    apart: float
 
 
 def calibration_sample(dataset: Dataset, card: EmbedderCard, seed: int) -> tuple[np.ndarray, str]:
@@ -278,7 +281,11 @@ def ask_without_copies(
     others = np.argsort(ids % originals == sample[:, None], axis=1, kind="stable")[:, :most]
     ids, distances = (np.take_along_axis(found, others, axis=1) for found in (ids, distances))
     of_class = vectors.distances(queries, ids, card.class_dimension)
-    return LeftOut(labels[ids], distances, of_class, labels[sample])
+    few = np.concatenate(
+        [np.flatnonzero(labels == label)[:OF_A_CLASS] for label in np.unique(labels)]
+    )
+    apart = class_distance(vectors.vectors(few)[:, : card.class_dimension], labels[few])
+    return LeftOut(labels[ids], distances, of_class, labels[sample], apart)
 
 
 def choose_k(left_out: LeftOut) -> tuple[dict[str, int], dict[str, float]]:
@@ -299,5 +306,6 @@ def calibrate_verdicts(left_out: LeftOut, source: str) -> Calibration:
         left_out.distances[nearest],
         left_out.class_distances[nearest],
         left_out.truth,
+        left_out.apart,
         source,
     )

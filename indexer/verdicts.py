@@ -6,7 +6,9 @@ wrong? Where the line is drawn is read off digits whose names are known, each le
 vote, and which the embedder did not learn from. Only the part of an embedding that tells the class
 counts here: an unusual hand is no reason to doubt a digit. How near is asked of the witnesses down
 to the last of the name in question: a class may have fewer digits than there are witnesses, and
-those that follow its last are of other classes, as far away as these are. Pure functions of arrays.
+those that follow its last are of other classes, as far away as these are. And whatever lies much
+nearer than the classes lie apart is near: a sample may be small, and of the larger classes alone,
+which are learned better. Pure functions of arrays.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from indexer.votes import DEFAULT_WEIGHTS, cast_votes, winners
 
 WITNESSES = 10  # neighbours that a verdict rests on, whatever k names the digit
 TOO_FAR_SHARE = 0.0025  # of the calibration digits is refused because of distance
+NEAR_SHARE = 0.25  # of the distance between classes is near, however near digits of the sample lie
 LEAST_CONFIDENCE = 0.5  # a name no surer than this is no likelier right than wrong
 SCALE = np.linspace(0, 100, 101)  # percentiles
 FALL = 3.0  # a witness at the limit of what is near weighs exp(-FALL)
@@ -37,6 +40,7 @@ def calibrate(
     distances: np.ndarray,
     class_distances: np.ndarray,
     truth: np.ndarray,
+    apart: float,
     source: str,
 ) -> Calibration:
     """Read thresholds and confidence off digits whose names are known.
@@ -46,13 +50,15 @@ def calibrate(
         distances: (n, w) float32, between embeddings.
         class_distances: (n, w) float32, between their class parts.
         truth: (n,) integers.
+        apart: the :func:`class_distance` of the index.
         source: what to say of where the digits come from.
     """
     n, witnesses = labels.shape
     votes = cast_votes(labels, distances, DEFAULT_WEIGHTS, int(labels.max()) + 1)
     named = winners(votes, labels)
-    apart = strangeness(named, labels, class_distances)
-    too_far = float(np.quantile(apart, 1 - TOO_FAR_SHARE, method="higher"))
+    strange = strangeness(named, labels, class_distances)
+    furthest = float(np.quantile(strange, 1 - TOO_FAR_SHARE, method="higher"))
+    too_far = max(furthest, NEAR_SHARE * apart)
     evidence = _evidence(named, labels, class_distances, too_far)
     normal = distances[_down_to_the_last(named, labels)]
     calibration = Calibration(
@@ -69,6 +75,25 @@ def calibrate(
     reasons = judge(named, labels, class_distances, chances, calibration)
     refused = {why: round(float((reasons == why).mean()), 6) for why in (TOO_FAR, SPLIT_VOTE)}
     return replace(calibration, refused=refused)
+
+
+def class_distance(vectors: np.ndarray, labels: np.ndarray) -> float:
+    """How far a class lies from the one nearest to it, by their means: the median over classes.
+
+    Args:
+        vectors: (n, d) float32, what of embeddings tells the class.
+        labels: (n,) integers.
+
+    Returns:
+        0 where there is but one class.
+    """
+    classes = np.unique(labels)
+    if len(classes) < 2:
+        return 0.0
+    means = np.stack([vectors[labels == label].mean(axis=0) for label in classes])
+    between = np.linalg.norm(means[:, None] - means[None], axis=2)
+    np.fill_diagonal(between, np.inf)
+    return float(np.median(between.min(axis=1)))
 
 
 def judge(
@@ -92,8 +117,8 @@ def judge(
     """
     unsure = chances <= calibration.least_confidence
     agreed = (labels == named[:, None]).all(axis=1)
-    apart = strangeness(named, labels, class_distances)
-    far = (apart > calibration.too_far) | (unsure & agreed)
+    strange = strangeness(named, labels, class_distances)
+    far = (strange > calibration.too_far) | (unsure & agreed)
     return np.asarray(REASONS[np.where(far, 1, np.where(unsure, 2, 0))])
 
 

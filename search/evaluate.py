@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,6 +33,19 @@ COVERED = (0.9, 0.95, 0.98, 0.99, 0.995, 1.0)
 
 
 @dataclass(frozen=True)
+class OfClass:
+    """The test digits of one class: how many, and what share is named rightly, and refused.
+
+    Both shares are None where there are none: a class of few digits has none held out to test.
+    """
+
+    label: int | str
+    digits: int
+    accuracy: float | None
+    refused: float | None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """The figures, and what plots of them need.
 
@@ -51,7 +65,8 @@ class Evaluation:
             original first.
         instance_recall_at_10: the same, among the ten nearest.
         accuracy_deformed: share of these that is named rightly.
-        confusion: (classes, classes) counts; rows are the truth.
+        classes: each class by itself.
+        confusion: (classes, classes) counts, in that order; rows are the truth.
         seconds: how long it took.
         classification: of every test digit.
         pairs: (2n, 2) positions of the test pairs, with `targets` (2n,), 0 for the same class, and
@@ -73,6 +88,7 @@ class Evaluation:
     instance_recall_at_1: float
     instance_recall_at_10: float
     accuracy_deformed: float
+    classes: tuple[OfClass, ...]
     confusion: np.ndarray
     seconds: float
     classification: Classification
@@ -84,7 +100,7 @@ class Evaluation:
         """The figures alone, as JSON's own types."""
         arrays = ("classification", "pairs", "targets", "pair_distances")
         kept = {name: value for name, value in asdict(self).items() if name not in arrays}
-        return kept | {"confusion": self.confusion.tolist()}
+        return kept | {"classes": list(kept["classes"]), "confusion": self.confusion.tolist()}
 
 
 def evaluate(
@@ -139,6 +155,7 @@ def evaluate(
         calibration_error=expected_calibration_error(named.confidences, right),
         risk_coverage=risk_coverage(named.confidences, right, COVERED),
         **_find_deformed(index, k, weights),
+        classes=tuple(_of_classes(index, test.labels, right, answered)),
         confusion=confusion(test.labels, named.labels, len(test.names)),
         seconds=round(time.perf_counter() - started, 2),
         classification=named,
@@ -146,6 +163,15 @@ def evaluate(
         targets=targets,
         pair_distances=apart,
     )
+
+
+def _of_classes(
+    index: DigitIndex, truth: np.ndarray, right: np.ndarray, answered: np.ndarray
+) -> Iterator[OfClass]:
+    for label in range(len(index.manifest.names)):
+        own = truth == label
+        shares = (float(right[own].mean()), float((~answered)[own].mean())) if own.any() else None
+        yield OfClass(index.called(label), int(own.sum()), *(shares or (None, None)))
 
 
 def _check_classes(index: DigitIndex, test: Dataset) -> None:

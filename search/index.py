@@ -245,9 +245,9 @@ class DigitIndex:
         return Neighbours(ids[:, None], self.labels[ids][:, None], distances[:, None])
 
     def called(self, label: int) -> int | str:
-        """What a class is called: digits are integers, anything else is text."""
+        """What a class is called: an integer where all are digits, else text."""
         name = self.manifest.names[label]
-        return int(name) if name in DIGITS else name
+        return int(name) if tuple(self.manifest.names) == DIGITS else name
 
     def name(self, position: int) -> str:
         """The id of a stored digit, for example `mnist/train/123`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from click.core import ParameterSource
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from search.evaluate import Evaluation
     from search.index import DigitIndex
 
+WIDEST = 20  # classes of a matrix for people, or lines of what stands for it
 TESTED_WITH = {"mnist": "mnist", "mnist8m": "mnist", "optdigits": "optdigits"}
 
 
@@ -88,7 +89,25 @@ def evaluate(
     evaluation = measure(index, test, seed, k=k, weights=weights, threshold=threshold)
     if plots_folder:
         tell_plots(evaluation, test, plots_folder)
-    say(format_facts(evaluation.figures(), style))
+    say(format_facts(figures_of(evaluation, style), style))
+
+
+def figures_of(evaluation: Evaluation, style: str) -> dict[str, Any]:
+    """The figures; for people, the confusion matrix with names, or the largest where it is wide."""
+    figures = evaluation.figures()
+    if style != "table":
+        return figures
+    names = [str(one.label) for one in evaluation.classes]
+    rows = list(zip(names, evaluation.confusion.tolist(), strict=True))
+    if len(names) <= WIDEST:
+        return figures | {"confusion": [["is", *names], *([name, *row] for name, row in rows)]}
+    mistakes = [
+        {"is": name, "named": other, "digits": count}
+        for name, row in rows
+        for other, count in zip(names, row, strict=True)
+        if count and other != name
+    ]
+    return figures | {"confusion": sorted(mistakes, key=lambda one: -one["digits"])[:WIDEST]}
 
 
 def test_digits(index: DigitIndex, source: str | None) -> Dataset:

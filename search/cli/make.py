@@ -173,7 +173,7 @@ def build(
     from indexer.choose import Wish
     from indexer.embedder import Embedder
     from indexer.place import store_at
-    from search.cli.check import measure, tell_plots
+    from search.cli.check import figures_of, measure, tell_plots
     from search.cli.look import write_report
     from search.index import DigitIndex
     from search.report import format_facts
@@ -198,7 +198,7 @@ def build(
     if report_file:
         write_report(report_file, built, evaluation, test)
         note(f"Report: {report_file}")
-    say(format_facts(facts | evaluation.figures(), style))
+    say(format_facts(facts | figures_of(evaluation, style), style))
 
 
 def _check_recipe(name: str) -> None:

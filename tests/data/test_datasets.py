@@ -68,6 +68,32 @@ def test_folders_that_are_not_labelled_digits(
         load_dataset(str(folder), "train")
 
 
+def test_a_class_without_an_image_is_named_and_hidden_files_are_none(tmp_path: Path) -> None:
+    folder = labelled_folder(tmp_path / "mine")
+    (folder / ".git").mkdir()
+    (folder / "3" / "._0.png").write_bytes(b"what a Mac leaves beside a file")
+    assert len(load_dataset(str(folder), "train")) == 8
+    (folder / "9" / "further").mkdir(parents=True)
+    with pytest.raises(DatasetInvalid, match=r"mine/9: expected images in it, found none"):
+        load_dataset(str(folder), "train")
+
+
+def test_names_are_in_order(tmp_path: Path) -> None:
+    images = np.ones((24, 28, 28), np.uint8)
+    for names, expected in (
+        (["12", "2", "10", "1"], ("1", "2", "10", "12")),
+        (["12", "b", "2", "a"], ("12", "2", "a", "b")),
+        (["8", "2", "0", "1"], tuple("0123456789")),
+    ):
+        np.savez(tmp_path / "set.npz", x_train=images, y_train=np.array(names * 6))
+        read = load_dataset(str(tmp_path / "set.npz"), "train")
+        assert read.names == expected
+        assert [read.names[label] for label in read.labels[:4]] == names
+    np.savez(tmp_path / "set.npz", x_train=images, y_train=np.array(["", "a"] * 12))
+    with pytest.raises(DatasetInvalid, match="whole characters, at least one, received"):
+        load_dataset(str(tmp_path / "set.npz"), "train")
+
+
 def test_letters_keep_their_names(tmp_path: Path) -> None:
     folder = labelled_folder(tmp_path / "mine")
     (folder / "3").rename(folder / "alpha")

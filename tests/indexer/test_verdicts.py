@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from indexer.calibration import Calibration
-from indexer.verdicts import calibrate, confidence, judge, percentile, strangeness
+from indexer.verdicts import (
+    calibrate,
+    class_distance,
+    confidence,
+    judge,
+    percentile,
+    strangeness,
+)
 
 WITNESSES, SHARPNESS = 10, 1.5
 
@@ -43,7 +50,7 @@ def votes(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.
 @pytest.fixture
 def calibration(rng: np.random.Generator) -> Calibration:
     labels, distances, truth = votes(rng, 4000)
-    return calibrate(labels, distances, distances, truth, "drawn by chance")
+    return calibrate(labels, distances, distances, truth, 0, "drawn by chance")
 
 
 def test_strangeness_ends_with_the_last_witness_of_the_name(rng: np.random.Generator) -> None:
@@ -71,15 +78,15 @@ def winners(labels: np.ndarray, distances: np.ndarray) -> np.ndarray:
 
 def test_two_that_are_one_are_named_as_queries_are() -> None:
     labels, distances = np.array([[1, 0]] * 50), np.zeros((50, 2), np.float32)
-    as_nearest = calibrate(labels, distances, distances, np.ones(50, int), "twins")
-    as_lowest = calibrate(labels, distances, distances, np.zeros(50, int), "twins")
+    as_nearest = calibrate(labels, distances, distances, np.ones(50, int), 0, "twins")
+    as_lowest = calibrate(labels, distances, distances, np.zeros(50, int), 0, "twins")
     assert confidence(np.ones(1, int), labels[:1], distances[:1], as_nearest) == 0.5
     assert as_nearest.refused == as_lowest.refused
 
 
 def test_as_many_are_refused_as_was_promised(rng: np.random.Generator) -> None:
     labels, distances, truth = votes(rng, 4000)
-    calibration = calibrate(labels, distances, distances, truth, "drawn by chance")
+    calibration = calibrate(labels, distances, distances, truth, 0, "drawn by chance")
     named = winners(labels, distances)
     reasons = judged(named, labels, distances, calibration)
     far = strangeness(named, labels, distances) > calibration.too_far
@@ -87,6 +94,26 @@ def test_as_many_are_refused_as_was_promised(rng: np.random.Generator) -> None:
     assert (reasons[far] == "too-far").all()
     for reason in ("too-far", "split-vote"):
         assert calibration.refused[reason] == pytest.approx((reasons == reason).mean(), abs=1e-6)
+
+
+def test_what_lies_much_nearer_than_classes_lie_apart_is_near(rng: np.random.Generator) -> None:
+    labels, distances, truth = votes(rng, 400)
+    near = calibrate(labels, distances / 100, distances / 100, truth, 1.2, "drawn by chance")
+    assert near.too_far == pytest.approx(0.3)
+    far = calibrate(labels, distances * 10, distances * 10, truth, 1.2, "drawn by chance")
+    limit = np.quantile(strangeness(winners(labels, distances), labels, distances * 10), 0.9975)
+    assert far.too_far == pytest.approx(limit, abs=0.1)
+
+
+def test_class_distance_is_that_to_the_nearest_mean(rng: np.random.Generator) -> None:
+    labels, vectors = rng.integers(0, 5, 300), rng.normal(size=(300, 4)).astype(np.float32)
+    means = [vectors[labels == label].astype(float).mean(axis=0) for label in range(5)]
+    nearest = [
+        min(math.dist(means[one], means[other]) for other in range(5) if other != one)
+        for one in range(5)
+    ]
+    assert class_distance(vectors, labels) == pytest.approx(sorted(nearest)[2], rel=1e-4)
+    assert class_distance(vectors, np.zeros(300, int)) == 0
 
 
 def test_names_are_refused_where_they_are_likelier_wrong(
@@ -137,7 +164,7 @@ def test_no_mistakes_do_not_mean_certainty() -> None:
     truth = np.arange(50) % 10
     labels = np.repeat(truth[:, None], WITNESSES, axis=1)
     distances = np.full((50, WITNESSES), 0.1, np.float32)
-    calibration = calibrate(labels, distances, distances, truth, "perfect")
+    calibration = calibrate(labels, distances, distances, truth, 0, "perfect")
     sure = confidence(truth, labels, distances, calibration)
     assert np.allclose(sure, 51 / 52, atol=0.01)
 
@@ -146,7 +173,7 @@ def test_doubles_of_stored_digits_are_no_division_by_zero() -> None:
     truth = np.arange(20) % 10
     labels = np.repeat(truth[:, None], 3, axis=1)
     distances = np.zeros((20, 3), np.float32)
-    calibration = calibrate(labels, distances, distances, truth, "doubles")
+    calibration = calibrate(labels, distances, distances, truth, 0, "doubles")
     assert judged(truth, labels, distances, calibration).tolist() == [""] * 20
     assert np.isfinite(confidence(truth, labels, distances, calibration)).all()
     assert np.isfinite(percentile(distances, calibration)).all()
@@ -154,7 +181,7 @@ def test_doubles_of_stored_digits_are_no_division_by_zero() -> None:
 
 def test_percentiles_are_those_of_the_sample(rng: np.random.Generator) -> None:
     labels, distances, truth = votes(rng, 1000)
-    calibration = calibrate(labels, distances, distances, truth, "drawn by chance")
+    calibration = calibrate(labels, distances, distances, truth, 0, "drawn by chance")
     asked = np.array([0.0, float(np.median(distances)), 99.0])
     below, middle, above = percentile(asked, calibration)
     assert below == 0

@@ -244,7 +244,15 @@ def test_evaluate_reports_the_documented_figures(digits: Run) -> None:
         "seconds",
     }  # fmt: skip
     assert figures["n"] == np.sum(figures["confusion"])
+    assert [one["label"] for one in figures["classes"]] == list(range(10))
+    assert [one["digits"] for one in figures["classes"]] == np.sum(figures["confusion"], 1).tolist()
+    for place, one in enumerate(figures["classes"]):
+        assert one["accuracy"] == pytest.approx(figures["confusion"][place][place] / one["digits"])
     assert figures["knn_accuracy"] > 0.93
+    table = digits("evaluate", "--dataset", "optdigits", "--format", "table").stdout
+    header, first = table[table.index("confusion") :].splitlines()[:2]
+    assert header.split() == ["confusion", "is", *map(str, range(10))]
+    assert first.split() == ["0", *map(str, figures["confusion"][0])]
 
 
 def test_plots_of_an_evaluation(digits: Run, tmp_path: Path) -> None:
