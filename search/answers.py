@@ -139,11 +139,11 @@ class Addition:
 
 
 Answer = SearchAnswer | ClassifyAnswer | FailedAnswer
-Answered = tuple[Query | None, Answer]
+Answered = tuple[Query | RefusedQuery | None, Answer]
 
 
 def search_answers(index: DigitIndex, queries: Iterable[AnyQuery], k: int) -> Iterator[Answered]:
-    """Answer queries in their order, each with the query it belongs to (None without a digit)."""
+    """Answer queries in their order, each with the query it belongs to (None where it failed)."""
     facts = IndexFacts(index.manifest.generation, index.manifest.embedder)
 
     def answer(asked: list[Query]) -> Iterator[Answer]:
@@ -207,7 +207,7 @@ def _in_order(
             if isinstance(query, Query):
                 yield query, next(answers)
             elif isinstance(query, RefusedQuery):
-                yield None, refuse(Judged(query.name, None, ABSTAIN, query.reason, query.detail))
+                yield query, refuse(Judged(query.name, None, ABSTAIN, query.reason, query.detail))
             else:
                 yield None, FailedAnswer(query.name, query.error)
 

@@ -66,11 +66,15 @@ class Query(NamedTuple):
 
 
 class RefusedQuery(NamedTuple):
-    """A picture without a digit to ask about: `reason` in a word, `detail` in one line."""
+    """A picture without a digit to ask about: `reason` in a word, `detail` in one line.
+
+    Its greys, as a :class:`Query` has them, are `original`.
+    """
 
     name: str
     reason: str
     detail: str
+    original: np.ndarray
 
 
 class FailedQuery(NamedTuple):
@@ -213,15 +217,17 @@ class Reader:
     def _digits(self, name: str, read: Callable[[], Picture]) -> Iterator[AnyQuery]:
         try:
             picture = read()
+        except PictureError as exc:
+            yield FailedQuery(name, f"{name}: {exc}")
+            return
+        try:
             strangeness = self.index.strangeness
             for digit in find_digits(picture, single=self.single, strangeness=strangeness):
                 yield Query(name, digit.image, picture.grey, box=digit.box, scale=picture.scale)
         except PictureBlank as exc:
-            yield RefusedQuery(name, BLANK, str(exc))
+            yield RefusedQuery(name, BLANK, str(exc), picture.grey)
         except PictureNotDigits as exc:
-            yield RefusedQuery(name, NOT_A_DIGIT, str(exc))
-        except PictureError as exc:
-            yield FailedQuery(name, f"{name}: {exc}")
+            yield RefusedQuery(name, NOT_A_DIGIT, str(exc), picture.grey)
 
     def _stored(self, name: str) -> AnyQuery:
         try:
@@ -239,7 +245,7 @@ def _stacked(name: str, image: np.ndarray, max_pixels: int) -> AnyQuery:
     except PictureUnreadable as exc:
         return FailedQuery(name, f"{name}: {exc}")
     if not grey.any():
-        return RefusedQuery(name, BLANK, "expected a digit, but nothing is drawn")
+        return RefusedQuery(name, BLANK, "expected a digit, but nothing is drawn", grey)
     return Query(name, grey, grey)
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from data.normalise import scale_to_unit
-from search.answers import Answer, FailedAnswer
+from search.answers import Answered, FailedAnswer
 from search.index import DigitIndex
-from search.queries import Query
+from search.queries import Query, RefusedQuery
 
 if TYPE_CHECKING:
     from data.datasets import Dataset
@@ -41,14 +41,12 @@ class Tile(NamedTuple):
 Row = tuple[str, Sequence[Tile | None]]  # under its title
 
 
-def draw_sheet(
-    index: DigitIndex, answers: Sequence[tuple[Query | None, Answer]], columns: int = 10
-) -> bytes:
-    """A PNG with a row for each answered query.
+def draw_sheet(index: DigitIndex, answers: Sequence[Answered], columns: int = 10) -> bytes:
+    """A PNG with a row for each answered query; of one without a digit, with its picture.
 
     Args:
         index: whose digits are drawn.
-        answers: queries with their answers; those without a query are left out.
+        answers: queries with their answers; those that failed are left out.
         columns: neighbours to draw at most.
     """
     rows = []
@@ -57,11 +55,9 @@ def draw_sheet(
             continue
         label = getattr(answer, "label", None)
         said = f"abstains, {answer.reason}" if answer.reason else label
-        tiles: list[Tile | None] = [
-            Tile(query.original, "original", FAINT),
-            Tile(query.image, "as seen", FAINT),
-            None,
-        ]
+        tiles: list[Tile | None] = [Tile(_close_up(query), "original", FAINT)]
+        if isinstance(query, Query):
+            tiles += [Tile(query.image, "as seen", FAINT), None]
         for one in answer.neighbours[:columns]:
             colour = AGREES if one.label == label else DIFFERS
             colour = FAINT if answer.reason else TEXT if label is None else colour
@@ -69,6 +65,17 @@ def draw_sheet(
             tiles.append(Tile(image, f"{one.label}  {one.distance:.3f}", colour))
         rows.append((query.name if said is None else f"{query.name}: {said}", tiles))
     return draw_rows(rows)
+
+
+def _close_up(query: Query | RefusedQuery) -> np.ndarray:
+    """The original, or of a larger picture what lies around the digit, twice as long as that."""
+    if isinstance(query, RefusedQuery) or query.box is None:
+        return query.original
+    x, y, width, height = (value / query.scale for value in query.box)
+    reach = max(width, height)
+    left, top = (max(0, int(middle - reach)) for middle in (x + width / 2, y + height / 2))
+    right, bottom = (int(middle + reach) + 1 for middle in (x + width / 2, y + height / 2))
+    return query.original[top:bottom, left:right]
 
 
 def draw_rows(rows: Sequence[Row]) -> bytes:
@@ -148,8 +155,11 @@ def _leaks(index: DigitIndex, found: Audit, test: Dataset) -> Iterator[Row]:
         yield f"leak: {leak.test} is stored as {leak.id}, {same}", tiles
 
 
-def draw_inputs(queries: Sequence[Query]) -> bytes:
-    """A PNG with a row for each picture: with its boxes, and each digit as the model saw it."""
+def draw_inputs(queries: Sequence[Query | RefusedQuery]) -> bytes:
+    """A PNG with a row for each picture: with its boxes, and each digit as the model saw it.
+
+    Or why it saw none.
+    """
     pictures = [list(group) for _, group in groupby(queries, key=lambda query: query.name)]
     most = max((len(digits) for digits in pictures), default=0)
     tall = TITLE + SEEN + CAPTION + GAP
@@ -162,14 +172,21 @@ def draw_inputs(queries: Sequence[Query]) -> bytes:
         _paste_boxed(sheet, draw, (GAP, top + TITLE), digits)
         for column, digit in enumerate(digits):
             left = ORIGINAL + 3 * GAP + column * (TILE + GAP)
-            _paste(sheet, draw, (left, top + TITLE), digit.image, f"as seen {column + 1}", FAINT)
+            if isinstance(digit, Query):
+                seen = f"as seen {column + 1}"
+                _paste(sheet, draw, (left, top + TITLE), digit.image, seen, FAINT)
+            else:
+                draw.text((left, top + TITLE), digit.reason, DIFFERS, font)
     file = io.BytesIO()
     sheet.save(file, "PNG")
     return file.getvalue()
 
 
 def _paste_boxed(
-    sheet: Image.Image, draw: ImageDraw.ImageDraw, place: tuple[int, int], digits: Sequence[Query]
+    sheet: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    place: tuple[int, int],
+    digits: Sequence[Query | RefusedQuery],
 ) -> None:
     """The original, as large as fits ORIGINAL x SEEN, with numbered boxes around its digits."""
     grey = digits[0].original
@@ -179,7 +196,7 @@ def _paste_boxed(
     sheet.paste(_tile(grey, size), place)
     draw.rectangle((*place, place[0] + size[0] - 1, place[1] + size[1] - 1), outline=RIM)
     for number, digit in enumerate(digits, 1):
-        if digit.box is None:
+        if isinstance(digit, RefusedQuery) or digit.box is None:
             continue
         scale = zoom / digit.scale
         x, y, w, h = (value * scale for value in digit.box)

@@ -14,16 +14,16 @@ import click
 from search.cli.console import ABSTAINED, FAILED, note, say
 
 if TYPE_CHECKING:
-    from search.answers import Answer, ClassifyAnswer, SearchAnswer
+    from search.answers import Answer, Answered, ClassifyAnswer, SearchAnswer
     from search.index import DigitIndex
-    from search.queries import Query
+    from search.queries import Query, RefusedQuery
 
 MAX_ROWS = 200  # of a picture of queries
 
 
 def show(
     index: DigitIndex,
-    answers: Iterable[tuple[Query | None, Answer]],
+    answers: Iterable[Answered],
     kind: type[SearchAnswer | ClassifyAnswer],
     style: str,
     sheet_file: Path | None,
@@ -94,13 +94,14 @@ def _illustrate(index: DigitIndex, watched: Watched, answers: Sequence[Answer]) 
     from shutil import get_terminal_size
 
     from search.answers import FailedAnswer
+    from search.queries import Query
     from search.text import printable
     from search.thumbnails import has_greys, side_by_side
 
     digits = []
     for answer in answers:
         query = watched.query_of(answer)
-        if query is None or isinstance(answer, FailedAnswer):
+        if not isinstance(query, Query) or isinstance(answer, FailedAnswer):
             continue
         said = str(getattr(answer, "label", "query")) + ("?" if answer.reason else "")
         digits.append((query.image, printable(said)))
@@ -123,14 +124,14 @@ class Watched:
         abstained: whether any verdict abstained.
     """
 
-    def __init__(self, answers: Iterable[tuple[Query | None, Answer]], keep: int) -> None:
+    def __init__(self, answers: Iterable[Answered], keep: int) -> None:
         """Watch `answers`; the first `keep` are kept."""
         self._answers, self._keep = answers, keep
-        self.kept: list[tuple[Query | None, Answer]] = []
+        self.kept: list[Answered] = []
         self.failed = self.abstained = False
         self.seen = 0
 
-    def query_of(self, answer: Answer) -> Query | None:
+    def query_of(self, answer: Answer) -> Query | RefusedQuery | None:
         """What an answer was the answer to, if it is kept."""
         return next((query for query, kept in self.kept if kept is answer), None)
 

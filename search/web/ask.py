@@ -26,7 +26,7 @@ from search.compare import compare as judge
 from search.compare import the_digit
 from search.facts import generation_facts, index_facts
 from search.index import DEFAULT_K, DigitIndex
-from search.queries import AnyQuery, Reader
+from search.queries import AnyQuery, Query, Reader
 from search.web.access import Refusal
 from search.web.body import Sent, as_rows, read_all
 from search.web.limits import MOST_DIGITS
@@ -154,10 +154,11 @@ def _rows(index: DigitIndex, question: Question, answers: Iterable[Answered]) ->
     rows = []
     for query, answer in answers:
         row = _row(answer)
+        image = query.image if isinstance(query, Query) else None
         if question.shows_input:
-            row["input"] = as_rows(query.image) if query else None
+            row["input"] = None if image is None else as_rows(image)
         if question.shows_place:
-            row["place"] = place(index, query.image[None].astype(np.float32)) if query else None
+            row["place"] = None if image is None else place(index, image[None].astype(np.float32))
         rows.append(row)
     return rows
 
