@@ -220,6 +220,7 @@ def _paste(
     corner = (place[0] + (TILE - size[0]) // 2, place[1] + (TILE - size[1]) // 2)
     sheet.paste(_tile(grey, size), corner)
     draw.rectangle((*place, place[0] + TILE - 1, place[1] + TILE - 1), outline=RIM)
+    caption = _short(caption, TILE // LETTER + 2)
     draw.text((place[0], place[1] + TILE + 1), caption, colour, ImageFont.load_default(11))
 
 
@@ -231,5 +232,14 @@ def _tile(grey: np.ndarray, size: tuple[int, int]) -> Image.Image:
 
 
 def _short(text: str, most: int) -> str:
-    shown = "".join(char if char.isprintable() else "?" for char in text)
+    """The end of a text, with each sign that the font lacks written as its code point."""
+    font = ImageFont.load_default(12)
+    absent = bytes(font.getmask("\uffff"))
+
+    def is_drawn(sign: str) -> bool:
+        return sign.isprintable() and bytes(font.getmask(sign)) != absent
+
+    shown = "".join(
+        sign if is_drawn(sign) else sign.encode("unicode_escape").decode() for sign in text
+    )
     return shown if len(shown) <= most else f"…{shown[1 - most :]}"
