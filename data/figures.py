@@ -141,6 +141,10 @@ def draw_curves(history: Sequence[Mapping[str, float]]) -> Figure:
         unit = "share" if "accuracy" in name else "no unit"
         axes.set_ylabel(f"{name.replace('_', ' ')} ({unit})")
         axes.xaxis.get_major_locator().set_params(integer=True)
+        if len(epochs) == 1:
+            axes.set_xticks(epochs)
+        if unit == "share":
+            axes.set_ylim(top=min(1.0, axes.get_ylim()[1]))
         axes.grid(alpha=0.3)
     return figure
 

@@ -219,8 +219,8 @@ def _judged(index: DigitIndex, query: Query, named: Classification, row: int) ->
     far, limits = named.strangeness[row], index.calibration
     if reason == TOO_FAR and far > limits.too_far:
         detail = (
-            f"by what tells the class it lies {far:.3f} from the nearest digits on average, a"
-            f" digit at most {limits.too_far:.3f}"
+            f"its nearest digits lie {far:.3f} away on average, by what tells the class; those of"
+            f" a digit at most {limits.too_far:.3f}"
         )
     else:
         name, chance = index.called(int(named.labels[row])), named.confidences[row]

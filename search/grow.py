@@ -24,6 +24,7 @@ from search.queries import AnyQuery, FailedQuery, Query, Reader, RefusedQuery
 from search.text import named
 
 Labelled = tuple[AnyQuery, int]
+SHOWN = 20  # labels in a message
 LIKELY = 10  # nearest that are compared pixel by pixel: rounded vectors can be nearer than a twin
 
 
@@ -134,7 +135,12 @@ def _labels(index: DigitIndex, names: Sequence[str]) -> list[int]:
     """Labels of classes by name; all that the index does not know are named."""
     known = {name: label for label, name in enumerate(index.manifest.names)}
     if unknown := [repr(name) for name in dict.fromkeys(names) if name not in known]:
-        raise UsageError(f"expected labels among {', '.join(known)}, received {', '.join(unknown)}")
+        some = ", ".join(map(repr, index.manifest.names[:SHOWN]))
+        more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+        raise UsageError(
+            f"expected labels among {some}{more}, received {', '.join(unknown)}; for a new class"
+            " build a new index"
+        )
     return [known[name] for name in names]
 
 

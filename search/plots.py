@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 MISTAKES = 40
+LONGEST_CLASS, LONGEST_NAME = 14, 60  # letters of a class and of a query on a plot
 CELL = 0.4  # inches of a class in the confusion matrix, where there is room
 ROOM = 0.05  # of coverage, shown before the first mistake
 
@@ -87,7 +88,7 @@ def _confusion(evaluation: Evaluation, test: Dataset, folder: Path) -> Path:
                 column, row, str(count), ha="center", va="center", fontsize=min(8, fitting / 2),
                 color="white" if is_dark else "black",
             )  # fmt: skip
-    names = [legible(name) for name in test.names]
+    names = [legible(_short(name)) for name in test.names]
     axes.set_xticks(range(classes), names, rotation=90 if max(map(len, names)) > 3 else 0)
     axes.set_yticks(range(classes), names)
     axes.tick_params(labelsize=min(10, fitting))
@@ -105,15 +106,21 @@ def _mistakes(evaluation: Evaluation, test: Dataset, folder: Path) -> Path:
         none = f"None of {len(test):,} is named wrongly"
         return save_figure(figure_saying(none), folder, "mistakes")
     rows, columns = -(-len(wrong) // SHOWN), min(SHOWN, max(4, len(wrong)))
-    figure = new_figure(columns, 1.4 * rows)
+    figure = new_figure(columns, 1.6 * rows)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
     for axes, item in zip(grid, wrong, strict=False):
         axes.axis("on")
-        title = f"{test.names[test.labels[item]]} named {test.names[named[item]]}"
+        label, name = (_short(test.names[one]) for one in (test.labels[item], named[item]))
+        title = f"{label}\nnamed {name}"
         draw_digit(axes, test.images[item], title, WRONG)
     return save_figure(figure, folder, "mistakes")
+
+
+def _short(name: str, most: int = LONGEST_CLASS) -> str:
+    """The end of a name, where there is no room for all of it."""
+    return name if len(name) <= most else f"…{name[1 - most :]}"
 
 
 def draw_map(index: DigitIndex, layout: Layout, names: Sequence[str] = ()) -> Figure:
@@ -138,7 +145,7 @@ def draw_map(index: DigitIndex, layout: Layout, names: Sequence[str] = ()) -> Fi
             own[:, 0], own[:, 1], s=7, marker=marker, color=HUES[label % len(HUES)], linewidths=0
         )
         axes.annotate(
-            index.manifest.names[label],
+            _short(index.manifest.names[label]),
             np.median(own, axis=0),
             ha="center",
             va="center",
@@ -146,7 +153,7 @@ def draw_map(index: DigitIndex, layout: Layout, names: Sequence[str] = ()) -> Fi
             bbox={"boxstyle": "round", "facecolor": axes.get_facecolor(), "alpha": 0.8},
         )
     for number, (point, name) in enumerate(zip(layout.queries, names, strict=True), 1):
-        shown = f"{number}  {name}"
+        shown = f"{number}  {_short(name, LONGEST_NAME)}"
         x, y = point
         axes.scatter(
             x,

@@ -276,10 +276,15 @@ def _csv_line(values: Sequence[Any]) -> str:
     import io
 
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(
-        [printable(value) if isinstance(value, str) else value for value in values]
-    )
+    csv.writer(line, lineterminator="").writerow([_cell(value) for value in values])
     return line.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A value as CSV takes it; what is true or false as JSON says it."""
+    if isinstance(value, bool):
+        return strict_json(value)
+    return printable(value) if isinstance(value, str) else value
 
 
 def _shown(value: Any) -> str:

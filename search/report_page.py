@@ -50,6 +50,7 @@ figure { margin: 1rem 0; } picture img { max-width: 100%; height: auto; }
 img.digit { width: 56px; height: 56px; image-rendering: pixelated; background: #fff;
   border: 1px solid var(--rim); display: block; margin: 0 auto; }
 .digits { display: flex; flex-wrap: wrap; gap: .6rem; margin: 0; padding: 0; list-style: none; }
+td, th, li { overflow-wrap: anywhere; }
 .digits li { font-size: .8rem; text-align: center; break-inside: avoid; }
 .row { display: flex; gap: 1rem; align-items: start; margin: .6rem 0; break-inside: avoid; }
 .row .digits { gap: .6rem .2rem; } .row li { min-width: 4.3rem; }
@@ -220,6 +221,8 @@ def _neighbours(index: DigitIndex, evaluation: Evaluation, test: Dataset) -> str
         )
         rows.append(f'<div class="row">{query}{_digits(near)}</div>')
     note = "A test digit, and the stored digits nearest to it: class and distance of each."
+    if len(first) > GRID:
+        note += f" Shown are {GRID} of {len(first)} classes, and mistakes."
     return _note(note) + "\n".join(rows)
 
 

@@ -330,7 +330,7 @@ def test_pictures_are_added_and_found(run: Run, tmp_path: Path) -> None:
     assert added == {"query": "three.png", "box": added["box"], "label": 3, "id": "added/0",
                      "new": True}  # fmt: skip
     assert "blank.png: " in str(blank["error"])
-    assert "absent.png: cannot be read" in str(absent["error"])
+    assert "absent.png: expected a picture" in str(absent["error"])
     assert len(errors(done)) == 2
     (answer,) = records(run("search", "three.png", "-k", 1))
     assert answer["neighbours"][0]["id"] == "added/0"  # type: ignore[index]
@@ -394,9 +394,9 @@ def test_stdin_and_one_digit_of_all_ink(run: Run, tmp_path: Path) -> None:
         (["add"], 2, "IMAGE"),
         (["add", "three.png"], 2, "expected --label"),
         (["add", ""], 2, "expected --label"),
-        (["add", "--label", "3", ""], 1, "cannot be read"),
+        (["add", "--label", "3", ""], 1, "expected a picture"),
         (["add", "flat"], 2, "--label"),
-        (["add", "--label", "x", "three.png"], 2, "among 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, received"),
+        (["add", "--label", "x", "three.png"], 2, "'9', received 'x'; for a new class"),
         (["add", "--label", "", "three.png"], 2, "received ''"),
         (["add", "odd"], 2, "received 'three', 'zwei'"),
         (["add", "absent"], 2, "expected --label"),
