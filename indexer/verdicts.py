@@ -90,7 +90,7 @@ def class_distance(vectors: np.ndarray, labels: np.ndarray) -> float:
     classes = np.unique(labels)
     if len(classes) < 2:
         return 0.0
-    means = np.stack([vectors[labels == label].mean(axis=0) for label in classes])
+    means = np.array([vectors[labels == label].mean(axis=0) for label in classes])
     between = np.linalg.norm(means[:, None] - means[None], axis=2)
     np.fill_diagonal(between, np.inf)
     return float(np.median(between.min(axis=1)))
