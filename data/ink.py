@@ -100,8 +100,7 @@ def find_ink(grey: Plane, *, shaded: bool = False, is_dark: bool | None = None) 
     relief = _above(relief, pedestal)
     floor = max(_FAINTEST, _STANDS_OUT * noise)
     contrast = _full_ink(relief, floor, roughness=max(floor, pedestal))
-    density = relief / contrast
-    np.minimum(density, 1, out=density)
+    density = np.minimum(relief / contrast, 1)
     mask = (density > max(_EDGE, floor / contrast)).astype(np.uint8)
     if _is_light(dark, mask, light if is_dark else 1 - light, contrast, is_share=is_dark):
         raise PictureBlank(
@@ -257,9 +256,10 @@ def _full_ink(relief: Plane, floor: float, roughness: float) -> float:
         PictureBlank: no pixel exceeds the floor.
         PictureNotDigits: hardly any does, and paper is never that rough.
     """
-    levels = cv2.convertScaleAbs(relief, alpha=255)
-    counts = cv2.calcHist([levels], [0], None, [256], [0, 256]).ravel()
-    counts[: int(floor * 255) + 1] = 0
+    lowest = int(floor * 255)
+    above = relief[relief > lowest / 255]  # few; the rest would only be counted to be forgotten
+    counts = np.bincount(np.rint(above * 255).astype(np.uint8), minlength=256)
+    counts[: lowest + 1] = 0
     threshold = max(_otsu(counts) / 255, floor)
     strong = relief[relief > threshold]
     if roughness > _TEXTURE and strong.size <= _OUTLIERS * relief.size:
