@@ -164,12 +164,14 @@ def _frames(mask: Mask) -> np.ndarray | None:
     frames = []
     for label, box in enumerate(boxes, start=1):
         least = max(_HELD * min(box.width, box.height), _HELD * largest)
+        if min(box.width, box.height) < least:
+            continue  # as most specks are, of which there may be thousands
         held = [
             b
             for b in notable
             if b != box and b.union(box) == box and max(b.width, b.height) >= least
         ]
-        if min(box.width, box.height) >= least and held and _is_frame(labels, label, box, held):
+        if held and _is_frame(labels, label, box, held):
             frames.append(label)
     return np.isin(labels, frames) if frames else None
 

@@ -231,6 +231,7 @@ class LeftOut:
         distances: (n, m) float32.
         class_distances: (n, m) float32, over the numbers of an embedding that tell the class.
         truth: (n,) uint8, their own.
+        mates: (n,) int64, how many others are of that class, without copies.
         apart: how far classes lie from each other, by the same numbers.
     """
 
@@ -238,6 +239,7 @@ class LeftOut:
     distances: np.ndarray
     class_distances: np.ndarray
     truth: np.ndarray
+    mates: np.ndarray
     apart: float
 
 
@@ -285,7 +287,8 @@ def ask_without_copies(
         [np.flatnonzero(labels == label)[:OF_A_CLASS] for label in np.unique(labels)]
     )
     apart = class_distance(vectors.vectors(few)[:, : card.class_dimension], labels[few])
-    return LeftOut(labels[ids], distances, of_class, labels[sample], apart)
+    mates = np.bincount(labels[:originals])[labels[sample]] - 1
+    return LeftOut(labels[ids], distances, of_class, labels[sample], mates, apart)
 
 
 def choose_k(left_out: LeftOut) -> tuple[dict[str, int], dict[str, float]]:
@@ -306,6 +309,7 @@ def calibrate_verdicts(left_out: LeftOut, source: str) -> Calibration:
         left_out.distances[nearest],
         left_out.class_distances[nearest],
         left_out.truth,
+        left_out.mates,
         left_out.apart,
         source,
     )

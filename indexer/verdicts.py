@@ -40,22 +40,31 @@ def calibrate(
     distances: np.ndarray,
     class_distances: np.ndarray,
     truth: np.ndarray,
+    mates: np.ndarray,
     apart: float,
     source: str,
 ) -> Calibration:
     """Read thresholds and confidence off digits whose names are known.
+
+    A digit that is misnamed because its class has fewer others than there are witnesses tells
+    nothing of how far a digit lies from its class, and is not counted.
 
     Args:
         labels: (n, w) integers, labels of the witnesses, nearest first; none is the digit itself.
         distances: (n, w) float32, between embeddings.
         class_distances: (n, w) float32, between their class parts.
         truth: (n,) integers.
+        mates: (n,) integers, how many others are of each one's class.
         apart: the :func:`class_distance` of the index.
         source: what to say of where the digits come from.
     """
-    n, witnesses = labels.shape
+    witnesses = labels.shape[1]
     votes = cast_votes(labels, distances, DEFAULT_WEIGHTS, int(labels.max()) + 1)
     named = winners(votes, labels)
+    telling = (named == truth) | (mates >= witnesses)
+    if telling.any():
+        named, labels, truth = named[telling], labels[telling], truth[telling]
+        distances, class_distances = distances[telling], class_distances[telling]
     strange = strangeness(named, labels, class_distances)
     furthest = float(np.quantile(strange, 1 - TOO_FAR_SHARE, method="higher"))
     too_far = max(furthest, NEAR_SHARE * apart)
@@ -63,7 +72,7 @@ def calibrate(
     normal = distances[_down_to_the_last(named, labels)]
     calibration = Calibration(
         witnesses=witnesses,
-        sample=n,
+        sample=len(truth),
         source=source,
         too_far=too_far,
         least_confidence=LEAST_CONFIDENCE,

@@ -50,7 +50,9 @@ def votes(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.
 @pytest.fixture
 def calibration(rng: np.random.Generator) -> Calibration:
     labels, distances, truth = votes(rng, 4000)
-    return calibrate(labels, distances, distances, truth, 0, "drawn by chance")
+    return calibrate(
+        labels, distances, distances, truth, np.full(len(truth), 99), 0, "drawn by chance"
+    )
 
 
 def test_strangeness_ends_with_the_last_witness_of_the_name(rng: np.random.Generator) -> None:
@@ -78,15 +80,21 @@ def winners(labels: np.ndarray, distances: np.ndarray) -> np.ndarray:
 
 def test_two_that_are_one_are_named_as_queries_are() -> None:
     labels, distances = np.array([[1, 0]] * 50), np.zeros((50, 2), np.float32)
-    as_nearest = calibrate(labels, distances, distances, np.ones(50, int), 0, "twins")
-    as_lowest = calibrate(labels, distances, distances, np.zeros(50, int), 0, "twins")
+    as_nearest = calibrate(
+        labels, distances, distances, np.ones(50, int), np.full(50, 99), 0, "twins"
+    )
+    as_lowest = calibrate(
+        labels, distances, distances, np.zeros(50, int), np.full(50, 99), 0, "twins"
+    )
     assert confidence(np.ones(1, int), labels[:1], distances[:1], as_nearest) == 0.5
     assert as_nearest.refused == as_lowest.refused
 
 
 def test_as_many_are_refused_as_was_promised(rng: np.random.Generator) -> None:
     labels, distances, truth = votes(rng, 4000)
-    calibration = calibrate(labels, distances, distances, truth, 0, "drawn by chance")
+    calibration = calibrate(
+        labels, distances, distances, truth, np.full(len(truth), 99), 0, "drawn by chance"
+    )
     named = winners(labels, distances)
     reasons = judged(named, labels, distances, calibration)
     far = strangeness(named, labels, distances) > calibration.too_far
@@ -98,11 +106,40 @@ def test_as_many_are_refused_as_was_promised(rng: np.random.Generator) -> None:
 
 def test_what_lies_much_nearer_than_classes_lie_apart_is_near(rng: np.random.Generator) -> None:
     labels, distances, truth = votes(rng, 400)
-    near = calibrate(labels, distances / 100, distances / 100, truth, 1.2, "drawn by chance")
+    near = calibrate(
+        labels,
+        distances / 100,
+        distances / 100,
+        truth,
+        np.full(len(truth), 99),
+        1.2,
+        "drawn by chance",
+    )
     assert near.too_far == pytest.approx(0.3)
-    far = calibrate(labels, distances * 10, distances * 10, truth, 1.2, "drawn by chance")
+    far = calibrate(
+        labels,
+        distances * 10,
+        distances * 10,
+        truth,
+        np.full(len(truth), 99),
+        1.2,
+        "drawn by chance",
+    )
     limit = np.quantile(strangeness(winners(labels, distances), labels, distances * 10), 0.9975)
     assert far.too_far == pytest.approx(limit, abs=0.1)
+
+
+def test_digits_of_classes_too_small_to_be_named_set_no_limit(rng: np.random.Generator) -> None:
+    labels, distances, truth = votes(rng, 400)
+    mates = np.full(400, 99)
+    without = calibrate(labels, distances, distances, truth, mates, 0, "drawn by chance")
+    few = np.full((3, WITNESSES), 4), np.full((3, WITNESSES), 7.0, np.float32)
+    labels, distances = np.concatenate([labels, few[0]]), np.concatenate([distances, few[1]])
+    truth, mates = np.append(truth, [5, 5, 5]), np.append(mates, [2, 2, 2])
+    assert calibrate(labels, distances, distances, truth, mates, 0, "drawn by chance") == without
+    mates[:] = 99
+    among = calibrate(labels, distances, distances, truth, mates, 0, "drawn by chance")
+    assert among.too_far == pytest.approx(7)
 
 
 def test_class_distance_is_that_to_the_nearest_mean(rng: np.random.Generator) -> None:
@@ -164,7 +201,9 @@ def test_no_mistakes_do_not_mean_certainty() -> None:
     truth = np.arange(50) % 10
     labels = np.repeat(truth[:, None], WITNESSES, axis=1)
     distances = np.full((50, WITNESSES), 0.1, np.float32)
-    calibration = calibrate(labels, distances, distances, truth, 0, "perfect")
+    calibration = calibrate(
+        labels, distances, distances, truth, np.full(len(truth), 99), 0, "perfect"
+    )
     sure = confidence(truth, labels, distances, calibration)
     assert np.allclose(sure, 51 / 52, atol=0.01)
 
@@ -173,7 +212,9 @@ def test_doubles_of_stored_digits_are_no_division_by_zero() -> None:
     truth = np.arange(20) % 10
     labels = np.repeat(truth[:, None], 3, axis=1)
     distances = np.zeros((20, 3), np.float32)
-    calibration = calibrate(labels, distances, distances, truth, 0, "doubles")
+    calibration = calibrate(
+        labels, distances, distances, truth, np.full(len(truth), 99), 0, "doubles"
+    )
     assert judged(truth, labels, distances, calibration).tolist() == [""] * 20
     assert np.isfinite(confidence(truth, labels, distances, calibration)).all()
     assert np.isfinite(percentile(distances, calibration)).all()
@@ -181,7 +222,9 @@ def test_doubles_of_stored_digits_are_no_division_by_zero() -> None:
 
 def test_percentiles_are_those_of_the_sample(rng: np.random.Generator) -> None:
     labels, distances, truth = votes(rng, 1000)
-    calibration = calibrate(labels, distances, distances, truth, 0, "drawn by chance")
+    calibration = calibrate(
+        labels, distances, distances, truth, np.full(len(truth), 99), 0, "drawn by chance"
+    )
     asked = np.array([0.0, float(np.median(distances)), 99.0])
     below, middle, above = percentile(asked, calibration)
     assert below == 0
