@@ -8,11 +8,13 @@ something else remains.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from data.errors import PictureNotDigits
 from data.grey import Plane
 from data.ink import Mask
 from data.segment import MOST_PARTS, Box, components
@@ -31,12 +33,21 @@ _ALONG = 0.95
 _THIN = 0.02
 # A level line is at least this many times as wide as tall, and so much narrower than long.
 _LEVEL, _NARROW = 3.0, 0.15
+# A block is broader than this share of its length: so is no 1.
+_BROAD = 0.5
 # This share of a frame's ink lies near the sides of its box, within this share of them; ...
 _FRAME_INK, _FRAME_WIDTH = 0.85, 0.06
 # ... and it holds something at least this large beside it, and less wide than this.
 _HELD, _FILLED = 0.15, 0.85
 # What a ring holds is larger: a dot in a zero is part of it.
 _HELD_BY_RING = 0.3
+
+
+# Edges of a page that is nearly of its table's shade are at least so many pieces, which cover more
+# than this share of so many of its sides, in steps of a side.
+_PIECES, _MOSTLY, _SIDES, _STEPS = 4, 0.5, 3, 40
+# Of more ink than this, every n-th pixel is looked at.
+_POINTS = 3_000
 
 
 class Page(NamedTuple):
@@ -107,17 +118,20 @@ def without_table(grey: Plane, page: Page, *, is_light: bool) -> Plane:
 
 
 def without_clutter(mask: Mask) -> Mask:
-    """Remove margins, frames, rulings and underlines.
+    """Remove margins, frames, a page's edges, rulings and underlines.
 
     Args:
         mask: (h, w) uint8, 1 on strokes.
 
     Returns:
         (h, w) uint8, the strokes that remain.
+
+    Raises:
+        PictureNotDigits: all there is are pieces of a page's edges.
     """
     if min(mask.shape) < _SMALLEST or _is_one_outline(mask):
         return mask
-    for kind in (_margins, _frames, _rulings, _dashes):
+    for kind in (_margins, _frames, _edges, _rulings, _dashes):
         found = kind(mask)
         if found is not None and (rest := mask * ~found).any():
             mask = rest
@@ -192,6 +206,48 @@ def _is_frame(labels: np.ndarray, label: int, box: Box, held: list[Box]) -> bool
     )
 
 
+def _edges(mask: Mask) -> np.ndarray | None:
+    """Pieces of the edges of a page that is nearly of its table's shade.
+
+    They lie along the sides of the tightest rectangle around all ink, and cover most of three.
+
+    Raises:
+        PictureNotDigits: there is nothing else.
+    """
+    labels, boxes = components(mask)
+    if len(boxes) < _PIECES:
+        return None
+    points = cv2.findNonZero(mask).reshape(-1, 2)
+    points = np.ascontiguousarray(points[:: 1 + len(points) // _POINTS])
+    centre, sides, angle = cv2.minAreaRect(points)
+    if min(sides) < _PAGE_AREA * min(mask.shape):
+        return None
+    turn = cv2.getRotationMatrix2D(centre, angle, 1)[:, :2]
+    along = (points - np.array(centre)) @ turn.T / np.array(sides) + 0.5  # (n, 2) in [0, 1]
+    own = labels[points[:, 1], points[:, 0]]
+    from_side = np.minimum(along, 1 - along) * sides  # (n, 2) pixels
+    near = from_side.min(axis=1) <= _PAGE_EDGE * min(sides) + 1
+    counted = np.bincount(own, minlength=len(boxes) + 1)
+    chosen = np.bincount(own, near, len(boxes) + 1) >= _ALONG * np.maximum(counted, 1)
+    of_edges = near & chosen[own]
+    if sum(share > _MOSTLY for share in _covered(along[of_edges])) < _SIDES:
+        return None
+    if chosen[1:].all():
+        raise PictureNotDigits(
+            "expected digits, but the picture shows the edges of a bare page; crop to the digits"
+        )
+    found: np.ndarray = chosen[labels] & (labels > 0)
+    return found
+
+
+def _covered(along: np.ndarray) -> Iterator[float]:
+    """Which share of each side of the unit square the points (n, 2) nearest to it cover."""
+    nearest = np.concatenate([along, 1 - along], axis=1).argmin(axis=1)
+    for side in range(4):
+        places = (along[nearest == side, 1 - side % 2] * _STEPS).astype(np.intp)
+        yield len(np.unique(places)) / _STEPS
+
+
 def _is_enclosed(inner: Box, outer: Box, ink: np.ndarray) -> bool:
     """Whether no way leads from a box to the outside without crossing the ink of the outer one."""
     walls = np.pad(ink.astype(np.uint8), 1)
@@ -213,6 +269,16 @@ def _dashes(mask: Mask) -> np.ndarray | None:
         if dash and 0 < tallest <= box.width
     ]
     return np.isin(labels, dashes) if dashes else None
+
+
+def is_block(mask: np.ndarray) -> bool:
+    """Whether strokes (h, w), cropped to their box, fill a rectangle that no pen is as wide as."""
+    ink = np.count_nonzero(mask)
+    if ink < _PAGE_SOLID * mask.size / 2:  # however it is turned, it fills half of its box
+        return False
+    _, sides, _ = cv2.minAreaRect(cv2.findNonZero(mask.astype(np.uint8)))
+    area = (sides[0] + 1) * (sides[1] + 1)
+    return bool(min(sides) > _BROAD * max(sides) and ink >= _PAGE_SOLID * area)
 
 
 def is_dash(mask: np.ndarray) -> bool:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from data.clutter import find_page, is_dash, without_clutter, without_table
+from data.clutter import find_page, is_block, is_dash, without_clutter, without_table
 from data.convention import SIDE
 from data.errors import PictureBlank, PictureError, PictureNotDigits
 from data.grey import Plane
@@ -203,7 +203,9 @@ def _reread(glyphs: list[Glyph], ink: Ink, strangeness: Strangeness) -> list[Gly
 def _is_solid(glyph: Glyph) -> bool:
     """Whether a glyph is a spot, a disc or a block: far wider than any pen for its length."""
     longest = max(glyph.box.width, glyph.box.height)
-    return longest >= _SHAPED and stroke_width(glyph.mask) > _SOLID * longest
+    return longest >= _SHAPED and (
+        stroke_width(glyph.mask) > _SOLID * longest or is_block(glyph.mask)
+    )
 
 
 def _own_ink(density: Plane, glyph: Glyph) -> Plane:

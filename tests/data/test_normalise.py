@@ -142,6 +142,23 @@ def test_a_page_that_lies_askew(angle: int, table: int, paper: int, ink: int) ->
     assert named == labels
 
 
+@pytest.mark.parametrize("angle", [0, 5, 25])
+@pytest.mark.parametrize(("table", "paper"), [(200, 190), (230, 222), (60, 200), (120, 112)])
+def test_a_bare_page_is_no_digit(
+    angle: int, table: int, paper: int, rng: np.random.Generator
+) -> None:
+    page = Image.new("L", (700, 480), paper)
+    turned, where = (
+        one.rotate(angle, Image.Resampling.BILINEAR, expand=True)
+        for one in (page, Image.new("L", page.size, 255))
+    )
+    desk = Image.new("L", (1100, 900), table)
+    desk.paste(turned, (150, 120), where)
+    grained = pixels(desk) + rng.normal(0, 2, (900, 1100))
+    with pytest.raises((PictureBlank, PictureNotDigits)):
+        find_digits(picture_from_array(grained.clip(0, 255).astype(np.uint8)))
+
+
 @pytest.mark.parametrize("dot", [12, 24])
 def test_a_dotted_zero_is_one_digit(dot: int) -> None:
     zero = draw(0)
