@@ -84,15 +84,15 @@ def check_mnist() -> Iterator[Finding]:
         place = find_mnist()
         if place is None:
             detail = "not on this machine; it is downloaded when a command first needs it"
-            remedy = f"to use a copy: export {VARIABLE}=FOLDER with its four files or an npz"
+            remedy = f"export {VARIABLE}=FOLDER  # to use a copy: its four files, or an npz"
             yield Finding("mnist", "warning", detail, remedy)
             return
         for split in SPLITS:
             load_mnist(split, place)
     except DatasetError as exc:
-        remedy = f"export {VARIABLE}=FOLDER with a whole copy"
+        remedy = f"export {VARIABLE}=FOLDER  # with a whole copy"
         if place and place in (keras_cache(), own_cache()):
-            remedy = f"rm -r {shlex.quote(named(place))}; it is downloaded when it is needed"
+            remedy = f"rm -r {shlex.quote(named(place))}  # it is downloaded when it is needed"
         yield Finding("mnist", "problem", str(exc), remedy)
         return
     yield Finding("mnist", "ok", f"whole, at {named(place)}")
@@ -157,14 +157,14 @@ def _mending(place: Folder, embedder: Folder) -> str:
     try:
         manifest = read_manifest(place.folder)
     except DigitsError:
-        return f"{cleared}{_again(place, embedder)}, with --dataset if it was not of MNIST"
+        return f"{cleared}{_again(place, embedder)}  # with --dataset if it was not of MNIST"
     try:
         before, contents = read_before(place.folder, manifest)
         DigitIndex.of(open_generation(place.folder, before, contents), str(place))
     except DigitsError:
         return cleared + _again(place, embedder, manifest)
     return (
-        f"digits undo --index {place.quoted}, which goes back to generation {before.generation} of"
+        f"digits undo --index {place.quoted}  # goes back to generation {before.generation} of"
         f" {before.count:,} digits"
     )
 
@@ -203,7 +203,7 @@ def of_dataset(facts: Mapping[str, Any]) -> str:
         "optdigits": " --dataset optdigits",
         MNIST8M: f" --dataset {MNIST8M} --count {facts['count']}",
     }
-    return known.get(name, f" --dataset FILE, the file or folder that {name} was read from")
+    return known.get(name, f" --dataset FILE  # the file or folder that {name} was read from")
 
 
 def check_generations(place: Folder) -> Finding:
