@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -68,6 +68,7 @@ def main() -> NoReturn:
     try:
         signal.signal(signal.SIGTERM, _terminate)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.unraisablehook = _end_if_stopped
         status = cli.main(prog_name="digits", standalone_mode=False) or 0
         if sys.stdout:
             sys.stdout.flush()
@@ -143,6 +144,16 @@ def _refuse(exc: click.ClickException) -> None:
 def _abandon_output() -> None:
     """Keep the interpreter from trying once more to write what could not be written."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _end_if_stopped(unraisable: Any) -> None:
+    """What a signal raised inside of a destructor, where nobody can catch it, ends the process.
+
+    Python would tell of it and go on. Nothing is lost that a kill would not lose, which is nothing.
+    """
+    if isinstance(unraisable.exc_value, (KeyboardInterrupt, SystemExit)):
+        os._exit(_tell(unraisable.exc_value))
+    sys.__unraisablehook__(unraisable)
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

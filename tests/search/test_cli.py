@@ -557,6 +557,31 @@ def test_nobody_to_hear_the_answer(style: str, drawing: Path, plain_folder: Path
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_in_a_destructor_ends_it_too(number: int, status: int) -> None:
+    code = f"""
+import os, sys
+from search import cli
+
+class Deaf:
+    def __del__(self):
+        os.kill(os.getpid(), {int(number)})
+        for _ in range(1000):
+            pass
+
+@cli.cli.command("deaf")
+def deaf():
+    Deaf()
+    print("went on")
+
+sys.argv = ["digits", "deaf"]
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert "Traceback" not in done.stderr
+
+
 def test_pictures_are_not_drawn_over(digits: Run, drawing: Path, tmp_path: Path) -> None:
     before, sheet = drawing.read_bytes(), tmp_path / "sheet.png"
     for arguments in (
