@@ -274,8 +274,8 @@ def _dashes(mask: Mask) -> np.ndarray | None:
 def is_block(mask: np.ndarray) -> bool:
     """Whether strokes (h, w), cropped to their box, fill a rectangle that no pen is as wide as."""
     ink = np.count_nonzero(mask)
-    if ink < _PAGE_SOLID * mask.size / 2:  # however it is turned, it fills half of its box
-        return False
+    if min(mask.shape) < _SMALLEST or ink < _PAGE_SOLID * mask.size / 2:
+        return False  # a digit of few pixels; or less than half of the box, which a block fills
     _, sides, _ = cv2.minAreaRect(cv2.findNonZero(mask.astype(np.uint8)))
     area = (sides[0] + 1) * (sides[1] + 1)
     return bool(min(sides) > _BROAD * max(sides) and ink >= _PAGE_SOLID * area)

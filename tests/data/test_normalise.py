@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from data.datasets import Dataset
 from data.errors import PictureBlank, PictureError, PictureNotDigits
 from data.mnist import load_mnist
 from data.normalise import Digit, find_digits, scale_to_unit
@@ -140,6 +141,11 @@ def test_a_page_that_lies_askew(angle: int, table: int, paper: int, ink: int) ->
     plain = {label: _one(draw(label)).image for label in labels}
     named = [max(plain, key=lambda k: _correlation(plain[k], d.image)) for d in digits]
     assert named == labels
+
+
+def test_stored_digits_are_digits_however_fat(train_set: Dataset, test_set: Dataset) -> None:
+    for image in np.concatenate([train_set.images, test_set.images]):
+        assert find_digits(picture_from_array(image), single=True)
 
 
 @pytest.mark.parametrize("angle", [0, 5, 25])
