@@ -33,8 +33,9 @@ _ALONG = 0.95
 _THIN = 0.02
 # A level line is at least this many times as wide as tall, and so much narrower than long.
 _LEVEL, _NARROW = 3.0, 0.15
-# A block is broader than this share of its length: so is no 1.
-_BROAD = 0.5
+# A block is broader than this share of its length, and fills this share of the tightest rectangle
+# around it; the fattest 1 may be as broad, but has round corners.
+_BROAD, _BLOCK = 0.5, 0.95
 # This share of a frame's ink lies near the sides of its box, within this share of them; ...
 _FRAME_INK, _FRAME_WIDTH = 0.85, 0.06
 # ... and it holds something at least this large beside it, and less wide than this.
@@ -274,11 +275,11 @@ def _dashes(mask: Mask) -> np.ndarray | None:
 def is_block(mask: np.ndarray) -> bool:
     """Whether strokes (h, w), cropped to their box, fill a rectangle that no pen is as wide as."""
     ink = np.count_nonzero(mask)
-    if min(mask.shape) < _SMALLEST or ink < _PAGE_SOLID * mask.size / 2:
+    if min(mask.shape) < _SMALLEST or ink < _BLOCK * mask.size / 2:
         return False  # a digit of few pixels; or less than half of the box, which a block fills
     _, sides, _ = cv2.minAreaRect(cv2.findNonZero(mask.astype(np.uint8)))
     area = (sides[0] + 1) * (sides[1] + 1)
-    return bool(min(sides) > _BROAD * max(sides) and ink >= _PAGE_SOLID * area)
+    return bool(min(sides) > _BROAD * max(sides) and ink >= _BLOCK * area)
 
 
 def is_dash(mask: np.ndarray) -> bool:
