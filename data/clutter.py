@@ -42,12 +42,10 @@ _FRAME_INK, _FRAME_WIDTH = 0.85, 0.06
 _HELD, _FILLED = 0.15, 0.85
 # What a ring holds is larger: a dot in a zero is part of it.
 _HELD_BY_RING = 0.3
-
-
 # Edges of a page that is nearly of its table's shade are at least so many pieces, which cover more
 # than this share of so many of its sides, in steps of a side.
 _PIECES, _MOSTLY, _SIDES, _STEPS = 4, 0.5, 3, 40
-# Of more ink than this, every n-th pixel is looked at.
+# Of more ink than this, every n-th pixel tells how the page lies.
 _POINTS = 3_000
 
 
@@ -219,8 +217,8 @@ def _edges(mask: Mask) -> np.ndarray | None:
     if len(boxes) < _PIECES:
         return None
     points = cv2.findNonZero(mask).reshape(-1, 2)
-    points = np.ascontiguousarray(points[:: 1 + len(points) // _POINTS])
-    centre, sides, angle = cv2.minAreaRect(points)
+    some = np.ascontiguousarray(points[:: 1 + len(points) // _POINTS])
+    centre, sides, angle = cv2.minAreaRect(some)
     if min(sides) < _PAGE_AREA * min(mask.shape):
         return None
     turn = cv2.getRotationMatrix2D(centre, angle, 1)[:, :2]
@@ -228,8 +226,8 @@ def _edges(mask: Mask) -> np.ndarray | None:
     own = labels[points[:, 1], points[:, 0]]
     from_side = np.minimum(along, 1 - along) * sides  # (n, 2) pixels
     near = from_side.min(axis=1) <= _PAGE_EDGE * min(sides) + 1
-    counted = np.bincount(own, minlength=len(boxes) + 1)
-    chosen = np.bincount(own, near, len(boxes) + 1) >= _ALONG * np.maximum(counted, 1)
+    counted = np.bincount(own)
+    chosen = np.bincount(own, near) >= _ALONG * np.maximum(counted, 1)
     of_edges = near & chosen[own]
     if sum(share > _MOSTLY for share in _covered(along[of_edges])) < _SIDES:
         return None
