@@ -18,6 +18,7 @@ from data.errors import ClusterFailed, MissingExtra, UsageError
 ADDRESS = re.compile(r"auto|(ray://)?(?P<host>[^\s/:]+|\[[^\s/]+\]):(?P<port>\d+)")
 LOOPBACK = "127.0.0.1"
 PATIENCE = 10  # seconds until an address counts as unreachable
+STARTING = "120"  # seconds at most until a cluster of this machine's own has started; Ray has 30
 LEAVING = 30  # seconds at most until Ray Data has stopped
 RAY_DATA = ("iter_threaded", "StreamingExecutor")  # how names of its threads begin
 
@@ -49,6 +50,7 @@ def connected(cluster: Cluster) -> Iterator[int]:
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_worker_niceness", "0")  # else workers wait for all else that runs
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", STARTING)
     # Else what Ray Data tidies up after we have left would start a cluster of its own.
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     logging.getLogger("ray").setLevel(logging.CRITICAL)

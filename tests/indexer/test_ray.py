@@ -32,6 +32,7 @@ def nodes() -> Iterator[Any]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112, so Ray spells it
+    os.environ["RAY_gcs_server_port_wait_time_s"] = "120"  # noqa: SIM112, so Ray spells it
     cluster = started()
     yield cluster
     cluster.shutdown()
@@ -45,7 +46,7 @@ def started() -> Any:
     try:
         return LocalCluster(initialize_head=True, head_node_args=head)
     except Exception as exc:
-        if "timed out during startup" not in str(exc):
+        if "timed out" not in str(exc).lower():
             raise
         return LocalCluster(initialize_head=True, head_node_args=head)
 
