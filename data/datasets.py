@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -46,6 +47,10 @@ class Digits(Protocol):
     def names(self) -> tuple[str, ...]:
         """What the classes are called."""
 
+    @property
+    def files(self) -> Sequence[str]:
+        """Where each item came from, such as `mine/7/a.png`; empty where not from files."""
+
     def __len__(self) -> int:
         """Number of items."""
 
@@ -66,6 +71,7 @@ class Dataset:
         images: (n, 28, 28) uint8, ink bright on black.
         labels: (n,) uint8, positions in `names`.
         names: what the classes are called; digits 0 to 9 unless the dataset says otherwise.
+        files: the file that each came from, if they came from a file each.
     """
 
     name: str
@@ -73,6 +79,7 @@ class Dataset:
     images: np.ndarray
     labels: np.ndarray
     names: tuple[str, ...] = DIGITS
+    files: Sequence[str] = ()
 
     def __len__(self) -> int:
         """Number of items."""
@@ -120,6 +127,11 @@ class Parted:
     rows: np.ndarray
     pictures: Pictures
 
+    @property
+    def files(self) -> Sequence[str]:
+        """The file that each came from, if they came from a file each."""
+        return self.pictures.files_of(self.rows)
+
     def __len__(self) -> int:
         """Number of items."""
         return len(self.labels)
@@ -143,7 +155,7 @@ class Parted:
     def whole(self) -> Dataset:
         """All of it in memory."""
         images, labels = self.part(0, len(self))
-        return Dataset(self.name, self.split, images, labels, self.names)
+        return Dataset(self.name, self.split, images, labels, self.names, self.files)
 
 
 def load_dataset(source: str, split: str) -> Dataset:

@@ -36,6 +36,10 @@ class FolderPictures:
         """
         return np.stack([labelled_picture(self._path(row), str(self._path(row))) for row in rows])
 
+    def files_of(self, rows: np.ndarray) -> list[str]:
+        """Those at `rows` (m,) as a person finds them again, for example `mine/7/a.png`."""
+        return [named(f"{self.root.name}/{os.fsdecode(self.paths[row])}") for row in rows]
+
     def stamp(self) -> str:
         """A hash of all paths, sizes and times."""
         return stamp_of(self._path(row) for row in range(len(self.paths)))

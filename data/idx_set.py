@@ -38,6 +38,11 @@ class IdxPictures:
         """
         return np.asarray(_mapped(self.path)[rows])
 
+    def files_of(self, rows: np.ndarray) -> tuple[str, ...]:
+        """None: all of them share a file."""
+        del rows
+        return ()
+
     def stamp(self) -> str:
         """A hash of the file's path, size and time."""
         return stamp_of([self.path])

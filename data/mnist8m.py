@@ -76,6 +76,11 @@ class EndlessDigits:
         """Those of the base's classes."""
         return self.base.names
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """None: they are drawn."""
+        return ()
+
     def __len__(self) -> int:
         """Number of items."""
         return self.count

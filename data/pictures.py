@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +25,9 @@ class Pictures(Protocol):
         Raises:
             DatasetError: one cannot be read; the message names its file.
         """
+
+    def files_of(self, rows: np.ndarray) -> Sequence[str]:
+        """The files of those at `rows` (m,), where each has one of its own; else none."""
 
     def stamp(self) -> str:
         """A hash that is another one once a file was changed; contents are not read."""

@@ -24,7 +24,7 @@ from indexer.projection import Projection
 from indexer.ray_cluster import Cluster
 from indexer.ray_engine import encoded_by_ray
 from indexer.segment import Redrawn, Segment
-from indexer.sources import Run, Sources
+from indexer.sources import Sources
 from indexer.stream import IMAGES, encoded
 from indexer.vectors import VectorIndex
 from indexer.verdicts import WITNESSES, calibrate, class_distance
@@ -79,7 +79,9 @@ def build_on_cluster(
     encoding = encoded_by_ray(digits, embedder, store.staging(), np.float32, cluster, progress)
     with store.replacing() as replacement, encoding as staged:
         images = np.asarray(staged.images)
-        dataset = Dataset(digits.name, digits.split, images, staged.labels, digits.names)
+        dataset = Dataset(
+            digits.name, digits.split, images, staged.labels, digits.names, digits.files
+        )
         return index_embeddings(
             dataset,
             embedder,
@@ -162,7 +164,7 @@ def build_streamed(
 
 
 def _sources(digits: Digits) -> Sources:
-    return Sources((Run(f"{digits.name}/{digits.split}", 0, len(digits)),))
+    return Sources.of(f"{digits.name}/{digits.split}", 0, len(digits), digits.files)
 
 
 def _calibrated(left_out: LeftOut, source: str) -> dict[str, Any]:

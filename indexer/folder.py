@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -171,13 +171,15 @@ class FolderChange:
         return self._base
 
     def add(
-        self, vectors: np.ndarray, labels: np.ndarray, images: np.ndarray
+        self, vectors: np.ndarray, labels: np.ndarray, images: np.ndarray, files: Sequence[str]
     ) -> tuple[Manifest, list[str]]:
         """Commit a generation with n more digits; see :func:`indexer.grow.add_digits`."""
         from indexer.grow import add_digits  # queries only read
 
         base = self.base
-        return add_digits(self._writer, base.manifest, base.segments, vectors, labels, images)
+        return add_digits(
+            self._writer, base.manifest, base.segments, vectors, labels, images, files
+        )
 
     def remove(self, positions: np.ndarray) -> Manifest:
         """Commit one without some; see :func:`indexer.grow.remove_digits`."""

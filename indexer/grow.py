@@ -15,7 +15,7 @@ import numpy as np
 from data.errors import UsageError
 from indexer.manifest import Manifest
 from indexer.segment import Segment
-from indexer.sources import ADDED, Run, Sources
+from indexer.sources import ADDED, Sources
 from indexer.store import Writer
 
 SMALL = 512  # digits; to write so many again costs no more than to write a file at all
@@ -30,6 +30,7 @@ def add_digits(
     vectors: np.ndarray,
     labels: np.ndarray,
     images: np.ndarray,
+    files: Sequence[str],
 ) -> tuple[Manifest, list[str]]:
     """Commit a generation with n more digits.
 
@@ -40,6 +41,7 @@ def add_digits(
         vectors: (n, d) float32, what the embedder gives for `images`.
         labels: (n,) uint8.
         images: (n, 28, 28) uint8.
+        files: what each was found in; "" is none.
 
     Returns:
         The new manifest, and the ids of the new digits in their order.
@@ -47,7 +49,7 @@ def add_digits(
     Raises:
         StorageError: the index is as it was.
     """
-    sources = Sources((Run(ADDED, manifest.next_number, len(labels)),))
+    sources = Sources.of(ADDED, manifest.next_number, len(labels), files)
     fresh = Segment.of(vectors, labels, images, sources)
     grown = _commit(writer, manifest, [*segments, fresh], numbered=len(labels))
     return grown, [sources.name(row) for row in range(len(labels))]

@@ -7,7 +7,7 @@ meet the protocol, and nothing above them knows which of the two it asks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
@@ -111,9 +111,9 @@ class Change(Protocol):
         """The generation in place."""
 
     def add(
-        self, vectors: np.ndarray, labels: np.ndarray, images: np.ndarray
+        self, vectors: np.ndarray, labels: np.ndarray, images: np.ndarray, files: Sequence[str]
     ) -> tuple[Manifest, list[str]]:
-        """Put a generation in place with n more digits; it, and their ids."""
+        """Put a generation in place with n more digits, found in `files`; it, and their ids."""
 
     def remove(self, positions: np.ndarray) -> Manifest:
         """Put a generation in place without the digits at `positions` (m,)."""

@@ -7,7 +7,6 @@ a new one, and the files that a segment shares with the one it came from are not
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -201,7 +200,7 @@ def _removed(content: Content, record: SegmentRecord[FileEntry], path: str) -> n
 def _sources(content: Content, count: int, path: str) -> Sources:
     try:
         sources = parse_sources(bytes(content))
-    except (json.JSONDecodeError, TypeError) as exc:
+    except (ValueError, TypeError) as exc:
         raise IndexCorrupt(f"{path}: expected a run a line, but {exc}") from exc
     if len(sources) != count:
         raise IndexCorrupt(f"{path}: expected {count:,} items, received {len(sources):,}")

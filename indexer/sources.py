@@ -1,7 +1,7 @@
 """Which picture is item 4,711? Ids like `mnist/train/123` to positions in the index and back.
 
 Items come in runs of consecutive numbers; a run is a line of `sources-<hash>.jsonl`, so 60,000 ids
-take one line.
+take one line. What came from files of a folder has their names too.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 import numpy as np
 
 ADDED = "added"  # prefix of digits that were added one by one
 LONGEST_NUMBER = 18  # digits of an id's number; more than any index holds
 EXAMPLES = 3
+SLASH = "/"  # which no name of a file has
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,44 @@ class Run:
         prefix: what stands before the number in their ids, for example `mnist/train`.
         first: the number of the first.
         count: how many items.
+        folder: what stands before the names of their files, for example `mine/7/`.
+        files: these names, a slash between each and the next: one text, so that opening an index
+            makes none of each. Empty where they came from no files.
+
+    Raises:
+        ValueError: other than `count` files.
     """
 
     prefix: str
     first: int
     count: int
+    folder: str = ""
+    files: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse names that are not one for each."""
+        if self.files and self.files.count(SLASH) + 1 != self.count:
+            raise ValueError(f"expected {self.count:,} files, received {self.files[:80]!r}")
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """The files, folder and all; none where they came from none."""
+        return [self.folder + name for name in self.files.split(SLASH)] if self.files else []
+
+    def part(self, start: int, stop: int) -> Run:
+        """Its items `start` to `stop` - 1 alone."""
+        names = SLASH.join(self.files.split(SLASH)[start:stop])
+        return Run(self.prefix, self.first + start, stop - start, self.folder, names)
+
+    def goes_on(self, other: Run) -> bool:
+        """Whether `other` begins where this one ends, with files in the same folder or without."""
+        same = (self.prefix, self.first + self.count, self.folder, bool(self.files))
+        return same == (other.prefix, other.first, other.folder, bool(other.files))
+
+    def record(self) -> dict[str, str | int]:
+        """Its fields, without empty ones."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value != ""}
 
 
 @dataclass(frozen=True)
@@ -42,17 +76,31 @@ class Sources:
 
     runs: tuple[Run, ...]
 
+    @classmethod
+    def of(cls, prefix: str, first: int, count: int, files: Sequence[str] = ()) -> Sources:
+        """Items `first` and on, which came from `files` if there are any; "" is none."""
+        if not files:
+            return cls((Run(prefix, first, count),))
+        runs = []
+        for folder, paths in groupby(files, key=_folder):
+            names = [path.removeprefix(folder) for path in paths]
+            runs.append(Run(prefix, first, len(names), folder, SLASH.join(names)))
+            first += len(names)
+        return cls(tuple(runs))
+
     def __len__(self) -> int:
         """Number of items."""
         return self._starts[-1]
 
     def name(self, position: int) -> str:
         """The id of the item at `position`, for example `mnist/train/123`."""
-        if not 0 <= position < len(self):
-            raise IndexError(position)
-        place = bisect_right(self._starts, position) - 1
-        run = self.runs[place]
-        return f"{run.prefix}/{run.first + position - self._starts[place]}"
+        run, row = self._locate(position)
+        return f"{run.prefix}/{run.first + row}"
+
+    def file(self, position: int) -> str | None:
+        """The file that the item at `position` came from, if it came from one."""
+        run, row = self._locate(position)
+        return (run.paths[row] or None) if run.files else None
 
     def find(self, name: str) -> int | None:
         """The position of the item called `name`, if there is one."""
@@ -75,7 +123,7 @@ class Sources:
             inside = positions[slice(*np.searchsorted(positions, [start, end]))] - start
             breaks = np.flatnonzero(np.diff(inside) != 1) + 1
             runs += [
-                Run(run.prefix, run.first + int(part[0]), len(part))
+                run.part(int(part[0]), int(part[-1]) + 1)
                 for part in np.split(inside, breaks)
                 if len(part)
             ]
@@ -92,6 +140,13 @@ class Sources:
             f"{name} to .../{run.first + run.count - 1}" if run.count > 1 else name
             for name, run in zip(shown, self.runs, strict=False)
         )
+
+    def _locate(self, position: int) -> tuple[Run, int]:
+        """The run that the item at `position` belongs to, and its row there."""
+        if not 0 <= position < len(self):
+            raise IndexError(position)
+        place = bisect_right(self._starts, position) - 1
+        return self.runs[place], position - self._starts[place]
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -114,14 +169,19 @@ def _joined(runs: Iterable[Run]) -> Iterator[Run]:
     """The same items in as few runs as hold them."""
     last: Run | None = None
     for run in runs:
-        if last and (run.prefix, run.first) == (last.prefix, last.first + last.count):
-            last = Run(last.prefix, last.first, last.count + run.count)
+        if last and last.goes_on(run):
+            files = f"{last.files}{SLASH}{run.files}" if run.files else ""
+            last = Run(last.prefix, last.first, last.count + run.count, last.folder, files)
             continue
         if last:
             yield last
         last = run
     if last:
         yield last
+
+
+def _folder(path: str) -> str:
+    return path[: path.rfind(SLASH) + 1]
 
 
 def _is_number(text: str) -> bool:
@@ -131,7 +191,7 @@ def _is_number(text: str) -> bool:
 
 def pack_sources(sources: Sources) -> bytes:
     """The content of `sources-<hash>.jsonl`."""
-    lines = (json.dumps(asdict(run), sort_keys=True) for run in sources.runs)
+    lines = (json.dumps(run.record(), sort_keys=True) for run in sources.runs)
     return "".join(f"{line}\n" for line in lines).encode()
 
 

@@ -25,12 +25,21 @@ Box = tuple[int, int, int, int]
 
 @dataclass(eq=False)
 class Neighbour:
-    """A stored digit near a query; `rank` 1 is the nearest, `distance` is Euclidean."""
+    """A stored digit near a query.
+
+    Attributes:
+        rank: 1 is the nearest.
+        id: what it is called.
+        label: what it is.
+        distance: from the query, Euclidean.
+        file: what it came from, if it came from a file.
+    """
 
     rank: int
     id: str
     label: int | str
     distance: float
+    file: str | None
 
 
 @dataclass(eq=False)
@@ -48,6 +57,7 @@ class Rival:
     id: str
     label: int | str
     distance: float
+    file: str | None
     margin: float
 
 
@@ -249,8 +259,8 @@ def _rival(index: DigitIndex, named: Classification, rivals: Neighbours, row: in
         return None
     ours = named.neighbours.distances[row][named.neighbours.labels[row] == named.labels[row]]
     margin = float(distance) - float(ours.min())
-    called = index.called(int(label))
-    return Rival(index.name(int(position)), called, float(distance), margin)
+    name, file = index.name(int(position)), index.file(int(position))
+    return Rival(name, index.called(int(label)), float(distance), file, margin)
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:
@@ -271,7 +281,7 @@ def _excluded(queries: list[Query]) -> np.ndarray | None:
 def _neighbours(index: DigitIndex, found: Neighbours, row: int) -> tuple[Neighbour, ...]:
     columns = (values[row].tolist() for values in (found.ids, found.labels, found.distances))
     return tuple(
-        Neighbour(rank, index.name(position), index.called(label), distance)
+        Neighbour(rank, index.name(position), index.called(label), distance, index.file(position))
         for rank, (position, label, distance) in enumerate(zip(*columns, strict=True), 1)
     )
 

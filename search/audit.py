@@ -24,7 +24,10 @@ NEAR = 0.5  # of the usual distance to a neighbour; below it, two digits are as 
 
 @dataclass(frozen=True)
 class Suspect:
-    """A digit whose neighbours have another label: of those `heard`, `share` say `suggested`."""
+    """A digit whose neighbours have another label: of those `heard`, `share` say `suggested`.
+
+    It came from `file`, if it came from one.
+    """
 
     id: str
     label: int | str
@@ -32,37 +35,49 @@ class Suspect:
     heard: int
     share: float
     nearest: float
+    file: str | None
 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """Two stored digits that are as good as one."""
+    """Two stored digits that are as good as one, and the files that they came from, if they did."""
 
     a: str
     b: str
     label_a: int | str
     label_b: int | str
     distance: float
+    file_a: str | None
+    file_b: str | None
 
 
 @dataclass(frozen=True)
 class Hub:
-    """A digit among the neighbours of many; `differ` is the share of those with another label."""
+    """A digit among the neighbours of many; `differ` is the share of those with another label.
+
+    It came from `file`, if it came from one.
+    """
 
     id: str
     label: int | str
     occurrences: int
     differ: float
+    file: str | None
 
 
 @dataclass(frozen=True)
 class Leak:
-    """A test digit that is stored, or as good as stored; `identical` if pixel by pixel."""
+    """A test digit that is stored, or as good as stored; `identical` if pixel by pixel.
+
+    The files are those that both came from, if they did.
+    """
 
     test: str
     id: str
     distance: float
     identical: bool
+    file_test: str | None
+    file: str | None
 
 
 @dataclass(frozen=True)
@@ -166,6 +181,7 @@ def _suspects(
             int(number),
             float(share),
             float(nearest[row]),
+            index.file(int(asked[row])),
         )
         for row, winner, number, share in zip(rows, winners, heard, shares, strict=True)
     )
@@ -179,6 +195,8 @@ def _duplicates(index: DigitIndex, pairs: np.ndarray, apart: np.ndarray) -> tupl
             index.called(int(index.labels[a])),
             index.called(int(index.labels[b])),
             float(distance),
+            index.file(int(a)),
+            index.file(int(b)),
         )
         for (a, b), distance in zip(pairs, apart, strict=False)
     )
@@ -191,6 +209,7 @@ def _hubs(index: DigitIndex, counts: np.ndarray, differ: np.ndarray, most: int) 
             index.called(int(index.labels[hub])),
             int(counts[hub]),
             float(differ[hub] / counts[hub]),
+            index.file(int(hub)),
         )
         for hub in np.argsort(-counts, kind="stable")[:most]
         if counts[hub]
@@ -297,4 +316,6 @@ def _leaked(index: DigitIndex, test: Dataset, near: float, start: int) -> Iterat
             index.name(position),
             float(found.distances[row, 0]),
             bool((index.images[position] == images[row]).all()),
+            test.files[start + int(row)] if test.files else None,
+            index.file(position),
         )

@@ -1,4 +1,4 @@
-"""What an index holds, for other tools: vectors, labels and ids as `.npz` or Parquet.
+"""What an index holds, for other tools: vectors, labels, ids and files, as `.npz` or Parquet.
 
 Both are written part by part beside their place and renamed into it, so memory does not grow with
 the index and there is never a half-written file.
@@ -23,9 +23,10 @@ PART = 65_536  # digits
 def export(index: DigitIndex, path: Path) -> int:
     """Write every digit that can answer, in the order of positions; gives how many.
 
-    An `.npz` has the arrays `vectors` (n, d) float32, `labels` (n,) uint8, `ids` (n,) text and
-    `names` (classes,) text, what the labels stand for. A Parquet file has the columns `id` (text),
-    `label` (uint8), `name` (text) and `vector` (d float32).
+    An `.npz` has the arrays `vectors` (n, d) float32, `labels` (n,) uint8, `ids` (n,) text, `names`
+    (classes,) text, what the labels stand for, and where any digit came from a file, `files` (n,)
+    text. A Parquet file has the columns `id` (text), `label` (uint8), `name` (text), `file` (text
+    or null) and `vector` (d float32).
 
     Raises:
         UsageError: `path` ends in neither `.npz` nor `.parquet`.
@@ -53,7 +54,9 @@ def _parts(index: DigitIndex) -> Iterator[np.ndarray]:
 
 def _npz(index: DigitIndex, file: IO[bytes]) -> None:
     count, names = len(index), np.array(index.manifest.names)
-    longest = max(len(f"{run.prefix}/{run.first + run.count - 1}") for run in index.sources.runs)
+    runs = index.sources.runs
+    longest = max(len(f"{run.prefix}/{run.first + run.count - 1}") for run in runs)
+    longest_file = max((len(path) for run in runs for path in run.paths), default=0)
     arrays: dict[str, tuple[tuple[int, ...], np.dtype, Callable[[np.ndarray], np.ndarray]]] = {
         "vectors": (
             (count, index.manifest.dimension),
@@ -61,8 +64,14 @@ def _npz(index: DigitIndex, file: IO[bytes]) -> None:
             lambda part: index.vectors.vectors(part).astype("<f4"),
         ),
         "labels": ((count,), np.dtype(np.uint8), lambda part: index.labels[part]),
-        "ids": ((count,), np.dtype(f"<U{longest}"), lambda part: _ids(index, part, longest)),
+        "ids": ((count,), np.dtype(f"<U{longest}"), lambda part: _text(index.name, part, longest)),
     }
+    if longest_file:
+        arrays["files"] = (
+            (count,),
+            np.dtype(f"<U{longest_file}"),
+            lambda part: _text(lambda one: index.file(one) or "", part, longest_file),
+        )
     with zipfile.ZipFile(file, "w") as archive:
         for name, (shape, dtype, rows) in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -79,8 +88,8 @@ def _npy_header(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype) -> Non
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _ids(index: DigitIndex, positions: np.ndarray, longest: int) -> np.ndarray:
-    return np.array([index.name(int(position)) for position in positions], f"<U{longest}")
+def _text(of: Callable[[int], str], positions: np.ndarray, longest: int) -> np.ndarray:
+    return np.array([of(int(position)) for position in positions], f"<U{longest}")
 
 
 def _parquet(index: DigitIndex, file: IO[bytes]) -> None:
@@ -93,6 +102,7 @@ def _parquet(index: DigitIndex, file: IO[bytes]) -> None:
             ("id", pa.string()),
             ("label", pa.uint8()),
             ("name", pa.string()),
+            ("file", pa.string()),
             ("vector", pa.list_(pa.float32(), dimension)),
         ]
     )
@@ -104,6 +114,7 @@ def _parquet(index: DigitIndex, file: IO[bytes]) -> None:
                 pa.array([index.name(int(position)) for position in part]),
                 pa.array(labels),
                 pa.array(names[labels]),
+                pa.array([index.file(int(position)) for position in part], pa.string()),
                 pa.FixedSizeListArray.from_arrays(flat, dimension),
             ]
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))

@@ -253,6 +253,10 @@ class DigitIndex:
         """The id of a stored digit, for example `mnist/train/123`."""
         return self.sources.name(position)
 
+    def file(self, position: int) -> str | None:
+        """The file that a stored digit came from, for example `mine/7/a.png`, if it did."""
+        return self.sources.file(position)
+
     def position(self, name: str) -> int:
         """The position of the stored digit with this id.
 

@@ -16,6 +16,7 @@ from search.answers import (
     ExplainedAnswer,
     ExplainedNeighbour,
     FailedAnswer,
+    Neighbour,
     SearchAnswer,
 )
 from search.text import printable
@@ -31,7 +32,7 @@ def strict_json(value: Any, indent: int | None = None) -> str:
 
 JUDGED_FIELDS = ("query", "box", "verdict", "reason", "detail")
 CSV_FIELDS = {
-    SearchAnswer: (*JUDGED_FIELDS, "rank", "id", "label", "distance", "error"),
+    SearchAnswer: (*JUDGED_FIELDS, "rank", "id", "label", "distance", "file", "error"),
     ClassifyAnswer: (*JUDGED_FIELDS, "label", "confidence", "votes", "error"),
 }
 ADDED_FIELDS = ("query", "box", "label", "id", "new", "error")
@@ -187,7 +188,7 @@ def _neighbour_rows(answer: SearchAnswer) -> tuple[Sequence[str], list[list[str]
         [str(one.rank), printable(str(one.label)), f"{one.distance:.4f}", printable(one.id)]
         for one in answer.neighbours
     ]
-    return ("rank", "label", "distance", "id"), rows
+    return _with_files(("rank", "label", "distance", "id"), rows, answer.neighbours)
 
 
 def _explanation(answer: ExplainedAnswer) -> Iterator[str]:
@@ -204,15 +205,25 @@ def _explanation(answer: ExplainedAnswer) -> Iterator[str]:
         for one in answer.neighbours
         if isinstance(one, ExplainedNeighbour)
     ]
-    yield from _indented(table(header, rows))
+    yield from _indented(table(*_with_files(header, rows, answer.neighbours)))
     if answer.rival:
         rival = answer.rival
         way = "further" if rival.margin >= 0 else "nearer"
         yield (
             f"  nearest rival: {printable(str(rival.label))} at {rival.distance:.4f},"
             f" {abs(rival.margin):.4f} {way} than the nearest {printable(str(answer.label))}"
-            f"  {printable(rival.id)}"
+            f"  {'  '.join(printable(name) for name in (rival.id, rival.file) if name)}"
         )
+
+
+def _with_files(
+    header: Sequence[str], rows: list[list[str]], neighbours: Sequence[Neighbour]
+) -> tuple[Sequence[str], list[list[str]]]:
+    """A table of neighbours with the files that they came from, where any did."""
+    if not any(one.file for one in neighbours):
+        return header, rows
+    files = [printable(one.file or "-") for one in neighbours]
+    return (*header, "file"), [[*row, file] for row, file in zip(rows, files, strict=True)]
 
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:
@@ -288,7 +299,10 @@ def _cell(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """One value as text: a list in one line, a matrix or records of the same fields in many."""
+    """One value as text: a list in one line, a matrix or records of the same fields in many.
+
+    A field that no record knows is left out.
+    """
     if value is None:
         return "-"
     if value == []:
@@ -296,7 +310,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, list) and not isinstance(value[0], dict | list):
         return ", ".join(map(_shown, value))
     if isinstance(value, list):
-        rows = [value[0], *map(dict.values, value)] if isinstance(value[0], dict) else value
+        rows = _rows(value) if isinstance(value[0], dict) else value
         header, *others = _cells(rows)
         return "\n".join(table(header, others))
     if isinstance(value, dict):
@@ -304,6 +318,12 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return printable(str(value))
+
+
+def _rows(records: Sequence[dict[str, Any]]) -> list[list[Any]]:
+    """What the fields of records are called, and their values, where any is known."""
+    known = [name for name in records[0] if any(one[name] is not None for one in records)]
+    return [known, *([one[name] for name in known] for one in records)]
 
 
 def _cells(matrix: Iterable[Iterable[Any]]) -> list[list[str]]:

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -42,7 +42,7 @@ from indexer.milvus.server import PATIENCE, Patience, Server
 from indexer.milvus.vectors import MilvusVectors
 from indexer.place import Generation
 from indexer.segment import Segment
-from indexer.sources import ADDED, Run, Sources, pack_sources, parse_sources
+from indexer.sources import ADDED, Sources, pack_sources, parse_sources
 
 KIND = "milvus"
 REQUIRED_OF_SEGMENT = frozenset({"sources"})
@@ -277,11 +277,11 @@ class MilvusChange:
         return self._base
 
     def add(
-        self, vectors: np.ndarray, labels: np.ndarray, images: np.ndarray
+        self, vectors: np.ndarray, labels: np.ndarray, images: np.ndarray, files: Sequence[str]
     ) -> tuple[Manifest, list[str]]:
-        """Put a generation in place with n more digits; it, and their ids."""
+        """Put a generation in place with n more digits, found in `files`; it, and their ids."""
         base, manifest = self.base, self.base.manifest
-        fresh = Sources((Run(ADDED, manifest.next_number, len(labels)),))
+        fresh = Sources.of(ADDED, manifest.next_number, len(labels), files)
         names = [fresh.name(row) for row in range(len(labels))]
         removed = base.vectors.removed
         table = RowTable(self._store._server, manifest.segments[0].kind_options["rows"])

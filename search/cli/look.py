@@ -240,12 +240,12 @@ def _draw_findings(index: DigitIndex, found: Audit, test: Any, path: Path) -> No
 
 
 @click.command(
-    short_help="Write vectors, labels and ids for other tools.",
+    short_help="Write vectors, labels, ids and files for other tools.",
     epilog="Example: digits export --out vectors.parquet",
 )
 @with_options(out_option(".npz", ".parquet"), index_option, format_option)
 def export(out: Path, index_place: Place, style: str) -> None:
-    """Write the vectors, labels and ids of all digits as .npz, or as Parquet.
+    """Write the vectors, labels, ids and files of all digits as .npz, or as Parquet.
 
     Parquet needs the extra: pip install 'digit-search[parquet]'.
     """

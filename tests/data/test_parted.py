@@ -14,6 +14,7 @@ from pyarrow import parquet
 from data import idx
 from data.datasets import Dataset, Parted, load_dataset, open_dataset
 from data.errors import DatasetCorrupt, DatasetError, DatasetInvalid, DatasetNotFound
+from data.folders import labelled_picture
 
 COUNT = 60
 
@@ -86,6 +87,7 @@ def test_parts_are_the_whole_wherever_they_are_read(
         images, labels = sent.part(start, start + 11)
         assert np.array_equal(images, whole.images[start : start + 11])
         assert np.array_equal(labels, whole.labels[start : start + 11])
+    assert list(whole.files) == list(train.files)
     held = labelled(whole) | labelled(test)
     assert len(held) == COUNT
     if write in (write_idx, write_lists):  # the others draw pictures anew
@@ -99,6 +101,16 @@ def test_pictures_in_parquet_are_read_as_those_in_a_folder(some: Dataset, tmp_pa
     assert np.array_equal(folder.images, stored.images)
     assert np.array_equal(folder.labels, stored.labels)
     assert folder.sha256() == stored.sha256()
+
+
+def test_files_of_a_folder_are_those_of_its_digits(some: Dataset, tmp_path: Path) -> None:
+    place = write_folder(tmp_path, some)
+    for split in ("train", "test"):
+        digits = load_dataset(str(place), split)
+        assert len(digits.files) == len(digits)
+        for file, image, label in zip(digits.files, digits.images, digits.labels, strict=True):
+            assert file.split("/")[:2] == ["set", str(label)]
+            assert np.array_equal(labelled_picture(tmp_path / file, file), image)
 
 
 def test_a_changed_file_is_told_without_reading_it(some: Dataset, tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ SEED = 0
 def few(train_set: Dataset) -> Dataset:
     """Some digits, the first of them twice."""
     rows = np.concatenate([np.arange(COUNT - 1), [0]])
-    return Dataset("few", "train", train_set.images[rows], train_set.labels[rows], train_set.names)
+    labels = train_set.labels[rows]
+    files = [f"few/{label}/{row}.png" for row, label in enumerate(labels)]
+    return Dataset("few", "train", train_set.images[rows], labels, train_set.names, files)
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +147,7 @@ def test_what_is_added_and_removed_answers_and_does_not(
     index = DigitIndex.open(place)
     found = index.search(image[None], 1)
     assert (index.name(int(found.ids[0, 0])), found.labels[0, 0]) == ("added/0", 3)
+    assert [index.file(row) for row in range(COUNT + 1)] == [*few.files, "given"]
     assert len(index) == COUNT + 1
     assert index.manifest.generation == 2
 

@@ -43,6 +43,26 @@ def test_consecutive_runs_become_one() -> None:
     assert together.examples() == "added/0 to .../6 or added/8"
 
 
+def test_files_stay_with_their_items(rng: np.random.Generator) -> None:
+    files = ["mine/1/a.png", "mine/1/b.png", "mine/7/c d.png", "", "/e.png", "f.png", "f.png"]
+    given = Sources.of("mine/train", 0, len(files), files)
+    assert [run.folder for run in given.runs] == ["mine/1/", "mine/7/", "", "/", ""]
+    both = Sources.of("mnist/train", 0, 9) + given + Sources.of("mine/train", 7, 2, ["g.png"] * 2)
+    expected = [None] * 9 + [file or None for file in (*files, "g.png", "g.png")]
+    for _ in range(20):
+        kept = np.flatnonzero(rng.random(len(both)) < 0.6)
+        few = parse_sources(pack_sources(both.at(kept)))
+        assert [few.file(row) for row in range(len(few))] == [expected[row] for row in kept]
+        assert [few.name(row) for row in range(len(few))] == [both.name(row) for row in kept]
+    assert len(both.runs) == 6  # the last two files lie where the two before them do
+
+
+def test_files_that_are_not_one_for_each_are_refused() -> None:
+    content = pack_sources(Sources.of("mine/train", 0, 2, ["a.png", "b.png"]))
+    with pytest.raises(ValueError, match="expected 3 files"):
+        parse_sources(content.replace(b'"count": 2', b'"count": 3'))
+
+
 def test_positions_outside_have_no_name(sources: Sources) -> None:
     for position in (-1, 104):
         with pytest.raises(IndexError):

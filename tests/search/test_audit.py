@@ -35,7 +35,9 @@ def spoilt(train_set: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Digi
     labels[5] = (labels[5] + 1) % 10
     images[299], labels[299] = images[17], labels[17]
     folder = tmp_path_factory.mktemp("spoilt")
-    build_index(Dataset("spoilt", "train", images, labels), linear_embedder(), folder, 0)
+    files = [f"spoilt/{row}.png" for row in range(300)]
+    digits = Dataset("spoilt", "train", images, labels, files=files)
+    build_index(digits, linear_embedder(), folder, 0)
     return DigitIndex.open(folder)
 
 
@@ -90,23 +92,26 @@ def test_occurrences_and_their_skewness(rng: np.random.Generator) -> None:
 
 
 def test_what_is_wrong_is_found(spoilt: DigitIndex, train_set: Dataset) -> None:
-    test = Dataset("new", "test", spoilt.images[40:42], train_set.labels[40:42])
+    files = ["new/0.png", "new/1.png"]
+    test = Dataset("new", "test", spoilt.images[40:42], train_set.labels[40:42], files=files)
     found = audit(spoilt, test, most=400)
     assert found.asked == found.digits == 300
     worst = next(one for one in found.suspects if one.id == "spoilt/train/5")
-    assert worst.heard == NEIGHBOURS
+    assert (worst.heard, worst.file) == (NEIGHBOURS, "spoilt/5.png")
     assert (worst.label, worst.suggested) == (int(spoilt.labels[5]), int(train_set.labels[5]))
     twins = {(one.a, one.b): one for one in found.duplicates}
-    assert twins["spoilt/train/17", "spoilt/train/299"].distance == 0
+    twin = twins["spoilt/train/17", "spoilt/train/299"]
+    assert (twin.distance, twin.file_a, twin.file_b) == (0, "spoilt/17.png", "spoilt/299.png")
     assert len(found.duplicates) == found.near_duplicates
     assert [one.occurrences for one in found.hubs] == sorted(
         (one.occurrences for one in found.hubs), reverse=True
     )
     assert sum(one.occurrences for one in found.hubs) == 300 * NEIGHBOURS
     assert found.leaked == 2
-    assert {(one.test, one.identical) for one in found.leaks} == {
-        ("new/test/0", True), ("new/test/1", True),
+    assert {(one.test, one.identical, one.file_test) for one in found.leaks} == {
+        ("new/test/0", True, "new/0.png"), ("new/test/1", True, "new/1.png"),
     }  # fmt: skip
+    assert {one.file for one in found.hubs} <= {f"spoilt/{row}.png" for row in range(300)}
 
 
 def test_a_sample_is_asked_of_all(spoilt: DigitIndex) -> None:

@@ -168,7 +168,7 @@ def test_what_was_damaged_by_the_last_change_is_mended_by_undo(
     index = ailing / "index"
     with open_to_change(index) as (change, opened):
         images = train_set.images[300:301]
-        change.add(opened.embed(images), train_set.labels[300:301], images)
+        change.add(opened.embed(images), train_set.labels[300:301], images, [""])
     added = set(index.glob("vectors-*")) - {index / path.name for path in healthy.rglob("*")}
     (path,) = added
     path.write_bytes(b"")

@@ -7,16 +7,22 @@ import pytest
 
 from data.errors import StorageError, UsageError
 from search import DigitIndex, export
-from search.grow import open_to_change, remove
+from search.grow import add, open_to_change, remove
+from search.queries import Query
 from tests.conftest import Run
+
+FILE = "mine/three, and more.png"
 
 
 @pytest.fixture
 def grown(plain_folder: Path, tmp_path: Path) -> DigitIndex:
-    """An index in which a digit was removed."""
+    """An index in which a digit was removed and added again from a file."""
     folder = Path(shutil.copytree(plain_folder, tmp_path / "grown"))
     with open_to_change(folder) as (writer, index):
         remove(writer, index, ["optdigits/train/3"])
+    with open_to_change(folder) as (writer, index):
+        digit = index.images[3] / np.float32(255)
+        add(writer, index, [(Query(FILE, digit, digit), int(index.labels[3]))])
     return DigitIndex.open(folder)
 
 
@@ -25,7 +31,7 @@ def expected(index: DigitIndex) -> tuple[np.ndarray, list[int], list[str]]:
     return (
         index.vectors.vectors(np.array(live)),
         [int(index.labels[row]) for row in live],
-        [f"optdigits/train/{row}" for row in live],
+        [*(f"optdigits/train/{row}" for row in live[:-1]), "added/0"],
     )
 
 
@@ -35,11 +41,12 @@ def test_npz(grown: DigitIndex, tmp_path: Path, part: int, monkeypatch: pytest.M
     assert export.export(grown, tmp_path / "all.npz") == len(grown)
     vectors, labels, ids = expected(grown)
     with np.load(tmp_path / "all.npz", allow_pickle=False) as arrays:
-        assert sorted(arrays) == ["ids", "labels", "names", "vectors"]
+        assert sorted(arrays) == ["files", "ids", "labels", "names", "vectors"]
         assert np.array_equal(arrays["vectors"], vectors)
         assert arrays["vectors"].dtype == np.float32
         assert arrays["labels"].tolist() == labels
         assert arrays["ids"].tolist() == ids
+        assert arrays["files"].tolist() == [*[""] * (len(ids) - 1), FILE]
         assert arrays["names"].tolist() == [str(digit) for digit in range(10)]
 
 
@@ -53,11 +60,12 @@ def test_parquet(
     export.export(grown, tmp_path / "all.parquet")
     vectors, labels, ids = expected(grown)
     table = parquet.read_table(tmp_path / "all.parquet")
-    assert table.column_names == ["id", "label", "name", "vector"]
+    assert table.column_names == ["id", "label", "name", "file", "vector"]
     assert np.array_equal(np.stack(table["vector"].to_numpy()), vectors)
     assert table["label"].to_pylist() == labels
     assert table["name"].to_pylist() == [str(label) for label in labels]
     assert table["id"].to_pylist() == ids
+    assert table["file"].to_pylist() == [*[None] * (len(ids) - 1), FILE]
 
 
 @pytest.mark.parametrize("name", ["all.npz", "all.parquet"])
@@ -95,3 +103,5 @@ def test_other_names_and_missing_packages_are_named(
     assert done.stderr == ("Error: Parquet needs pyarrow: pip install 'digit-search[parquet]'\n")
     done = digits("export", "--index", plain_folder, "--out", tmp_path / "x.npz")
     assert json.loads(done.stdout)["count"] == len(DigitIndex.open(plain_folder))
+    with np.load(tmp_path / "x.npz") as arrays:
+        assert "files" not in arrays  # which came from no files

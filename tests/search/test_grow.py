@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -35,7 +36,7 @@ from tests.embedders import linear_embedder
 
 BASE = 200
 Run = Callable[..., subprocess.CompletedProcess[str]]
-Held = dict[str, tuple[bytes, int]]  # pixels and label by id
+Held = dict[str, tuple[bytes, int, str | None]]  # pixels, label and file by id
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,8 @@ def plain() -> Embedder:
 def built(train_set: Dataset, plain: Embedder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index of 200 digits; tests work on copies."""
     folder = tmp_path_factory.mktemp("built")
-    few = Dataset("few", "train", train_set.images[:BASE], train_set.labels[:BASE])
+    files = [f"few/{row}.png" for row in range(BASE)]
+    few = Dataset("few", "train", train_set.images[:BASE], train_set.labels[:BASE], files=files)
     build_index(few, plain, folder, 0)
     return folder
 
@@ -90,11 +92,16 @@ def errors(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
 
 
+def file_of(image: np.ndarray) -> str:
+    """A name of its own for each picture, in one of a few folders."""
+    return f"added {zlib.crc32(image) % 3}/{zlib.crc32(image)}.png"
+
+
 def put(folder: Path, images: np.ndarray, labels: np.ndarray) -> Added:
     """Add digits that are in the MNIST convention already."""
     pictures = [
-        (Query(str(row), image.astype(np.float32) / 255, image), int(label))
-        for row, (image, label) in enumerate(zip(images, labels, strict=True))
+        (Query(file_of(image), image.astype(np.float32) / 255, image), int(label))
+        for image, label in zip(images, labels, strict=True)
     ]
     with open_to_change(folder) as (writer, index):
         return add(writer, index, pictures)
@@ -107,8 +114,12 @@ def take(folder: Path, names: list[str]) -> None:
 
 def held(index: DigitIndex) -> Held:
     return {
-        index.name(int(place)): (index.images[place].tobytes(), int(index.labels[place]))
-        for place in index.live
+        index.name(place): (
+            index.images[place].tobytes(),
+            int(index.labels[place]),
+            index.file(place),
+        )
+        for place in index.live.tolist()
     }
 
 
@@ -142,7 +153,8 @@ def test_any_sequence_of_changes_is_what_lists_say(
             assert not ever & set(ids)
             ever |= set(ids)
             contents = [
-                (train_set.images[row].tobytes(), int(train_set.labels[row])) for row in rows
+                (image.tobytes(), int(label), file_of(image))
+                for image, label in zip(train_set.images[rows], train_set.labels[rows], strict=True)
             ]
             before, now = now, now | dict(zip(ids, contents, strict=True))
         elif kind == "remove":
@@ -334,6 +346,7 @@ def test_pictures_are_added_and_found(run: Run, tmp_path: Path) -> None:
     assert len(errors(done)) == 2
     (answer,) = records(run("search", "three.png", "-k", 1))
     assert answer["neighbours"][0]["id"] == "added/0"  # type: ignore[index]
+    assert answer["neighbours"][0]["file"] == "three.png"  # type: ignore[index]
     assert answer["neighbours"][0]["distance"] < 0.01  # type: ignore[index]
     done = run("search", "--id", "added/0", "-k", 2, "--sheet", "sheet.png")
     assert "added/0" not in [one["id"] for one in records(done)[0]["neighbours"]]  # type: ignore[attr-defined]
@@ -361,7 +374,7 @@ def test_a_digit_is_not_stored_twice(run: Run, tmp_path: Path) -> None:
     assert records(run("info"))[0]["count"] == BASE + 1
 
 
-def test_a_labelled_folder_and_a_page_of_digits(run: Run, tmp_path: Path) -> None:
+def test_a_labelled_folder_and_a_page_of_digits(run: Run, folder: Path, tmp_path: Path) -> None:
     for label in (1, 7):
         (tmp_path / "mine" / str(label)).mkdir(parents=True)
         draw_digit(label).save(tmp_path / "mine" / str(label) / "drawn.png")
@@ -375,6 +388,10 @@ def test_a_labelled_folder_and_a_page_of_digits(run: Run, tmp_path: Path) -> Non
     assert lines[0] == "query,box,label,id,new,error"
     assert len(lines) == 5
     assert [line.split(",")[-4] for line in lines[1:]] == ["1", "7", "7", "7"]
+    index = DigitIndex.open(folder)
+    assert [index.file(position) for position in range(BASE, BASE + 4)] == [
+        "mine/1/drawn.png", "mine/7/drawn.png", "mine/7/page.png", "mine/7/page.png",
+    ]  # fmt: skip
     assert records(run("remove", "added/1", "added/3"))[0]["removed"] == 2
     assert records(run("undo"))[0] == {
         "index": records(run("info"))[0]["index"], "generation": 4, "count": BASE + 4,
@@ -386,6 +403,8 @@ def test_stdin_and_one_digit_of_all_ink(run: Run, tmp_path: Path) -> None:
     content = (tmp_path / "five.png").read_bytes()
     (row,) = records(run("add", "--label", 5, "--single", "-", stdin=content))
     assert (row["query"], row["label"], row["id"]) == ("-", 5, "added/0")
+    (answer,) = records(run("search", "--single", "five.png", "-k", 1))
+    assert (answer["neighbours"][0]["id"], answer["neighbours"][0]["file"]) == ("added/0", None)  # type: ignore[index]
 
 
 @pytest.mark.parametrize(

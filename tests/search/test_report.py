@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -19,7 +20,10 @@ from search.answers import (
 from search.report import format_answers, format_facts
 from search.text import printable
 
-NEAR = (Neighbour(1, "mnist/train/5", 7, 0.25), Neighbour(2, "mnist/train/9", 1, 0.5))
+NEAR = (
+    Neighbour(1, "mnist/train/5", 7, 0.25, None),
+    Neighbour(2, "mnist/train/9", 1, 0.5, None),
+)
 MATCH = ("match", None, None)
 FOUND = SearchAnswer("a.png", (1, 2, 3, 4), *MATCH, NEAR, IndexFacts(3, "ab12"))
 NAMED = ClassifyAnswer("b.png", None, *MATCH, 7, 0.75, {"7": 0.75, "1": 0.25}, NEAR)
@@ -42,8 +46,8 @@ def test_json_of_one_query_is_the_documented_object() -> None:
         "reason": None,
         "detail": None,
         "neighbours": [
-            {"rank": 1, "id": "mnist/train/5", "label": 7, "distance": 0.25},
-            {"rank": 2, "id": "mnist/train/9", "label": 1, "distance": 0.5},
+            {"rank": 1, "id": "mnist/train/5", "label": 7, "distance": 0.25, "file": None},
+            {"rank": 2, "id": "mnist/train/9", "label": 1, "distance": 0.5, "file": None},
         ],
         "index": {"generation": 3, "embedder": "ab12"},
     }
@@ -85,6 +89,15 @@ def test_tables_line_up() -> None:
     assert failed.split()[0] == "c.png"
 
 
+def test_files_are_shown_where_any_neighbour_has_one() -> None:
+    first, second = NEAR
+    found = replace(FOUND, neighbours=(replace(first, file="mine/7/a b.png"), second))
+    cells = [re.split(" {2,}", line)[-1] for line in lines([found], "table")[1:]]
+    assert cells == ["file", "mine/7/a b.png", "-"]
+    rows = list(csv.DictReader(io.StringIO("\n".join(lines([found], "csv")))))
+    assert [row["file"] for row in rows] == ["mine/7/a b.png", ""]
+
+
 def test_an_abstention_is_said_in_every_style() -> None:
     doubtful = replace(NAMED, verdict="abstain", reason="split-vote", detail="they disagree")
     _header, first, second, *remarks = lines([doubtful, BLANK], "table")
@@ -117,7 +130,7 @@ def test_an_explanation_shows_votes_percentiles_and_the_rival() -> None:
         ExplainedNeighbour(**vars(one), vote=vote, percentile=rank)
         for one, vote, rank in zip(NEAR, (0.75, 0.25), (40.0, 99.5), strict=True)
     )
-    rival = Rival("mnist/train/9", 1, 0.5, 0.25)
+    rival = Rival("mnist/train/9", 1, 0.5, None, 0.25)
     explained = ExplainedAnswer(**vars(replace(NAMED, neighbours=near)), rival=rival)
     shown = lines([explained], "table")
     assert shown[0] == "b.png: 7 (confidence 75.0%)"
@@ -125,7 +138,9 @@ def test_an_explanation_shows_votes_percentiles_and_the_rival() -> None:
     assert "nearest rival: 1 at 0.5000, 0.2500 further" in shown[-1]
     record = json.loads(lines([explained], "jsonl")[0])
     assert record["neighbours"][1]["percentile"] == 99.5
-    assert record["rival"] == {"id": "mnist/train/9", "label": 1, "distance": 0.5, "margin": 0.25}
+    assert record["rival"] == {
+            "id": "mnist/train/9", "label": 1, "distance": 0.5, "file": None, "margin": 0.25,
+        }  # fmt: skip
     nearer = replace(explained, rival=replace(rival, distance=0.2, margin=-0.05))
     assert "nearest rival: 1 at 0.2000, 0.0500 nearer" in lines([nearer], "table")[-1]
 
@@ -158,14 +173,14 @@ def test_names_are_harmless(name: str, shown: str) -> None:
 def test_names_of_classes_are_harmless_too() -> None:
     evil = "\x1b[31mred\n"
     near = tuple(
-        ExplainedNeighbour(one.rank, one.id, evil, one.distance, vote=0.5, percentile=9.0)
+        ExplainedNeighbour(one.rank, one.id, evil, one.distance, evil, vote=0.5, percentile=9.0)
         for one in NEAR
     )
     named = replace(
         NAMED, box=(0, 0, 1, 1), label=evil, votes={evil: 1.0}, neighbours=near, reason="too-far",
         detail=f"{evil} is far",
     )  # fmt: skip
-    explained = ExplainedAnswer(**vars(named), rival=Rival("a/b/1", evil, 0.5, 0.1))
+    explained = ExplainedAnswer(**vars(named), rival=Rival("a/b/1", evil, 0.5, evil, 0.1))
     for answers in ([named, named], [explained]):
         for style in ("table", "csv", "json", "jsonl"):
             assert "\x1b" not in "\n".join(lines(list(answers), style))

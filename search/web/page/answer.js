@@ -106,5 +106,5 @@ function fillSlot(item, neighbour, asked) {
   label.textContent = neighbour?.label ?? "";
   distance.textContent = neighbour ? neighbour.distance.toFixed(2) : "";
   id.textContent = neighbour?.id ?? "";
-  button.title = neighbour ? `${neighbour.id}, distance ${neighbour.distance.toFixed(3)}` : "";
+  button.title = neighbour ? `${neighbour.file ?? neighbour.id}, distance ${neighbour.distance.toFixed(3)}` : "";
 }
