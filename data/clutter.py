@@ -25,6 +25,8 @@ _SMALLEST = 48
 _PAGE_AREA = 0.2
 # ... and this share of the tightest rectangle around it; a digit's outline rarely half.
 _PAGE_SOLID = 0.85
+# A page further from upright than this, in degrees, is turned.
+_ASKEW = 3.0
 # What shows at the page's edges is cut off by this share of its sides.
 _PAGE_EDGE = 0.04
 # A margin, or a ruling, runs along this share of the picture's side.
@@ -53,12 +55,22 @@ class Page(NamedTuple):
     """A page that lies on a darker or lighter table.
 
     Attributes:
-        box: around it, without its edges.
-        surface: (box.height, box.width) uint8, 1 on the page; it may lie askew.
+        turn: (2, 3), the affine map that takes the picture to one in which the page is upright.
+        size: columns and rows of that.
+        box: around the page there, without its edges.
+        surface: (box.height, box.width) uint8, 1 on the page.
     """
 
+    turn: np.ndarray
+    size: tuple[int, int]
     box: Box
     surface: Mask
+
+    def to_picture(self) -> np.ndarray:
+        """The affine map (2, 3) from pixels of the box to those of the picture."""
+        back = cv2.invertAffineTransform(self.turn)
+        back[:, 2] += back[:, :2] @ self.box[:2]
+        return back
 
 
 def find_page(mask: Mask) -> Page | None:
@@ -75,22 +87,48 @@ def find_page(mask: Mask) -> Page | None:
     if outline is None:
         return None
     area = cv2.contourArea(outline)
-    _, (width, height), _ = cv2.minAreaRect(outline)
+    _, (width, height), angle = cv2.minAreaRect(outline)
     if area < _PAGE_AREA * mask.size or area < _PAGE_SOLID * width * height:
         return None
     whole = cv2.fillConvexPoly(np.zeros_like(mask), cv2.convexHull(outline), 1)
     away = cv2.distanceTransform(np.pad(whole, 1), cv2.DIST_L2, cv2.DIST_MASK_3)[1:-1, 1:-1]
     surface = (away > 1 + round(_PAGE_EDGE * max(width, height))).astype(np.uint8)
-    box = Box(*cv2.boundingRect(surface))
+    if not 0 < np.count_nonzero(mask * surface) < np.count_nonzero(surface):
+        return None  # nothing is on it
+    turn, size = _upright(angle, mask.shape)
+    turned = _turned(surface, turn, size, cv2.INTER_NEAREST)
+    box = Box(*cv2.boundingRect(turned))
     if min(box.width, box.height) < _SMALLEST:
         return None
-    cropped = np.s_[box.y : box.bottom, box.x : box.right]
-    bare = mask[cropped][surface[cropped] > 0]
-    return Page(box, surface[cropped]) if 0 < bare.mean() < 1 else None
+    return Page(turn, size, box, turned[box.y : box.bottom, box.x : box.right])
+
+
+def _upright(angle: float, shape: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, int]]:
+    """The turn (2, 3) of a picture (h, w) whose page lies at an angle, and the size of what it is.
+
+    An angle in degrees, of any side. What is nearly upright stays as it is: turning blurs.
+    """
+    height, width = shape
+    askew = (angle + 45) % 90 - 45
+    if abs(askew) < _ASKEW:
+        return np.eye(2, 3), (width, height)
+    turn = cv2.getRotationMatrix2D((0, 0), askew, 1)
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ turn[:, :2].T
+    turn[:, 2] = -corners.min(axis=0)
+    return turn, tuple(np.ceil(np.ptp(corners, axis=0)).astype(int).tolist())
+
+
+def _turned(
+    plane: np.ndarray, turn: np.ndarray, size: tuple[int, int], interpolation: int
+) -> np.ndarray:
+    """A plane (h, w) as `turn` has it, beyond its edges as at them; itself if it stays as it is."""
+    if (turn == np.eye(2, 3)).all():
+        return plane
+    return cv2.warpAffine(plane, turn, size, flags=interpolation, borderMode=cv2.BORDER_REPLICATE)
 
 
 def without_table(grey: Plane, page: Page, *, is_light: bool) -> Plane:
-    """What lies in the box of a page, and where that is table, the shade of the nearest paper.
+    """What is in the box of a page, and where that is table, the shade of the nearest paper.
 
     Args:
         grey: (h, w) float32 in [0, 1], the picture.
@@ -100,8 +138,9 @@ def without_table(grey: Plane, page: Page, *, is_light: bool) -> Plane:
     Returns:
         (page.box.height, page.box.width) float32.
     """
-    box, surface = page
-    inner = grey[box.y : box.bottom, box.x : box.right]
+    _, _, box, surface = page
+    turned = _turned(grey, page.turn, page.size, cv2.INTER_LINEAR)
+    inner = turned[box.y : box.bottom, box.x : box.right]
     if surface.all():
         return inner
     light = inner if is_light else 1 - inner

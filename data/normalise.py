@@ -27,12 +27,13 @@ from data.segment import Box, Glyph, find_glyphs
 from data.strings import reread
 from data.touching import stroke_width
 
-NORMALISER_VERSION = 4
+NORMALISER_VERSION = 5
 
 Strangeness = Callable[[Plane], np.ndarray]
-Corner = tuple[int, int]
-Seek = Callable[[Plane], tuple[Corner, Ink]]
+Affine = np.ndarray  # (2, 3), from pixels where ink was found to those of the picture
+Seek = Callable[[Plane], tuple[Affine, Ink]]
 
+_SAME: Affine = np.eye(2, 3)
 # A mark less tall and wide than this many pixels holds no digit's shape.
 _SMALLEST = 5
 # From this size on a shape is told from a blot, ...
@@ -99,8 +100,8 @@ def _found(
     conventional = already_normal(picture.grey)
     if conventional is not None:
         whole = Box(0, 0, *picture.grey.shape[::-1])
-        return [Digit(conventional, _in_original(whole, picture))]
-    corner, ink = seek(picture.grey)
+        return [Digit(conventional, _in_original(whole, _SAME, picture))]
+    to_picture, ink = seek(picture.grey)
     glyphs = find_glyphs(without_clutter(ink.mask), single=single)
     if strangeness is not None and not single:
         glyphs = _reread(glyphs, ink, strangeness)
@@ -116,7 +117,7 @@ def _found(
             "expected digits, but the picture shows a line or a solid shape; crop to the digits"
         )
     return [
-        Digit(render(_own_ink(ink.density, g)), _in_original(g.box.moved(*corner), picture))
+        Digit(render(_own_ink(ink.density, g)), _in_original(g.box, to_picture, picture))
         for g in large
     ]
 
@@ -158,27 +159,23 @@ def already_normal(grey: Plane) -> Plane | None:
     return None
 
 
-def _ink_on_page(grey: Plane, *, shaded: bool = False) -> tuple[Corner, Ink]:
-    """Find ink; when the picture shows a page on a table, only that on the page.
-
-    Returns:
-        The column and row of the ink's first pixel, and the ink.
-    """
+def _ink_on_page(grey: Plane, *, shaded: bool = False) -> tuple[Affine, Ink]:
+    """Find ink; when the picture shows a page on a table, only that on the page, turned upright."""
     ink = find_ink(grey, shaded=shaded)
     page = find_page(ink.mask)
     if page is None:
-        return (0, 0), ink
+        return _SAME, ink
     try:
         inner = find_ink(without_table(grey, page, is_light=not ink.is_dark), shaded=shaded)
     except PictureBlank:
         if shaded:
             raise  # ink of wide areas is none
-        return (0, 0), ink  # a solid shape, not a page
+        return _SAME, ink  # a solid shape, not a page
     # A page lighter than its table bears darker ink; else the "page" is a drawn outline.
-    return (page.box[:2], inner) if inner.is_dark != ink.is_dark else ((0, 0), ink)
+    return (page.to_picture(), inner) if inner.is_dark != ink.is_dark else (_SAME, ink)
 
 
-def _ink_on_light_page(grey: Plane) -> tuple[Corner, Ink]:
+def _ink_on_light_page(grey: Plane) -> tuple[Affine, Ink]:
     """As :func:`_ink_on_page`, if the table may be as dark as ink, or seem to be a shadow.
 
     Raises:
@@ -187,7 +184,7 @@ def _ink_on_light_page(grey: Plane) -> tuple[Corner, Ink]:
     page = find_page(find_ink(grey, is_dark=False).mask)
     if page is None:
         raise PictureBlank("expected a light page, but there is none")
-    return page.box[:2], find_ink(without_table(grey, page, is_light=True), is_dark=True)
+    return page.to_picture(), find_ink(without_table(grey, page, is_light=True), is_dark=True)
 
 
 def _reread(glyphs: list[Glyph], ink: Ink, strangeness: Strangeness) -> list[Glyph]:
@@ -215,10 +212,10 @@ def _own_ink(density: Plane, glyph: Glyph) -> Plane:
     return density[box.y : box.bottom, box.x : box.right] * near
 
 
-def _in_original(box: Box, picture: Picture) -> tuple[int, int, int, int]:
-    """A box in pixels of the original, rounded outwards and kept inside the picture."""
-    width, height = picture.size
-    left, top = int(box.x * picture.scale), int(box.y * picture.scale)
-    right = min(width, int(np.ceil(box.right * picture.scale)))
-    bottom = min(height, int(np.ceil(box.bottom * picture.scale)))
+def _in_original(box: Box, to_picture: Affine, picture: Picture) -> tuple[int, int, int, int]:
+    """The box around a box, in pixels of the original, kept inside the picture."""
+    corners = np.array([(x, y, 1) for x in (box.x, box.right) for y in (box.y, box.bottom)])
+    places = corners @ to_picture.T * picture.scale  # (4, 2)
+    left, top = np.maximum(0, places.min(axis=0)).astype(int).tolist()
+    right, bottom = np.minimum(picture.size, np.ceil(places.max(axis=0))).astype(int).tolist()
     return left, top, right - left, bottom - top

@@ -81,7 +81,7 @@ def calibrate(
         normal_distances=tuple(float(one) for one in np.percentile(normal, SCALE)),
     )
     chances = confidence(named, labels, class_distances, calibration)
-    reasons = judge(named, labels, class_distances, chances, calibration)
+    reasons = judge(named, labels, strange, chances, calibration)
     refused = {why: round(float((reasons == why).mean()), 6) for why in (TOO_FAR, SPLIT_VOTE)}
     return replace(calibration, refused=refused)
 
@@ -108,7 +108,7 @@ def class_distance(vectors: np.ndarray, labels: np.ndarray) -> float:
 def judge(
     named: np.ndarray,
     labels: np.ndarray,
-    class_distances: np.ndarray,
+    strange: np.ndarray,
     chances: np.ndarray,
     calibration: Calibration,
 ) -> np.ndarray:
@@ -117,7 +117,7 @@ def judge(
     Args:
         named: (n,) integers, the names in question.
         labels: (n, w) integers, labels of the witnesses.
-        class_distances: (n, w) float32.
+        strange: (n,) floats, the :func:`strangeness` of each.
         chances: (n,) floats, the :func:`confidence` in each name.
         calibration: of the index that was asked.
 
@@ -126,7 +126,6 @@ def judge(
     """
     unsure = chances <= calibration.least_confidence
     agreed = (labels == named[:, None]).all(axis=1)
-    strange = strangeness(named, labels, class_distances)
     far = (strange > calibration.too_far) | (unsure & agreed)
     return np.asarray(REASONS[np.where(far, 1, np.where(unsure, 2, 0))])
 

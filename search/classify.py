@@ -77,11 +77,12 @@ def classify(
     votes = cast_votes(voters.labels, voters.distances, weights, classes)
     labels = winners(votes, voters.labels)
     chances = confidence(labels, witnesses.labels, class_distances, calibration)
+    strange = strangeness(labels, witnesses.labels, class_distances)
     return Classification(
         labels,
         chances,
         votes,
-        judge(labels, witnesses.labels, class_distances, chances, calibration),
-        strangeness(labels, witnesses.labels, class_distances),
+        judge(labels, witnesses.labels, strange, chances, calibration),
+        strange,
         voters,
     )

@@ -68,7 +68,7 @@ def judged(
     named: np.ndarray, labels: np.ndarray, distances: np.ndarray, calibration: Calibration
 ) -> np.ndarray:
     chances = confidence(named, labels, distances, calibration)
-    return judge(named, labels, distances, chances, calibration)
+    return judge(named, labels, strangeness(named, labels, distances), chances, calibration)
 
 
 def winners(labels: np.ndarray, distances: np.ndarray) -> np.ndarray:
