@@ -28,6 +28,9 @@ MOST_PARTS = 200
 # A digit has two holes at most; grain adds some, seven in the worst of real photos, but no more
 # than this for each height of a mark's width.
 _MOST_HOLES = 25
+# Of at least so many digits it is asked how their lines slope; the next in a line is at most so
+# many heights away, and so many radians up or down. Within that many they are level, or agree.
+_SLOPED, _NEXT, _STEEPEST, _LEVEL = 4, 3.0, 0.7, 0.09
 # Parts above each other belong together when the gap is less than this.
 _STACKED = 0.12
 
@@ -206,13 +209,49 @@ def merged(glyphs: list[Glyph]) -> Glyph:
 
 
 def in_lines(glyphs: list[Glyph]) -> list[list[Glyph]]:
-    """Lines from top to bottom; in a line, where boxes share height, from left to right."""
-    lines: list[list[Glyph]] = []
-    for glyph in sorted(glyphs, key=lambda g: g.box.y + g.box.height / 2):
-        last = lines[-1][-1].box if lines else None
-        least = 0.4 * min(last.height, glyph.box.height) if last else 0
-        if last and last.shared_height(glyph.box) > least:
-            lines[-1].append(glyph)
+    """Lines from top to bottom; in a line, where digits share height, from left to right.
+
+    Lines may slope, if all slope alike.
+    """
+    if not glyphs:
+        return []
+    boxes = [glyph.box for glyph in glyphs]
+    centres = np.array([(box.x + box.width / 2, box.y + box.height / 2) for box in boxes])
+    halves = np.array([box.height / 2 for box in boxes])
+    slope = _slope(centres, float(np.median(2 * halves)))
+    along = centres @ (np.cos(slope), np.sin(slope))
+    down = centres @ (-np.sin(slope), np.cos(slope))
+    tops, bottoms = down - halves, down + halves
+    lines: list[list[int]] = []
+    for i in np.argsort(down, kind="stable").tolist():
+        last = lines[-1][-1] if lines else i
+        shared = min(bottoms[i], bottoms[last]) - max(tops[i], tops[last])
+        if lines and shared > 0.8 * min(halves[i], halves[last]):
+            lines[-1].append(i)
         else:
-            lines.append([glyph])
-    return [sorted(line, key=lambda g: g.box.x + g.box.width / 2) for line in lines]
+            lines.append([i])
+    return [[glyphs[i] for i in sorted(line, key=along.__getitem__)] for line in lines]
+
+
+def _slope(centres: np.ndarray, height: float) -> float:
+    """Radians by which lines slope down: the direction from most digits to the next on the right.
+
+    Args:
+        centres: (n, 2), column and row of each.
+        height: of most.
+
+    Returns:
+        0 where they are few, do not agree, or lie nearly level.
+    """
+    if len(centres) < _SLOPED:
+        return 0.0
+    right, down = np.moveaxis(centres[None] - centres[:, None], 2, 0)  # (n, n) each, to column j
+    angles, apart = np.arctan2(down, right), np.hypot(right, down)
+    apart[(np.abs(angles) > _STEEPEST) | (apart == 0) | (apart > _NEXT * height)] = np.inf
+    nearest = np.arange(len(centres)), apart.argmin(axis=1)
+    votes = angles[nearest][np.isfinite(apart[nearest])]
+    if len(votes) < _SLOPED - 1:
+        return 0.0
+    slope = float(np.median(votes))
+    spread = float(np.median(np.abs(votes - slope)))
+    return slope if abs(slope) > _LEVEL and spread < _LEVEL else 0.0

@@ -189,7 +189,8 @@ def _mistakes(evaluation: Evaluation, test: Dataset) -> str:
         truth, label = (printable(test.names[one[item]]) for one in (test.labels, named.labels))
         said = f"{truth} named {label}"
         chance = f"{named.confidences[item]:.0%} sure"
-        items.append((test.images[item], f"A {said}, {chance}", f"{escape(said)}<br>{chance}"))
+        alt = f"A {said}, {chance}{_from(test.files[item] if test.files else None)}"
+        items.append((test.images[item], alt, f"{escape(said)}<br>{chance}"))
     wrong = int((named.labels != test.labels).sum())
     note = f"Named wrongly: {wrong:,} of {evaluation.n:,}. Shown: the surest {len(worst)} of these."
     return _note(note) + _digits(items)
@@ -209,7 +210,8 @@ def _neighbours(index: DigitIndex, evaluation: Evaluation, test: Dataset) -> str
         near = [
             (
                 index.images[int(position)],
-                printable(f"Neighbour {rank}: a {index.manifest.names[other]}, {apart:.3f} away"),
+                printable(f"Neighbour {rank}: a {index.manifest.names[other]}, {apart:.3f} away")
+                + _from(index.file(int(position))),
                 _marked(f"{index.manifest.names[other]} · {apart:.3f}", differs=other != own),
             )
             for rank, (position, other, apart) in enumerate(
@@ -224,6 +226,10 @@ def _neighbours(index: DigitIndex, evaluation: Evaluation, test: Dataset) -> str
     if len(first) > GRID:
         note += f" Shown are {GRID} of {len(first)} classes, and mistakes."
     return _note(note) + "\n".join(rows)
+
+
+def _from(file: str | None) -> str:
+    return printable(f", {file}") if file else ""
 
 
 def _marked(text: str, differs: bool) -> str:
@@ -317,9 +323,10 @@ def _cell(value: object) -> str:
 
 
 def _digits(items: Iterable[tuple[np.ndarray, str, str]]) -> str:
-    """Digits (28, 28) uint8, each with a text in place of it and a caption, which is HTML."""
+    """Digits (28, 28) uint8, each with a text in place of or beside it and a caption, in HTML."""
     tiles = "".join(
-        f'<li><img class="digit" src="{_data_uri(_tile(image))}" alt="{escape(alt)}">{caption}</li>'
+        f'<li><img class="digit" src="{_data_uri(_tile(image))}" alt="{escape(alt)}"'
+        f' title="{escape(alt)}">{caption}</li>'
         for image, alt, caption in items
     )
     return f'<ul class="digits">{tiles}</ul>'

@@ -134,6 +134,25 @@ def test_lines_keep_their_order() -> None:
     assert _named(_read(page)) == [3, 0, 8, 2, 7]
 
 
+@pytest.mark.parametrize("angle", [-28, -15, -8, -3, 0, 3, 8, 15, 28])
+@pytest.mark.parametrize("jitter", [0, 12])
+def test_lines_that_slope_keep_their_order(
+    angle: int, jitter: int, rng: np.random.Generator
+) -> None:
+    page, places = Image.new("L", (1200, 1200), 255), []
+    for row in range(3):
+        for column in range(5):
+            x, y = 300 + 120 * column, 350 + 190 * row + int(rng.integers(-jitter, jitter + 1))
+            add(page, int(rng.choice(list(STROKES))), size=110, width=11, at=(x, y))
+            places.append(complex(x + 55, y + 55))
+    turned = page.rotate(angle, Image.Resampling.BILINEAR, fillcolor=255)
+    digits = find_digits(picture_from_array(pixels(turned)))
+    turn, middle = np.exp(-1j * np.radians(angle)), 600 + 600j
+    found = np.array([complex(x + w / 2, y + h / 2) for x, y, w, h in (d.box for d in digits)])
+    for one, place in zip(found, places, strict=True):
+        assert abs(one - (middle + turn * (place - middle))) < 30
+
+
 @pytest.mark.parametrize("label", STROKES)
 def test_an_ordinary_digit_is_not_judged(label: int) -> None:
     def never(images: np.ndarray) -> np.ndarray:

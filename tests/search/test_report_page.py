@@ -13,7 +13,7 @@ from PIL import Image
 from data.datasets import Dataset
 from indexer.build import build_index
 from search import DigitIndex
-from search.evaluate import Evaluation, evaluate
+from search.evaluate import Evaluation, evaluate, worst_mistakes
 from search.report_page import report_page
 from tests.conftest import Run
 from tests.embedders import linear_embedder
@@ -118,11 +118,15 @@ def test_names_are_text_and_nothing_else(
 ) -> None:
     evil = ["<script>alert(1)</script>", '"><img src=x>', *map(str, range(2, 10))]
     named = replace(plain_index, manifest=replace(plain_index.manifest, names=evil))
-    page = report_page(named, evaluation, replace(few, names=tuple(evil)))
+    files = [f'"><script>{row}.png' for row in range(len(few))]
+    page = report_page(named, evaluation, replace(few, names=tuple(evil), files=files))
     read = Page(page)
     assert not read.all("script")
     assert all(str(one["src"]).startswith("data:") for one in read.all("img"))
     assert "<script>alert(1)</script>" in read.text
+    worst = int(worst_mistakes(evaluation.classification, few.labels, 1)[0])
+    titles = [str(one["title"]) for one in read.all("img") if "title" in one]
+    assert any(title.endswith(f", {files[worst]}") for title in titles)
 
 
 def test_without_a_mistake_from_the_command_line(
