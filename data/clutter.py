@@ -25,8 +25,9 @@ _SMALLEST = 48
 _PAGE_AREA = 0.2
 # ... and this share of the tightest rectangle around it; a digit's outline rarely half.
 _PAGE_SOLID = 0.85
-# A page further from upright than this, in degrees, is turned.
-_ASKEW = 3.0
+# A page from the first to the second of these degrees from upright is turned; beyond, nobody knows
+# which of its sides is the upper one.
+_ASKEW, _UNDECIDED = 3.0, 40.0
 # What shows at the page's edges is cut off by this share of its sides.
 _PAGE_EDGE = 0.04
 # A margin, or a ruling, runs along this share of the picture's side.
@@ -51,23 +52,27 @@ _PIECES, _MOSTLY, _SIDES, _STEPS = 4, 0.5, 3, 40
 _POINTS = 3_000
 
 
+Affine = np.ndarray  # (2, 3) float64, from pixels to pixels
+SAME: Affine = np.eye(2, 3)
+
+
 class Page(NamedTuple):
     """A page that lies on a darker or lighter table.
 
     Attributes:
-        turn: (2, 3), the affine map that takes the picture to one in which the page is upright.
+        turn: takes the picture to one in which the page is upright; `SAME` where it is.
         size: columns and rows of that.
         box: around the page there, without its edges.
         surface: (box.height, box.width) uint8, 1 on the page.
     """
 
-    turn: np.ndarray
+    turn: Affine
     size: tuple[int, int]
     box: Box
     surface: Mask
 
-    def to_picture(self) -> np.ndarray:
-        """The affine map (2, 3) from pixels of the box to those of the picture."""
+    def to_picture(self) -> Affine:
+        """From pixels of the box to those of the picture."""
         back = cv2.invertAffineTransform(self.turn)
         back[:, 2] += back[:, :2] @ self.box[:2]
         return back
@@ -94,7 +99,7 @@ def find_page(mask: Mask) -> Page | None:
     away = cv2.distanceTransform(np.pad(whole, 1), cv2.DIST_L2, cv2.DIST_MASK_3)[1:-1, 1:-1]
     surface = (away > 1 + round(_PAGE_EDGE * max(width, height))).astype(np.uint8)
     if not 0 < np.count_nonzero(mask * surface) < np.count_nonzero(surface):
-        return None  # nothing is on it
+        return None  # nothing is on it, or it is nothing but what is on it
     turn, size = _upright(angle, mask.shape)
     turned = _turned(surface, turn, size, cv2.INTER_NEAREST)
     box = Box(*cv2.boundingRect(turned))
@@ -103,15 +108,15 @@ def find_page(mask: Mask) -> Page | None:
     return Page(turn, size, box, turned[box.y : box.bottom, box.x : box.right])
 
 
-def _upright(angle: float, shape: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, int]]:
-    """The turn (2, 3) of a picture (h, w) whose page lies at an angle, and the size of what it is.
+def _upright(angle: float, shape: tuple[int, ...]) -> tuple[Affine, tuple[int, int]]:
+    """How to turn a picture (h, w) on which a side of a page lies at an angle, and its size then.
 
-    An angle in degrees, of any side. What is nearly upright stays as it is: turning blurs.
+    What is nearly upright, in degrees, stays as it is: turning blurs.
     """
     height, width = shape
     askew = (angle + 45) % 90 - 45
-    if abs(askew) < _ASKEW:
-        return np.eye(2, 3), (width, height)
+    if not _ASKEW <= abs(askew) <= _UNDECIDED:
+        return SAME, (width, height)
     turn = cv2.getRotationMatrix2D((0, 0), askew, 1)
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ turn[:, :2].T
     turn[:, 2] = -corners.min(axis=0)
@@ -119,10 +124,10 @@ def _upright(angle: float, shape: tuple[int, ...]) -> tuple[np.ndarray, tuple[in
 
 
 def _turned(
-    plane: np.ndarray, turn: np.ndarray, size: tuple[int, int], interpolation: int
+    plane: np.ndarray, turn: Affine, size: tuple[int, int], interpolation: int
 ) -> np.ndarray:
-    """A plane (h, w) as `turn` has it, beyond its edges as at them; itself if it stays as it is."""
-    if (turn == np.eye(2, 3)).all():
+    """A plane (h, w) as `turn` has it, beyond its edges as at them."""
+    if turn is SAME:
         return plane
     return cv2.warpAffine(plane, turn, size, flags=interpolation, borderMode=cv2.BORDER_REPLICATE)
 
@@ -138,7 +143,7 @@ def without_table(grey: Plane, page: Page, *, is_light: bool) -> Plane:
     Returns:
         (page.box.height, page.box.width) float32.
     """
-    _, _, box, surface = page
+    box, surface = page.box, page.surface
     turned = _turned(grey, page.turn, page.size, cv2.INTER_LINEAR)
     inner = turned[box.y : box.bottom, box.x : box.right]
     if surface.all():

@@ -38,7 +38,8 @@ class FolderPictures:
 
     def files_of(self, rows: np.ndarray) -> list[str]:
         """Those at `rows` (m,) as a person finds them again, for example `mine/7/a.png`."""
-        return [named(f"{self.root.name}/{os.fsdecode(self.paths[row])}") for row in rows]
+        name = self.root.resolve().name
+        return [named(f"{name}/{os.fsdecode(self.paths[row])}") for row in rows]
 
     def stamp(self) -> str:
         """A hash of all paths, sizes and times."""

@@ -15,7 +15,15 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from data.clutter import find_page, is_block, is_dash, without_clutter, without_table
+from data.clutter import (
+    SAME,
+    Affine,
+    find_page,
+    is_block,
+    is_dash,
+    without_clutter,
+    without_table,
+)
 from data.convention import SIDE
 from data.errors import PictureBlank, PictureError, PictureNotDigits
 from data.grey import Plane
@@ -23,17 +31,15 @@ from data.halftone import without_dots
 from data.ink import Ink, find_ink, is_evenly_lit
 from data.picture import Picture
 from data.render import LONGEST, render
-from data.segment import Box, Glyph, find_glyphs
+from data.segment import Glyph, find_glyphs
 from data.strings import reread
 from data.touching import stroke_width
 
 NORMALISER_VERSION = 5
 
 Strangeness = Callable[[Plane], np.ndarray]
-Affine = np.ndarray  # (2, 3), from pixels where ink was found to those of the picture
-Seek = Callable[[Plane], tuple[Affine, Ink]]
+Seek = Callable[[Plane], tuple[Affine, Ink]]  # to the map from its pixels to the picture's, and it
 
-_SAME: Affine = np.eye(2, 3)
 # A mark less tall and wide than this many pixels holds no digit's shape.
 _SMALLEST = 5
 # From this size on a shape is told from a blot, ...
@@ -99,8 +105,7 @@ def _found(
 ) -> list[Digit]:
     conventional = already_normal(picture.grey)
     if conventional is not None:
-        whole = Box(0, 0, *picture.grey.shape[::-1])
-        return [Digit(conventional, _in_original(whole, _SAME, picture))]
+        return [Digit(conventional, (0, 0, *picture.size))]
     to_picture, ink = seek(picture.grey)
     glyphs = find_glyphs(without_clutter(ink.mask), single=single)
     if strangeness is not None and not single:
@@ -117,7 +122,7 @@ def _found(
             "expected digits, but the picture shows a line or a solid shape; crop to the digits"
         )
     return [
-        Digit(render(_own_ink(ink.density, g)), _in_original(g.box, to_picture, picture))
+        Digit(render(_own_ink(ink.density, g)), _box_in_original(g, to_picture, picture))
         for g in large
     ]
 
@@ -164,15 +169,15 @@ def _ink_on_page(grey: Plane, *, shaded: bool = False) -> tuple[Affine, Ink]:
     ink = find_ink(grey, shaded=shaded)
     page = find_page(ink.mask)
     if page is None:
-        return _SAME, ink
+        return SAME, ink
     try:
         inner = find_ink(without_table(grey, page, is_light=not ink.is_dark), shaded=shaded)
     except PictureBlank:
         if shaded:
             raise  # ink of wide areas is none
-        return _SAME, ink  # a solid shape, not a page
+        return SAME, ink  # a solid shape, not a page
     # A page lighter than its table bears darker ink; else the "page" is a drawn outline.
-    return (page.to_picture(), inner) if inner.is_dark != ink.is_dark else (_SAME, ink)
+    return (page.to_picture(), inner) if inner.is_dark != ink.is_dark else (SAME, ink)
 
 
 def _ink_on_light_page(grey: Plane) -> tuple[Affine, Ink]:
@@ -212,10 +217,13 @@ def _own_ink(density: Plane, glyph: Glyph) -> Plane:
     return density[box.y : box.bottom, box.x : box.right] * near
 
 
-def _in_original(box: Box, to_picture: Affine, picture: Picture) -> tuple[int, int, int, int]:
-    """The box around a box, in pixels of the original, kept inside the picture."""
-    corners = np.array([(x, y, 1) for x in (box.x, box.right) for y in (box.y, box.bottom)])
-    places = corners @ to_picture.T * picture.scale  # (4, 2)
+def _box_in_original(
+    glyph: Glyph, to_picture: Affine, picture: Picture
+) -> tuple[int, int, int, int]:
+    """The box around a glyph in pixels of the original, rounded outwards and kept inside it."""
+    outline = cv2.convexHull(cv2.findNonZero(glyph.mask)).reshape(-1, 2) + glyph.box[:2]
+    corners = (outline[:, None] + [(0, 0), (1, 0), (0, 1), (1, 1)]).reshape(-1, 2)
+    places = (corners @ to_picture[:, :2].T + to_picture[:, 2]) * picture.scale
     left, top = np.maximum(0, places.min(axis=0)).astype(int).tolist()
     right, bottom = np.minimum(picture.size, np.ceil(places.max(axis=0))).astype(int).tolist()
     return left, top, right - left, bottom - top

@@ -31,11 +31,11 @@ class ParquetPictures:
     """The pictures in Parquet files; meets `data.pictures.Pictures`.
 
     Attributes:
-        files: in order.
+        tables: the files, in order.
         groups: (g, 3) int64: file, row group in it, and the first row of all that is in it.
     """
 
-    files: tuple[Path, ...]
+    tables: tuple[Path, ...]
     groups: np.ndarray
 
     def read(self, rows: np.ndarray) -> np.ndarray:
@@ -49,7 +49,7 @@ class ParquetPictures:
         for place in np.unique(places):
             file, group, first = self.groups[place]
             wanted = np.flatnonzero(places == place)
-            self._read_group(self.files[file], int(group), int(first), rows[wanted], found, wanted)
+            self._read_group(self.tables[file], int(group), int(first), rows[wanted], found, wanted)
         return found
 
     def _read_group(
@@ -79,7 +79,7 @@ class ParquetPictures:
 
     def stamp(self) -> str:
         """A hash of the files' paths, sizes and times."""
-        return stamp_of(self.files)
+        return stamp_of(self.tables)
 
 
 def open_parquet(place: Path) -> list[tuple[ParquetPictures, np.ndarray]]:

@@ -41,7 +41,7 @@ def add_digits(
         vectors: (n, d) float32, what the embedder gives for `images`.
         labels: (n,) uint8.
         images: (n, 28, 28) uint8.
-        files: what each was found in; "" is none.
+        files: the file that each came from; "" is none.
 
     Returns:
         The new manifest, and the ids of the new digits in their order.
@@ -50,9 +50,9 @@ def add_digits(
         StorageError: the index is as it was.
     """
     sources = Sources.of(ADDED, manifest.next_number, len(labels), files)
+    names = [sources.name(row) for row in range(len(labels))]
     fresh = Segment.of(vectors, labels, images, sources)
-    grown = _commit(writer, manifest, [*segments, fresh], numbered=len(labels))
-    return grown, [sources.name(row) for row in range(len(labels))]
+    return _commit(writer, manifest, [*segments, fresh], numbered=len(labels)), names
 
 
 def remove_digits(

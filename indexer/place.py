@@ -113,7 +113,10 @@ class Change(Protocol):
     def add(
         self, vectors: np.ndarray, labels: np.ndarray, images: np.ndarray, files: Sequence[str]
     ) -> tuple[Manifest, list[str]]:
-        """Put a generation in place with n more digits, found in `files`; it, and their ids."""
+        """Put a generation in place with n more digits; it, and their ids.
+
+        Each came from one of `files`, where "" is none.
+        """
 
     def remove(self, positions: np.ndarray) -> Manifest:
         """Put a generation in place without the digits at `positions` (m,)."""

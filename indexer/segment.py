@@ -61,7 +61,7 @@ class Segment:
         vectors: embeddings of its digits.
         labels: (count,) uint8.
         images: (count, 28, 28) uint8, stored or drawn again.
-        sources: what its digits are called.
+        sources: what its digits are called, and the files that they came from.
         removed: (r,) int64, ascending: rows that never answer.
         kind_options: of `vectors`, as they were measured.
         written: those of its files that are in place already, or staged, by role.

@@ -1,7 +1,7 @@
 """Which picture is item 4,711? Ids like `mnist/train/123` to positions in the index and back.
 
 Items come in runs of consecutive numbers; a run is a line of `sources-<hash>.jsonl`, so 60,000 ids
-take one line. What came from files of a folder has their names too.
+take one line. Where items came from files of a person's, it has their names too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from functools import cached_property
 from itertools import accumulate, groupby
 
 import numpy as np
+
+from data.names import is_text
 
 ADDED = "added"  # prefix of digits that were added one by one
 LONGEST_NUMBER = 18  # digits of an id's number; more than any index holds
@@ -32,10 +34,10 @@ class Run:
         count: how many items.
         folder: what stands before the names of their files, for example `mine/7/`.
         files: these names, a slash between each and the next: one text, so that opening an index
-            makes none of each. Empty where they came from no files.
+            makes none of each. Empty where all came from none; an empty name is of one that did.
 
     Raises:
-        ValueError: other than `count` files.
+        ValueError: other than `count` names, or no text.
     """
 
     prefix: str
@@ -45,19 +47,31 @@ class Run:
     files: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse names that are not one for each."""
+        """Refuse what are not names, one for each."""
+        for text in (self.folder, self.files):
+            if not isinstance(text, str) or not is_text(text):
+                raise ValueError(f"expected names of files, received {text!r:.80}")
         if self.files and self.files.count(SLASH) + 1 != self.count:
-            raise ValueError(f"expected {self.count:,} files, received {self.files[:80]!r}")
+            raise ValueError(f"expected {self.count:,} files, received {self.files!r:.80}")
+
+    @classmethod
+    def of(cls, prefix: str, first: int, folder: str, names: Sequence[str]) -> Run:
+        """Items `first` and on, which came from files of these names in `folder`; "" is none."""
+        if not any(names):
+            return cls(prefix, first, len(names))
+        return cls(prefix, first, len(names), folder, SLASH.join(names))
 
     @cached_property
-    def paths(self) -> list[str]:
-        """The files, folder and all; none where they came from none."""
-        return [self.folder + name for name in self.files.split(SLASH)] if self.files else []
+    def names(self) -> list[str]:
+        """The names of the files, (count,); none where all came from none."""
+        return self.files.split(SLASH) if self.files else []
 
     def part(self, start: int, stop: int) -> Run:
         """Its items `start` to `stop` - 1 alone."""
-        names = SLASH.join(self.files.split(SLASH)[start:stop])
-        return Run(self.prefix, self.first + start, stop - start, self.folder, names)
+        first = self.first + start
+        if not self.files:
+            return Run(self.prefix, first, stop - start)
+        return Run.of(self.prefix, first, self.folder, self.names[start:stop])
 
     def goes_on(self, other: Run) -> bool:
         """Whether `other` begins where this one ends, with files in the same folder or without."""
@@ -78,15 +92,21 @@ class Sources:
 
     @classmethod
     def of(cls, prefix: str, first: int, count: int, files: Sequence[str] = ()) -> Sources:
-        """Items `first` and on, which came from `files` if there are any; "" is none."""
+        """So many items, which came from `files` if there are any; "" is none.
+
+        Raises:
+            ValueError: there are files, but other than `count`.
+        """
         if not files:
             return cls((Run(prefix, first, count),))
+        if len(files) != count:
+            raise ValueError(f"expected {count:,} files, received {len(files):,}")
         runs = []
         for folder, paths in groupby(files, key=_folder):
             names = [path.removeprefix(folder) for path in paths]
-            runs.append(Run(prefix, first, len(names), folder, SLASH.join(names)))
+            runs.append(Run.of(prefix, first, folder, names))
             first += len(names)
-        return cls(tuple(runs))
+        return cls(tuple(_joined(runs)))
 
     def __len__(self) -> int:
         """Number of items."""
@@ -100,7 +120,8 @@ class Sources:
     def file(self, position: int) -> str | None:
         """The file that the item at `position` came from, if it came from one."""
         run, row = self._locate(position)
-        return (run.paths[row] or None) if run.files else None
+        name = run.names[row] if run.files else ""
+        return run.folder + name if name else None
 
     def find(self, name: str) -> int | None:
         """The position of the item called `name`, if there is one."""
@@ -135,10 +156,11 @@ class Sources:
 
     def examples(self) -> str:
         """What ids look like here, in a few words."""
-        shown = [f"{one.prefix}/{one.first}" for one in self.runs[:EXAMPLES]]
+        runs = list(_joined(Run(run.prefix, run.first, run.count) for run in self.runs))
+        shown = [f"{one.prefix}/{one.first}" for one in runs[:EXAMPLES]]
         return " or ".join(
             f"{name} to .../{run.first + run.count - 1}" if run.count > 1 else name
-            for name, run in zip(shown, self.runs, strict=False)
+            for name, run in zip(shown, runs, strict=False)
         )
 
     def _locate(self, position: int) -> tuple[Run, int]:

@@ -56,7 +56,9 @@ def _npz(index: DigitIndex, file: IO[bytes]) -> None:
     count, names = len(index), np.array(index.manifest.names)
     runs = index.sources.runs
     longest = max(len(f"{run.prefix}/{run.first + run.count - 1}") for run in runs)
-    longest_file = max((len(path) for run in runs for path in run.paths), default=0)
+    longest_file = max(
+        (len(run.folder) + max(map(len, run.names)) for run in runs if run.files), default=0
+    )
     arrays: dict[str, tuple[tuple[int, ...], np.dtype, Callable[[np.ndarray], np.ndarray]]] = {
         "vectors": (
             (count, index.manifest.dimension),

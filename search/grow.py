@@ -20,7 +20,7 @@ from indexer.manifest import Manifest
 from indexer.place import Change, Place, store_at
 from search.answers import Addition, FailedAnswer
 from search.index import DigitIndex
-from search.queries import STDIN, AnyQuery, FailedQuery, Query, Reader, RefusedQuery
+from search.queries import AnyQuery, FailedQuery, Query, Reader, RefusedQuery
 from search.text import named
 
 Labelled = tuple[AnyQuery, int]
@@ -156,7 +156,7 @@ def _store(
     first = {content: row for row, content in reversed([*enumerate(pixels)])}
     fresh = sorted(row for content, row in first.items() if content not in known)
     if fresh:
-        files = ["" if digits[row][0].name == STDIN else digits[row][0].name for row in fresh]
+        files = [digits[row][0].file or "" for row in fresh]
         manifest, ids = change.add(embeddings[fresh], labels[fresh], images[fresh], files)
         known |= {pixels[row]: (name, labels[row]) for row, name in zip(fresh, ids, strict=True)}
     is_new = np.isin(np.arange(len(digits)), fresh)

@@ -47,7 +47,7 @@ class DigitIndex:
         vectors: the embeddings of its digits, searched as one.
         labels: (positions,) uint8, read where they are asked for.
         images: (positions, 28, 28) uint8, likewise.
-        sources: what each digit is called.
+        sources: what each digit is called, and the file that it came from.
         plane: content of the file that :attr:`projection` is read from, where there is one.
     """
 

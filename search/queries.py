@@ -55,6 +55,7 @@ class Query(NamedTuple):
         position: of the stored digit it is, or -1.
         box: x, y, width, height of the digit in pixels of the picture; None where the digit is all.
         scale: pixels of the picture per pixel of `original`.
+        file: what it was found in, if that was a file.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Query(NamedTuple):
     position: int = -1
     box: tuple[int, int, int, int] | None = None
     scale: float = 1.0
+    file: str | None = None
 
 
 class RefusedQuery(NamedTuple):
@@ -115,7 +117,8 @@ class Reader:
 
     def content(self, name: str, content: bytes) -> Iterator[AnyQuery]:
         """Turn the bytes of a picture or of an `.npy` file, called `name`, into digits."""
-        yield from self._content(name, io.BytesIO(content), len(content))
+        queries = self._content(name, io.BytesIO(content), len(content))
+        yield from queries if name == STDIN else _of_file(name, queries)
 
     def array(self, name: str, array: np.ndarray) -> Iterator[AnyQuery]:
         """Turn an array called `name` into digits: a picture, or a stack (n, 28, 28) of digits."""
@@ -173,7 +176,7 @@ class Reader:
             with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
                 status = os.fstat(file.fileno())
                 if stat.S_ISREG(status.st_mode):
-                    yield from self._content(name, file, status.st_size)
+                    yield from _of_file(name, self._content(name, file, status.st_size))
                 else:
                     what = "a pipe" if stat.S_ISFIFO(status.st_mode) else "a device"
                     yield FailedQuery(name, f"{name}: expected a regular file, received {what}")
@@ -236,6 +239,10 @@ class Reader:
             return FailedQuery(named(name), str(exc))
         image = scale_to_unit(self.index.images[position])
         return Query(name, image, image, position)
+
+
+def _of_file(name: str, queries: Iterable[AnyQuery]) -> Iterator[AnyQuery]:
+    return (one._replace(file=name) if isinstance(one, Query) else one for one in queries)
 
 
 def _stacked(name: str, image: np.ndarray, max_pixels: int) -> AnyQuery:

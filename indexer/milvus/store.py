@@ -279,7 +279,10 @@ class MilvusChange:
     def add(
         self, vectors: np.ndarray, labels: np.ndarray, images: np.ndarray, files: Sequence[str]
     ) -> tuple[Manifest, list[str]]:
-        """Put a generation in place with n more digits, found in `files`; it, and their ids."""
+        """Put a generation in place with n more digits; it, and their ids.
+
+        Each came from one of `files`, where "" is none.
+        """
         base, manifest = self.base, self.base.manifest
         fresh = Sources.of(ADDED, manifest.next_number, len(labels), files)
         names = [fresh.name(row) for row in range(len(labels))]

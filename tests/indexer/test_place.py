@@ -133,7 +133,7 @@ def test_names_and_figures_are_the_same_everywhere(
 
 def _add(place: Place, image: np.ndarray, label: str) -> grow.Added:
     with grow.open_to_change(place) as (change, index):
-        query = Query("given", image / np.float32(255), image / np.float32(255))
+        query = Query("given", image / np.float32(255), image / np.float32(255), file="given.png")
         known = index.manifest.names.index(label)
         return grow.add(change, index, [(query, known)])
 
@@ -147,7 +147,7 @@ def test_what_is_added_and_removed_answers_and_does_not(
     index = DigitIndex.open(place)
     found = index.search(image[None], 1)
     assert (index.name(int(found.ids[0, 0])), found.labels[0, 0]) == ("added/0", 3)
-    assert [index.file(row) for row in range(COUNT + 1)] == [*few.files, "given"]
+    assert [index.file(row) for row in range(COUNT + 1)] == [*few.files, "given.png"]
     assert len(index) == COUNT + 1
     assert index.manifest.generation == 2
 

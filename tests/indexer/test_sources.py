@@ -57,10 +57,36 @@ def test_files_stay_with_their_items(rng: np.random.Generator) -> None:
     assert len(both.runs) == 6  # the last two files lie where the two before them do
 
 
-def test_files_that_are_not_one_for_each_are_refused() -> None:
-    content = pack_sources(Sources.of("mine/train", 0, 2, ["a.png", "b.png"]))
+def test_files_of_none_are_none_however_they_are_said() -> None:
+    none = Sources.of("added", 0, 2, ["", ""])
+    assert none == Sources.of("added", 0, 2)
+    mixed = Sources.of("added", 0, 4, ["", "a.png", "b.png", ""])
+    assert mixed.at(np.array([0, 3])).runs == (Run("added", 0, 1), Run("added", 3, 1))
+
+
+def test_examples_pass_over_files() -> None:
+    files = [f"mine/{row % 5}/{row}.png" for row in range(100)]
+    sources = Sources.of("mine/train", 0, 100, files) + Sources.of("added", 3, 1, ["x.png"])
+    assert sources.examples() == "mine/train/0 to .../99 or added/3"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        (b'"count": 2', b'"count": 3', "expected 3 files"),
+        (b'"a.png/b.png"', b"5", "expected names of files"),
+        (b'"a.png/b.png"', b'["a.png", "b.png"]', "expected names of files"),
+        (b'"a.png/b.png"', rb'"a.png/\udc80"', "expected names of files"),
+        (b'"mine/"', b"null", "expected names of files"),
+    ],
+)
+def test_files_that_are_not_one_for_each_are_refused(ours: bytes, theirs: bytes, said: str) -> None:
+    content = pack_sources(Sources.of("mine/train", 0, 2, ["mine/a.png", "mine/b.png"]))
+    assert ours in content
+    with pytest.raises(ValueError, match=said):
+        parse_sources(content.replace(ours, theirs))
     with pytest.raises(ValueError, match="expected 3 files"):
-        parse_sources(content.replace(b'"count": 2', b'"count": 3'))
+        Sources.of("mine/train", 0, 3, ["a.png", "b.png"])
 
 
 def test_positions_outside_have_no_name(sources: Sources) -> None:

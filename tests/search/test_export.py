@@ -22,7 +22,7 @@ def grown(plain_folder: Path, tmp_path: Path) -> DigitIndex:
         remove(writer, index, ["optdigits/train/3"])
     with open_to_change(folder) as (writer, index):
         digit = index.images[3] / np.float32(255)
-        add(writer, index, [(Query(FILE, digit, digit), int(index.labels[3]))])
+        add(writer, index, [(Query(FILE, digit, digit, file=FILE), int(index.labels[3]))])
     return DigitIndex.open(folder)
 
 

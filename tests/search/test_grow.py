@@ -1,5 +1,6 @@
 """Adding, removing and undoing, against plain lists of what the index should hold."""
 
+import io
 import json
 import multiprocessing
 import os
@@ -100,7 +101,7 @@ def file_of(image: np.ndarray) -> str:
 def put(folder: Path, images: np.ndarray, labels: np.ndarray) -> Added:
     """Add digits that are in the MNIST convention already."""
     pictures = [
-        (Query(file_of(image), image.astype(np.float32) / 255, image), int(label))
+        (Query("given", image.astype(np.float32) / 255, image, file=file_of(image)), int(label))
         for image, label in zip(images, labels, strict=True)
     ]
     with open_to_change(folder) as (writer, index):
@@ -398,13 +399,21 @@ def test_a_labelled_folder_and_a_page_of_digits(run: Run, folder: Path, tmp_path
     }  # fmt: skip
 
 
-def test_stdin_and_one_digit_of_all_ink(run: Run, tmp_path: Path) -> None:
+def test_stdin_and_one_digit_of_all_ink(run: Run, folder: Path, tmp_path: Path) -> None:
     draw_digit(5).save(tmp_path / "five.png")
     content = (tmp_path / "five.png").read_bytes()
     (row,) = records(run("add", "--label", 5, "--single", "-", stdin=content))
     assert (row["query"], row["label"], row["id"]) == ("-", 5, "added/0")
     (answer,) = records(run("search", "--single", "five.png", "-k", 1))
     assert (answer["neighbours"][0]["id"], answer["neighbours"][0]["file"]) == ("added/0", None)  # type: ignore[index]
+    stack = io.BytesIO()
+    np.save(stack, DigitIndex.open(folder).images[BASE - 1 : BASE] // 2)
+    (row,) = records(run("add", "--label", 5, "-", stdin=stack.getvalue()))
+    assert (row["query"], row["id"]) == ("-[0]", "added/1")
+    (tmp_path / "stack.npy").write_bytes(stack.getvalue().replace(b"\x7f", b"\x7e"))
+    (row,) = records(run("add", "--label", 5, "stack.npy"))
+    index = DigitIndex.open(folder)
+    assert [index.file(BASE + row) for row in range(3)] == [None, None, "stack.npy"]
 
 
 @pytest.mark.parametrize(

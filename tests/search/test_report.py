@@ -195,6 +195,9 @@ def test_csv_tells_the_digits_of_one_picture_apart() -> None:
 def test_facts_in_every_style() -> None:
     facts = {"n": 3, "knn_accuracy": 0.5, "confusion": [[1, 2], [3, 4]], "k": {"uniform": 5}}
     assert json.loads("\n".join(format_facts(facts, "json"))) == facts
+    found = {"found": [{"id": 1, "file": None, "of": None}, {"id": 2, "file": None, "of": "a"}]}
+    shown = [line.split() for line in format_facts(found, "table")]
+    assert shown == [["found", "id", "of"], ["1", "-"], ["2", "a"]]
     assert json.loads("\n".join(format_facts(facts, "jsonl"))) == facts
     rows = list(csv.reader(io.StringIO("\n".join(format_facts(facts, "csv")))))
     assert rows[2] == ["knn_accuracy", "0.5"]

@@ -344,6 +344,7 @@ def test_what_is_added_answers_and_can_be_taken_back(few_folder: Path, tmp_path:
         first = client.post("/api/search", three).json["neighbours"][0]
         assert (first["id"], first["label"]) == ("added/0", 7)
         assert first["distance"] < 0.01  # its pixels are stored as bytes
+        assert first["file"] is None
         assert client.get("/api/items/added/0.png").status == 200
         assert client.post("/api/items?label=7", three).json["new"] is False
         refused = client.post("/api/items?label=3", three).error(422)
@@ -353,6 +354,10 @@ def test_what_is_added_answers_and_can_be_taken_back(few_folder: Path, tmp_path:
         )
         assert client.post("/api/undo").json["count"] == 300
         assert client.post("/api/search", three).json["neighbours"][0]["id"] != "added/0"
+        drawn = np.flipud(DigitIndex.open(folder).images[5]).tolist()
+        row = client.post("/api/items?label=7", drawn).json
+        (added,) = client.post("/api/search", drawn).json["neighbours"][:1]
+        assert (added["id"], added["file"]) == (row["id"], None)
 
 
 def test_clients_that_change_the_index_at_once_wait_their_turn(
