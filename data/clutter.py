@@ -144,7 +144,7 @@ def without_table(grey: Plane, page: Page, *, is_light: bool) -> Plane:
         (page.box.height, page.box.width) float32.
     """
     box, surface = page.box, page.surface
-    turned = _turned(grey, page.turn, page.size, cv2.INTER_LINEAR)
+    turned = _turned(grey, page.turn, page.size, cv2.INTER_LANCZOS4)
     inner = turned[box.y : box.bottom, box.x : box.right]
     if surface.all():
         return inner

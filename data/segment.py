@@ -25,6 +25,8 @@ _BODY = 0.5
 _NEAR = 0.5
 # More parts than this are a texture.
 MOST_PARTS = 200
+# Where digits are less than this share of what stands out, it is noise, or another thing's picture.
+_OF_DIGITS = 0.15
 # A digit has two holes at most; grain adds some, seven in the worst of real photos, but no more
 # than this for each height of a mark's width.
 _MOST_HOLES = 25
@@ -114,6 +116,7 @@ def find_glyphs(mask: Mask, *, single: bool = False) -> list[Glyph]:
         )
     groups = [parts] if single else _grouped(boxes, parts, tall)
     glyphs = [_glyph(labels, boxes, group) for group in groups]
+    _refuse_specks(glyphs, mask)
     _refuse_texture(max(glyphs, key=lambda glyph: glyph.box.width * glyph.box.height))
     return [glyph for line in in_lines(glyphs) for glyph in line]
 
@@ -128,6 +131,16 @@ def components(mask: Mask) -> tuple[np.ndarray, list[Box]]:
     _, labels[inked], stats, _ = cv2.connectedComponentsWithStats(mask[inked], connectivity=8)
     boxes = [Box(x + left, y + top, *size) for left, top, *size, _ in stats[1:].tolist()]
     return labels, boxes
+
+
+def _refuse_specks(glyphs: list[Glyph], mask: Mask) -> None:
+    """Raise PictureNotDigits if nearly all strokes are dirt beside the digits."""
+    share = sum(cv2.countNonZero(glyph.mask) for glyph in glyphs) / cv2.countNonZero(mask)
+    if share < _OF_DIGITS:
+        raise PictureNotDigits(
+            f"expected digits, but all but {share:.0%} of what stands out are specks beside them,"
+            " like noise or small print; crop to the digits"
+        )
 
 
 def _refuse_texture(glyph: Glyph) -> None:

@@ -114,6 +114,20 @@ def test_rulings_frames_margins_and_specks_are_left_out() -> None:
         assert _correlation(_one(image).image, plain) > 0.95
 
 
+def test_a_mark_among_far_more_specks_is_no_digit(rng: np.random.Generator) -> None:
+    grey = pixels(draw(3, canvas=(1600, 1200), size=200, width=10)).copy()
+    for specks, is_digit in ((100, True), (8_000, False)):
+        y, x = rng.integers(0, 1196, specks), rng.integers(0, 1596, specks)
+        for dy in range(3):
+            grey[y + dy, x] = grey[y + dy, x + 1] = 0
+        if is_digit:
+            (digit,) = find_digits(picture_from_array(grey))
+            assert _correlation(digit.image, _one(draw(3)).image) > 0.9
+        else:
+            with pytest.raises(PictureNotDigits, match="specks beside them"):
+                find_digits(picture_from_array(grey))
+
+
 def test_a_page_on_a_dark_table() -> None:
     table = Image.new("L", (640, 560), 60)
     table.paste(draw(3, paper=240), (150, 120))
