@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import DatasetInvalid, DatasetNotFound, PictureError
-from data.names import named
+from data.names import is_hidden, named
 from data.normalise import find_digits, scale_to_bytes
 from data.picture import SUFFIXES, read_picture
 from data.pictures import stamp_of
@@ -85,7 +85,7 @@ def list_folder(folder: Path) -> tuple[FolderPictures, np.ndarray]:
 
 
 def _shown(folder: Path) -> Iterator[os.DirEntry[str]]:
-    return (one for one in os.scandir(folder) if not one.name.startswith("."))
+    return (one for one in os.scandir(folder) if not is_hidden(one.name))
 
 
 def labelled_picture(source: Path | bytes, name: str) -> np.ndarray:

@@ -11,6 +11,11 @@ def named(path: Path | str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def is_hidden(name: str) -> bool:
+    """Whether programs leave a file or folder of this name for themselves."""
+    return name.startswith(".")
+
+
 def is_text(value: str) -> bool:
     """Whether `value` can be written as UTF-8, which halves of characters cannot."""
     return not any("\ud800" <= char <= "\udfff" for char in value)

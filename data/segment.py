@@ -32,7 +32,7 @@ _OF_DIGITS = 0.15
 _MOST_HOLES = 25
 # Of at least so many digits it is asked how their lines slope; the next in a line is at most so
 # many heights away, and so many radians up or down. Within that many they are level, or agree.
-_SLOPED, _NEXT, _STEEPEST, _LEVEL = 4, 3.0, 0.7, 0.09
+_SLOPED, _NEXT, _STEEPEST, _LEVEL = 4, 3.0, 0.55, 0.09
 # Parts above each other belong together when the gap is less than this.
 _STACKED = 0.12
 
@@ -224,26 +224,54 @@ def merged(glyphs: list[Glyph]) -> Glyph:
 def in_lines(glyphs: list[Glyph]) -> list[list[Glyph]]:
     """Lines from top to bottom; in a line, where digits share height, from left to right.
 
-    Lines may slope, if all slope alike.
+    Lines may slope, if all slope alike and level ones do not explain where digits lie.
     """
     if not glyphs:
         return []
     boxes = [glyph.box for glyph in glyphs]
     centres = np.array([(box.x + box.width / 2, box.y + box.height / 2) for box in boxes])
-    halves = np.array([box.height / 2 for box in boxes])
-    slope = _slope(centres, float(np.median(2 * halves)))
+    heights = np.array([box.height for box in boxes])
+    lines = _lines(centres, heights, 0.0)
+    if not _are_level(lines, centres[:, 1], heights):
+        lines = _lines(centres, heights, _slope(centres, float(np.median(heights))))
+    return [[glyphs[i] for i in line] for line in lines]
+
+
+def _lines(centres: np.ndarray, heights: np.ndarray, slope: float) -> list[list[int]]:
+    """Digits by line, where lines slope down by so many radians.
+
+    Args:
+        centres: (n, 2), column and row of each.
+        heights: (n,).
+        slope: of all lines.
+    """
     along = centres @ (np.cos(slope), np.sin(slope))
     down = centres @ (-np.sin(slope), np.cos(slope))
-    tops, bottoms = down - halves, down + halves
+    tops, bottoms = down - heights / 2, down + heights / 2
     lines: list[list[int]] = []
     for i in np.argsort(down, kind="stable").tolist():
         last = lines[-1][-1] if lines else i
         shared = min(bottoms[i], bottoms[last]) - max(tops[i], tops[last])
-        if lines and shared > 0.8 * min(halves[i], halves[last]):
+        if lines and shared > 0.4 * min(heights[i], heights[last]):
             lines[-1].append(i)
         else:
             lines.append([i])
-    return [[glyphs[i] for i in sorted(line, key=along.__getitem__)] for line in lines]
+    return [sorted(line, key=along.__getitem__) for line in lines]
+
+
+def _are_level(lines: list[list[int]], rows: np.ndarray, heights: np.ndarray) -> bool:
+    """Whether digits of a line all share some height, and none with another line's; one has two.
+
+    Args:
+        lines: of n digits, from top to bottom.
+        rows: (n,) of their centres.
+        heights: (n,).
+    """
+    tops = [rows[line] - heights[line] / 2 for line in lines]
+    bottoms = [rows[line] + heights[line] / 2 for line in lines]
+    share = all(top.max() < bottom.min() for top, bottom in zip(tops, bottoms, strict=True))
+    apart = all(bottom.max() <= top.min() for bottom, top in zip(bottoms, tops[1:], strict=False))
+    return share and apart and max(map(len, lines)) > 1
 
 
 def _slope(centres: np.ndarray, height: float) -> float:

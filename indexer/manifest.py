@@ -16,7 +16,7 @@ from data.sealed import BrokenSeal, seal, unseal
 from indexer.calibration import Calibration
 
 FORMAT = "digit-search index"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 PREVIOUS = "previous"  # role of the manifest that undo goes back to
 REQUIRED = frozenset({"embedder", "card"})
 REQUIRED_OF_SEGMENT = frozenset({"vectors", "labels", "sources"})

@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import DatasetNotFound, UsageError
+from data.names import is_hidden
 from data.normalise import scale_to_bytes
 from indexer.manifest import Manifest
 from indexer.place import Change, Place, store_at
 from search.answers import Addition, FailedAnswer
 from search.index import DigitIndex
-from search.queries import AnyQuery, FailedQuery, Query, Reader, RefusedQuery
+from search.queries import STDIN, AnyQuery, FailedQuery, Query, Reader, RefusedQuery
 from search.text import named
 
 Labelled = tuple[AnyQuery, int]
@@ -71,7 +72,7 @@ def from_folders(reader: Reader, folders: Sequence[str]) -> Iterator[Labelled]:
     return (
         (query, label)
         for path, label in zip(inner, labels, strict=True)
-        for query in reader.read([str(path)], ())
+        for query in reader.read([f"./{path}" if str(path) == STDIN else str(path)], ())
     )
 
 
@@ -120,7 +121,9 @@ def _label_folders(folder: str) -> list[Path]:
             f"expected --label for what is on {named(folder)}, or a folder of LABEL/name.png"
         )
     try:
-        inner = sorted(path for path in Path(folder).iterdir() if path.is_dir())
+        inner = sorted(
+            path for path in Path(folder).iterdir() if path.is_dir() and not is_hidden(path.name)
+        )
     except OSError as exc:
         raise DatasetNotFound(f"{named(folder)}: cannot be read ({exc.strerror})") from exc
     if not inner:

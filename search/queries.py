@@ -25,6 +25,7 @@ from data.errors import (
     PictureUnreadable,
     UsageError,
 )
+from data.names import is_hidden
 from data.normalise import find_digits, scale_to_unit
 from data.npy import MAX_HEADER, BadArray, read_header, read_npy
 from data.picture import (
@@ -154,12 +155,14 @@ class Reader:
 
     def _folder(self, folder: str) -> Iterator[AnyQuery]:
         unreadable: list[OSError] = []
-        files = [
-            os.path.join(place, name)  # noqa: PTH118
-            for place, _, names in os.walk(folder, onerror=unreadable.append)
-            for name in names
-            if Path(name).suffix.lower() in QUERY_SUFFIXES
-        ]
+        files = []
+        for place, inner, names in os.walk(folder, onerror=unreadable.append):
+            inner[:] = [name for name in inner if not is_hidden(name)]
+            files += [
+                os.path.join(place, name)  # noqa: PTH118
+                for name in names
+                if Path(name).suffix.lower() in QUERY_SUFFIXES and not is_hidden(name)
+            ]
         for exc in unreadable:
             name = named(exc.filename)
             yield FailedQuery(name, f"{name}: cannot be read ({exc.strerror})")

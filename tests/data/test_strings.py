@@ -134,6 +134,18 @@ def test_lines_keep_their_order() -> None:
     assert _named(_read(page)) == [3, 0, 8, 2, 7]
 
 
+@pytest.mark.parametrize("shift", [-300, -160, 90, 160, 300])
+def test_level_rows_keep_their_order_however_they_are_shifted(shift: int) -> None:
+    page, places = Image.new("L", (2400, 900), 255), []
+    for row in range(3):
+        for column in range(3):
+            at = 700 + 400 * column + shift * row, 150 + 190 * row + 8 * column
+            add(page, 3, size=110, width=11, at=at)
+            places.append(at)
+    corners = [digit.box[:2] for digit in find_digits(picture_from_array(pixels(page)))]
+    assert np.abs(np.array(corners) - places).max() < 40
+
+
 @pytest.mark.parametrize("angle", [-28, -15, -8, -3, 0, 3, 8, 15, 28])
 @pytest.mark.parametrize("jitter", [0, 12])
 def test_lines_that_slope_keep_their_order(

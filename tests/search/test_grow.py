@@ -10,6 +10,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from multiprocessing.synchronize import Event
@@ -397,6 +398,27 @@ def test_a_labelled_folder_and_a_page_of_digits(run: Run, folder: Path, tmp_path
     assert records(run("undo"))[0] == {
         "index": records(run("info"))[0]["index"], "generation": 4, "count": BASE + 4,
     }  # fmt: skip
+
+
+def test_a_folder_here_with_a_class_called_as_stdin_is(
+    run: Run, folder: Path, train_set: Dataset, plain: Embedder, tmp_path: Path
+) -> None:
+    names = ("-", *map(str, range(1, 10)))
+    build_index(replace(train_set, names=names), plain, folder, 0)
+    for label in ("-", "7", ".checkpoints"):
+        (tmp_path / label).mkdir()
+        draw_digit(0 if label == "-" else 7).save(tmp_path / label / "drawn.png")
+        draw_digit(7).save(tmp_path / label / ".hidden.png")
+    shutil.move(folder, tmp_path / ".index")
+    rows = records(run("add", "--index", ".index", ".", "--single", stdin=b""))
+    assert [(row["query"], row["label"]) for row in rows] == [
+        ("./-/drawn.png", "-"), ("7/drawn.png", "7"),
+    ]  # fmt: skip
+    index = DigitIndex.open(tmp_path / ".index")
+    assert [index.file(len(train_set) + row) for row in range(2)] == [
+        "./-/drawn.png",
+        "7/drawn.png",
+    ]
 
 
 def test_stdin_and_one_digit_of_all_ink(run: Run, folder: Path, tmp_path: Path) -> None:
