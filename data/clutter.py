@@ -1,35 +1,23 @@
-"""Tell strokes from what else is dark on a picture: the table, the margin, frames, ruled lines.
+"""Tell strokes from what else is dark on a picture: margins, frames, a page's edges, ruled lines.
 
-Each has a shape that no digit has. A table shows as a margin along a whole side, or leaves the page
-as one solid rectangle; a frame or a ring holds something; a ruling runs straight across the
-picture, an underline straight and level for longer than a digit is tall. Nothing is removed unless
-something else remains.
+Each has a shape that no digit has. A margin runs along a whole side; a frame or a ring holds
+something; a ruling runs straight across the picture, an underline straight and level for longer
+than a digit is tall. Nothing is removed unless something else remains.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from data.errors import PictureNotDigits
-from data.grey import Plane
 from data.ink import Mask
 from data.segment import MOST_PARTS, Box, components
 
 # On fewer pixels than this a side, a digit's stroke may look like any of it.
 _SMALLEST = 48
-# A page fills at least this share of the picture, ...
-_PAGE_AREA = 0.2
-# ... and this share of the tightest rectangle around it; a digit's outline rarely half.
-_PAGE_SOLID = 0.85
-# A page from the first to the second of these degrees from upright is turned; beyond, nobody knows
-# which of its sides is the upper one.
-_ASKEW, _UNDECIDED = 3.0, 40.0
-# What shows at the page's edges is cut off by this share of its sides.
-_PAGE_EDGE = 0.04
 # A margin, or a ruling, runs along this share of the picture's side.
 _ALONG = 0.95
 # A ruling is thinner than this share of the picture's height.
@@ -46,118 +34,12 @@ _HELD, _FILLED = 0.15, 0.85
 # What a ring holds is larger: a dot in a zero is part of it.
 _HELD_BY_RING = 0.3
 # Edges of a page that is nearly of its table's shade are at least so many pieces, which cover more
-# than this share of so many of its sides, in steps of a side.
+# than this share of so many of its sides, in steps of a side; each is at least this share of the
+# picture's, and pieces of them lie by all but this share of themselves within this share of it.
 _PIECES, _MOSTLY, _SIDES, _STEPS = 4, 0.5, 3, 40
+_SIDE, _STRAY, _NEAR_SIDE = 0.2, 0.05, 0.04
 # Of more ink than this, every n-th pixel tells how the page lies.
 _POINTS = 3_000
-
-
-Affine = np.ndarray  # (2, 3) float64, from pixels to pixels
-SAME: Affine = np.eye(2, 3)
-
-
-class Page(NamedTuple):
-    """A page that lies on a darker or lighter table.
-
-    Attributes:
-        turn: takes the picture to one in which the page is upright; `SAME` where it is.
-        size: columns and rows of that.
-        box: around the page there, without its edges.
-        surface: (box.height, box.width) uint8, 1 on the page.
-    """
-
-    turn: Affine
-    size: tuple[int, int]
-    box: Box
-    surface: Mask
-
-    def to_picture(self) -> Affine:
-        """From pixels of the box to those of the picture."""
-        back = cv2.invertAffineTransform(self.turn)
-        back[:, 2] += back[:, :2] @ self.box[:2]
-        return back
-
-
-def find_page(mask: Mask) -> Page | None:
-    """Find a page that was taken for ink because of its table.
-
-    Args:
-        mask: (h, w) uint8, 1 on strokes.
-
-    Returns:
-        The page, if the largest component is a solid rectangle with something on it.
-    """
-    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    outline = max(outlines, key=cv2.contourArea, default=None)
-    if outline is None:
-        return None
-    area = cv2.contourArea(outline)
-    _, (width, height), angle = cv2.minAreaRect(outline)
-    if area < _PAGE_AREA * mask.size or area < _PAGE_SOLID * width * height:
-        return None
-    whole = cv2.fillConvexPoly(np.zeros_like(mask), cv2.convexHull(outline), 1)
-    away = cv2.distanceTransform(np.pad(whole, 1), cv2.DIST_L2, cv2.DIST_MASK_3)[1:-1, 1:-1]
-    surface = (away > 1 + round(_PAGE_EDGE * max(width, height))).astype(np.uint8)
-    if not 0 < np.count_nonzero(mask * surface) < np.count_nonzero(surface):
-        return None  # nothing is on it, or it is nothing but what is on it
-    turn, size = _upright(angle, mask.shape)
-    turned = _turned(surface, turn, size, cv2.INTER_NEAREST)
-    box = Box(*cv2.boundingRect(turned))
-    if min(box.width, box.height) < _SMALLEST:
-        return None
-    return Page(turn, size, box, turned[box.y : box.bottom, box.x : box.right])
-
-
-def _upright(angle: float, shape: tuple[int, ...]) -> tuple[Affine, tuple[int, int]]:
-    """How to turn a picture (h, w) on which a side of a page lies at an angle, and its size then.
-
-    What is nearly upright, in degrees, stays as it is: turning blurs.
-    """
-    height, width = shape
-    askew = (angle + 45) % 90 - 45
-    if not _ASKEW <= abs(askew) <= _UNDECIDED:
-        return SAME, (width, height)
-    turn = cv2.getRotationMatrix2D((0, 0), askew, 1)
-    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ turn[:, :2].T
-    turn[:, 2] = -corners.min(axis=0)
-    return turn, tuple(np.ceil(np.ptp(corners, axis=0)).astype(int).tolist())
-
-
-def _turned(
-    plane: np.ndarray, turn: Affine, size: tuple[int, int], interpolation: int
-) -> np.ndarray:
-    """A plane (h, w) as `turn` has it, beyond its edges as at them."""
-    if turn is SAME:
-        return plane
-    return cv2.warpAffine(plane, turn, size, flags=interpolation, borderMode=cv2.BORDER_REPLICATE)
-
-
-def without_table(grey: Plane, page: Page, *, is_light: bool) -> Plane:
-    """What is in the box of a page, and where that is table, the shade of the nearest paper.
-
-    Args:
-        grey: (h, w) float32 in [0, 1], the picture.
-        page: on it.
-        is_light: whether the page is lighter than the table, and ink on it darker than paper.
-
-    Returns:
-        (page.box.height, page.box.width) float32.
-    """
-    box, surface = page.box, page.surface
-    turned = _turned(grey, page.turn, page.size, cv2.INTER_LANCZOS4)
-    inner = turned[box.y : box.bottom, box.x : box.right]
-    if surface.all():
-        return inner
-    light = inner if is_light else 1 - inner
-    side = 1 + round(_PAGE_EDGE * max(surface.shape))
-    paper = cv2.dilate(light * surface, np.ones((side, side), np.uint8))  # wider than a stroke
-    _, nearest = cv2.distanceTransformWithLabels(
-        1 - surface, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    shades = np.zeros(nearest.max() + 1, np.float32)
-    shades[nearest[surface > 0]] = paper[surface > 0]
-    filled = np.where(surface > 0, light, shades[nearest])
-    return filled if is_light else 1 - filled
 
 
 def without_clutter(mask: Mask) -> Mask:
@@ -263,15 +145,15 @@ def _edges(mask: Mask) -> np.ndarray | None:
     points = cv2.findNonZero(mask).reshape(-1, 2)
     some = np.ascontiguousarray(points[:: 1 + len(points) // _POINTS])
     centre, sides, angle = cv2.minAreaRect(some)
-    if min(sides) < _PAGE_AREA * min(mask.shape):
+    if min(sides) < _SIDE * min(mask.shape):
         return None
     turn = cv2.getRotationMatrix2D(centre, angle, 1)[:, :2]
     along = (points - np.array(centre)) @ turn.T / np.array(sides) + 0.5  # (n, 2) in [0, 1]
     own = labels[points[:, 1], points[:, 0]]
     from_side = np.minimum(along, 1 - along) * sides  # (n, 2) pixels
-    near = from_side.min(axis=1) <= _PAGE_EDGE * min(sides) + 1
+    near = from_side.min(axis=1) <= _NEAR_SIDE * min(sides) + 1
     counted = np.bincount(own)
-    chosen = np.bincount(own, near) >= _ALONG * np.maximum(counted, 1)
+    chosen = np.bincount(own, near) >= (1 - _STRAY) * np.maximum(counted, 1)
     of_edges = near & chosen[own]
     if sum(share > _MOSTLY for share in _covered(along[of_edges])) < _SIDES:
         return None

@@ -15,20 +15,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from data.clutter import (
-    SAME,
-    Affine,
-    find_page,
-    is_block,
-    is_dash,
-    without_clutter,
-    without_table,
-)
+from data.clutter import is_block, is_dash, without_clutter
 from data.convention import SIDE
 from data.errors import PictureBlank, PictureError, PictureNotDigits
 from data.grey import Plane
 from data.halftone import without_dots
 from data.ink import Ink, find_ink, is_evenly_lit
+from data.page import SAME, Affine, find_page, without_table
 from data.picture import Picture
 from data.render import LONGEST, render
 from data.segment import Glyph, find_glyphs

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from data.clutter import find_page, without_table
 from data.datasets import Dataset
 from data.errors import PictureBlank, PictureError, PictureNotDigits
 from data.ink import find_ink
 from data.mnist import load_mnist
 from data.normalise import Digit, find_digits, scale_to_unit
+from data.page import find_page, without_table
 from data.picture import picture_from_array, read_picture
 from tests.data.drawings import STROKES, add, draw, encode, pixels
 
