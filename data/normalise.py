@@ -214,7 +214,11 @@ def _box_in_original(
     glyph: Glyph, to_picture: Affine, picture: Picture
 ) -> tuple[int, int, int, int]:
     """The box around a glyph in pixels of the original, rounded outwards and kept inside it."""
-    outline = cv2.convexHull(cv2.findNonZero(glyph.mask)).reshape(-1, 2) + glyph.box[:2]
+    box = glyph.box
+    outline = np.array([(box.x, box.y), (box.right - 1, box.bottom - 1)])
+    if to_picture is not SAME:  # the box would be turned too, and be larger than what is in it
+        outlines, _ = cv2.findContours(glyph.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        outline = np.concatenate(outlines).reshape(-1, 2) + box[:2]
     corners = (outline[:, None] + [(0, 0), (1, 0), (0, 1), (1, 1)]).reshape(-1, 2)
     places = (corners @ to_picture[:, :2].T + to_picture[:, 2]) * picture.scale
     left, top = np.maximum(0, places.min(axis=0)).astype(int).tolist()

@@ -226,8 +226,8 @@ def in_lines(glyphs: list[Glyph]) -> list[list[Glyph]]:
 
     Lines may slope, if all slope alike and level ones do not explain where digits lie.
     """
-    if not glyphs:
-        return []
+    if len(glyphs) < 2:
+        return [glyphs] if glyphs else []
     boxes = [glyph.box for glyph in glyphs]
     centres = np.array([(box.x + box.width / 2, box.y + box.height / 2) for box in boxes])
     heights = np.array([box.height for box in boxes])
