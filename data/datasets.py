@@ -89,6 +89,10 @@ class Dataset:
         """Images (m, 28, 28) uint8 and labels (m,) uint8 of items `start` to `stop` - 1."""
         return self.images[start:stop], self.labels[start:stop]
 
+    def file(self, row: int) -> str | None:
+        """The file that an item came from, if it came from one."""
+        return self.files[row] if self.files else None
+
     def whole(self) -> Dataset:
         """Itself: all of it is in memory."""
         return self

@@ -34,7 +34,7 @@ class Run:
         count: how many items.
         folder: what stands before the names of their files, for example `mine/7/`.
         files: these names, a slash between each and the next: one text, so that opening an index
-            makes none of each. Empty where all came from none; an empty name is of one that did.
+            makes none of each. Empty where all came from none, as the name of one that did.
 
     Raises:
         ValueError: other than `count` names, or no text.
@@ -106,7 +106,7 @@ class Sources:
             names = [path.removeprefix(folder) for path in paths]
             runs.append(Run.of(prefix, first, folder, names))
             first += len(names)
-        return cls(tuple(_joined(runs)))
+        return cls(tuple(runs))
 
     def __len__(self) -> int:
         """Number of items."""

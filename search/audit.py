@@ -316,6 +316,6 @@ def _leaked(index: DigitIndex, test: Dataset, near: float, start: int) -> Iterat
             index.name(position),
             float(found.distances[row, 0]),
             bool((index.images[position] == images[row]).all()),
-            test.files[start + int(row)] if test.files else None,
+            test.file(start + int(row)),
             index.file(position),
         )

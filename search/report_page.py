@@ -189,7 +189,7 @@ def _mistakes(evaluation: Evaluation, test: Dataset) -> str:
         truth, label = (printable(test.names[one[item]]) for one in (test.labels, named.labels))
         said = f"{truth} named {label}"
         chance = f"{named.confidences[item]:.0%} sure"
-        alt = f"A {said}, {chance}{_from(test.files[item] if test.files else None)}"
+        alt = f"A {said}, {chance}{_from(test.file(int(item)))}"
         items.append((test.images[item], alt, f"{escape(said)}<br>{chance}"))
     wrong = int((named.labels != test.labels).sum())
     note = f"Named wrongly: {wrong:,} of {evaluation.n:,}. Shown: the surest {len(worst)} of these."

@@ -14,7 +14,7 @@ from data.datasets import Dataset, load_dataset, open_dataset
 from data.errors import ClusterFailed, DatasetInvalid, IndexLocked, UsageError
 from indexer import ray_engine
 from indexer.build import build_index, build_on_cluster
-from indexer.ray_cluster import RAY_DATA, Cluster, let_ray_data_stop
+from indexer.ray_cluster import RAY_DATA, STARTING, Cluster, let_ray_data_stop
 from indexer.ray_engine import PART, Job, Worker, encoded_by_ray, shard
 from search import DigitIndex
 from tests.data.test_parted import WRITERS, write_folder
@@ -32,7 +32,7 @@ def nodes() -> Iterator[Any]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112, so Ray spells it
-    os.environ["RAY_gcs_server_port_wait_time_s"] = "120"  # noqa: SIM112, so Ray spells it
+    os.environ["RAY_gcs_server_port_wait_time_s"] = STARTING  # noqa: SIM112, so Ray spells it
     cluster = started()
     yield cluster
     cluster.shutdown()
