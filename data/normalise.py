@@ -21,17 +21,18 @@ from data.errors import PictureBlank, PictureError, PictureNotDigits
 from data.grey import Plane
 from data.halftone import without_dots
 from data.ink import Ink, find_ink, is_evenly_lit
-from data.page import SAME, Affine, find_page, without_table
+from data.page import find_page, without_table
+from data.perspective import SAME, Homography
 from data.picture import Picture
 from data.render import LONGEST, render
 from data.segment import Glyph, find_glyphs
 from data.strings import reread
 from data.touching import stroke_width
 
-NORMALISER_VERSION = 5
+NORMALISER_VERSION = 6
 
 Strangeness = Callable[[Plane], np.ndarray]
-Seek = Callable[[Plane], tuple[Affine, Ink]]  # to the map from its pixels to the picture's, and it
+Seek = Callable[[Plane], tuple[Homography, Ink]]  # ink, after the map from it to the picture
 
 # A mark less tall and wide than this many pixels holds no digit's shape.
 _SMALLEST = 5
@@ -157,7 +158,7 @@ def already_normal(grey: Plane) -> Plane | None:
     return None
 
 
-def _ink_on_page(grey: Plane, *, shaded: bool = False) -> tuple[Affine, Ink]:
+def _ink_on_page(grey: Plane, *, shaded: bool = False) -> tuple[Homography, Ink]:
     """Find ink; when the picture shows a page on a table, only that on the page, turned upright."""
     ink = find_ink(grey, shaded=shaded)
     page = find_page(ink.mask)
@@ -173,7 +174,7 @@ def _ink_on_page(grey: Plane, *, shaded: bool = False) -> tuple[Affine, Ink]:
     return (page.to_picture(), inner) if inner.is_dark != ink.is_dark else (SAME, ink)
 
 
-def _ink_on_light_page(grey: Plane) -> tuple[Affine, Ink]:
+def _ink_on_light_page(grey: Plane) -> tuple[Homography, Ink]:
     """As :func:`_ink_on_page`, if the table may be as dark as ink, or seem to be a shadow.
 
     Raises:
@@ -211,7 +212,7 @@ def _own_ink(density: Plane, glyph: Glyph) -> Plane:
 
 
 def _box_in_original(
-    glyph: Glyph, to_picture: Affine, picture: Picture
+    glyph: Glyph, to_picture: Homography, picture: Picture
 ) -> tuple[int, int, int, int]:
     """The box around a glyph in pixels of the original, rounded outwards and kept inside it."""
     box = glyph.box
@@ -220,7 +221,7 @@ def _box_in_original(
         outlines, _ = cv2.findContours(glyph.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         outline = np.concatenate(outlines).reshape(-1, 2) + box[:2]
     corners = (outline[:, None] + [(0, 0), (1, 0), (0, 1), (1, 1)]).reshape(-1, 2)
-    places = (corners @ to_picture[:, :2].T + to_picture[:, 2]) * picture.scale
+    places = cv2.perspectiveTransform(corners[None].astype(float), to_picture)[0] * picture.scale
     left, top = np.maximum(0, places.min(axis=0)).astype(int).tolist()
     right, bottom = np.minimum(picture.size, np.ceil(places.max(axis=0))).astype(int).tolist()
     return left, top, right - left, bottom - top

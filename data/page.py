@@ -1,6 +1,7 @@
-"""A page on a table: find it, turn it upright, and leave the table out.
+"""A page on a table: find it, lay it flat and upright, and leave the table out.
 
-Where the table is of another shade, all of the page is taken for ink at first: one solid rectangle.
+Where the table is of another shade, all of the page is taken for ink at first: one solid rectangle,
+or what a camera makes of one.
 """
 
 from __future__ import annotations
@@ -12,44 +13,40 @@ import numpy as np
 
 from data.grey import Plane
 from data.ink import Mask
+from data.perspective import SAME, Homography, clockwise, is_rectangle, laid_flat
 from data.segment import Box
 
 # A page fills at least this share of the picture, ...
-_AREA = 0.2
-# ... and this share of the tightest rectangle around it; a digit's outline rarely half.
+_AREA = 0.08
+# ... this share of the tightest quadrilateral around it, ...
+_FLAT = 0.95
+# ... or, if its outline is not as clean, of the tightest rectangle; a digit's rarely fills half.
 _SOLID = 0.85
 # Without its edges it is at least so many pixels wide and tall.
 _SMALLEST = 48
-# A page from the first to the second of these degrees from upright is turned; beyond, nobody knows
-# which of its sides is the upper one.
-_ASKEW, _UNDECIDED = 3.0, 40.0
 # What shows at its edges is cut off by this share of its sides.
 _EDGE = 0.04
-
-Affine = np.ndarray  # (2, 3) float64, from pixels to pixels
-SAME: Affine = np.eye(2, 3)
 
 
 class Page(NamedTuple):
     """A page that lies on a darker or lighter table.
 
     Attributes:
-        turn: takes the picture to one in which the page is upright; `SAME` where it is.
+        flatten: takes the picture to one where the page is an upright rectangle; or `SAME`.
         size: columns and rows of that.
         box: around the page there, without its edges.
         surface: (box.height, box.width) uint8, 1 on the page.
     """
 
-    turn: Affine
+    flatten: Homography
     size: tuple[int, int]
     box: Box
     surface: Mask
 
-    def to_picture(self) -> Affine:
+    def to_picture(self) -> Homography:
         """From pixels of the box to those of the picture."""
-        back = cv2.invertAffineTransform(self.turn)
-        back[:, 2] += back[:, :2] @ self.box[:2]
-        return back
+        from_box = np.array([[1, 0, self.box.x], [0, 1, self.box.y], [0, 0, 1]], np.float64)
+        return np.asarray(np.linalg.inv(self.flatten) @ from_box)
 
 
 def find_page(mask: Mask) -> Page | None:
@@ -59,52 +56,63 @@ def find_page(mask: Mask) -> Page | None:
         mask: (h, w) uint8, 1 on strokes.
 
     Returns:
-        The page, if the largest component is a solid rectangle with something on it.
+        The page, if the largest component is a solid rectangle, perhaps seen at a slant, with
+        something on it.
     """
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     outline = max(outlines, key=cv2.contourArea, default=None)
-    if outline is None:
+    if outline is None or cv2.contourArea(outline) < _AREA * mask.size:
         return None
-    area = cv2.contourArea(outline)
-    _, (width, height), angle = cv2.minAreaRect(outline)
-    if area < _AREA * mask.size or area < _SOLID * width * height:
+    corners = _corners(outline, mask.shape)
+    if corners is None:
         return None
+    flatten, size = laid_flat(corners, mask.shape)
     whole = cv2.fillConvexPoly(np.zeros_like(mask), cv2.convexHull(outline), 1)
-    away = cv2.distanceTransform(np.pad(whole, 1), cv2.DIST_L2, cv2.DIST_MASK_3)[1:-1, 1:-1]
-    surface = (away > 1 + round(_EDGE * max(width, height))).astype(np.uint8)
-    if not 0 < np.count_nonzero(mask * surface) < np.count_nonzero(surface):
+    surface = _without_edges(_flattened(whole, flatten, size, cv2.INTER_NEAREST))
+    marks = _flattened(mask, flatten, size, cv2.INTER_NEAREST) * surface
+    if not 0 < np.count_nonzero(marks) < np.count_nonzero(surface):
         return None  # nothing is on it, or it is nothing but what is on it
-    turn, size = _upright(angle, mask.shape)
-    turned = _turned(surface, turn, size, cv2.INTER_NEAREST)
-    box = Box(*cv2.boundingRect(turned))
+    box = Box(*cv2.boundingRect(surface))
     if min(box.width, box.height) < _SMALLEST:
         return None
-    return Page(turn, size, box, turned[box.y : box.bottom, box.x : box.right])
+    return Page(flatten, size, box, surface[box.y : box.bottom, box.x : box.right])
 
 
-def _upright(angle: float, shape: tuple[int, ...]) -> tuple[Affine, tuple[int, int]]:
-    """How to turn a picture (h, w) on which a side of a page lies at an angle, and its size then.
-
-    What is nearly upright, in degrees, stays as it is: turning blurs.
-    """
-    height, width = shape
-    askew = (angle + 45) % 90 - 45
-    if not _ASKEW <= abs(askew) <= _UNDECIDED:
-        return SAME, (width, height)
-    turn = cv2.getRotationMatrix2D((0, 0), askew, 1)
-    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ turn[:, :2].T
-    turn[:, 2] = -corners.min(axis=0)
-    return turn, tuple(np.ceil(np.ptp(corners, axis=0)).astype(int).tolist())
+def _corners(outline: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The corners (4, 2) of a page with this outline on a picture (h, w); none of what is none."""
+    area, hull = cv2.contourArea(outline), cv2.convexHull(outline)
+    if len(hull) > 3:
+        around = cv2.approxPolyN(hull, 4, ensure_convex=True).reshape(4, 2)
+        corners = clockwise(around)
+        is_clean = area >= _FLAT * cv2.contourArea(around) and not _shares_a_rim(corners, shape)
+        if is_clean and is_rectangle(corners, shape):
+            return corners
+    rectangle = cv2.boxPoints(cv2.minAreaRect(outline))
+    return clockwise(rectangle) if area >= _SOLID * cv2.contourArea(rectangle) else None
 
 
-def _turned(
-    plane: np.ndarray, turn: Affine, size: tuple[int, int], interpolation: int
+def _shares_a_rim(corners: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether a side lies along one of the picture's, where the page goes on beyond it."""
+    on_rim = np.hstack([corners < 2, corners > np.array(shape[::-1]) - 3])  # (4, 4)
+    return bool((on_rim & np.roll(on_rim, -1, axis=0)).any())
+
+
+def _without_edges(whole: Mask) -> Mask:
+    away = cv2.distanceTransform(np.pad(whole, 1), cv2.DIST_L2, cv2.DIST_MASK_3)[1:-1, 1:-1]
+    *_, width, height = cv2.boundingRect(whole)
+    return (away > 1 + round(_EDGE * max(width, height))).astype(np.uint8)
+
+
+def _flattened(
+    plane: np.ndarray, flatten: Homography, size: tuple[int, int], interpolation: int
 ) -> np.ndarray:
-    """A plane (h, w) as `turn` has it, beyond its edges as at them, and of no other values."""
-    if turn is SAME:
+    """A plane (h, w) as `flatten` has it, beyond its edges as at them, and of no other values."""
+    if flatten is SAME:
         return plane
-    turned = cv2.warpAffine(plane, turn, size, flags=interpolation, borderMode=cv2.BORDER_REPLICATE)
-    return np.clip(turned, plane.min(), plane.max(), out=turned)
+    flat = cv2.warpPerspective(
+        plane, flatten, size, flags=interpolation, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.clip(flat, plane.min(), plane.max(), out=flat)
 
 
 def without_table(grey: Plane, page: Page, *, is_light: bool) -> Plane:
@@ -119,8 +127,8 @@ def without_table(grey: Plane, page: Page, *, is_light: bool) -> Plane:
         (page.box.height, page.box.width) float32.
     """
     box, surface = page.box, page.surface
-    turned = _turned(grey, page.turn, page.size, cv2.INTER_LANCZOS4)  # which keeps grain even
-    inner = turned[box.y : box.bottom, box.x : box.right]
+    flat = _flattened(grey, page.flatten, page.size, cv2.INTER_LANCZOS4)  # which keeps grain even
+    inner = flat[box.y : box.bottom, box.x : box.right]
     if surface.all():
         return inner
     light = inner if is_light else 1 - inner

@@ -6,6 +6,7 @@ import io
 import math
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
@@ -64,3 +65,32 @@ def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 def pixels(image: Image.Image) -> NDArray[np.uint8]:
     """(h, w) or (h, w, c) uint8."""
     return np.asarray(image)
+
+
+def camera(
+    page: tuple[int, int], turned: tuple[float, float, float], focal: float = 0.7
+) -> NDArray[np.float64]:
+    """How a camera sees a page: the map (3, 3) from its pixels to those of a photo, 1600 x 1200.
+
+    Args:
+        page: its columns and rows; its centre is in the middle of the photo.
+        turned: degrees by which its upper side leans back, its right side does, and it is turned.
+        focal: length, as a share of the photo's diagonal.
+    """
+    back, aside, clockwise = np.radians(turned)
+    tilts = [(-back, 0, 0), (0, aside, 0), (0, 0, clockwise)]
+    lean, swing, turn = (cv2.Rodrigues(np.array(tilt, np.float64))[0] for tilt in tilts)
+    length = focal * math.hypot(1600, 1200)
+    centred = np.array([[1, 0, -page[0] / 2], [0, 1, -page[1] / 2], [0, 0, 0]])
+    before = lean @ swing @ turn @ centred
+    before[2, 2] += 1.2 * length
+    return np.array([[length, 0, 800], [0, length, 600], [0, 0, 1]]) @ before
+
+
+def photo(page: Image.Image, view: NDArray[np.float64], table: int) -> Image.Image:
+    """A page on a table, through a :func:`camera`."""
+    greys, whole = pixels(page), np.full_like(page, 255)
+    seen, share = (
+        cv2.warpPerspective(one, view, (1600, 1200), flags=cv2.INTER_AREA) for one in (greys, whole)
+    )
+    return Image.fromarray(np.where(share > 127, seen, table).astype(np.uint8))

@@ -14,7 +14,7 @@ from data.mnist import load_mnist
 from data.normalise import Digit, find_digits, scale_to_unit
 from data.page import find_page, without_table
 from data.picture import picture_from_array, read_picture
-from tests.data.drawings import STROKES, add, draw, encode, pixels
+from tests.data.drawings import STROKES, add, camera, draw, encode, photo, pixels
 
 
 def _one(image: Image.Image) -> Digit:
@@ -175,6 +175,44 @@ def test_a_page_that_lies_askew(angle: int, table: int, paper: int, ink: int) ->
         (top, left), (bottom, right) = ink.min(axis=0), ink.max(axis=0)
         expected = (150 + left, 130 + top, right - left, bottom - top)
         np.testing.assert_allclose(digit.box, expected, atol=6)
+
+
+@pytest.mark.parametrize("shades", ON_ANOTHER_SHADE)
+@pytest.mark.parametrize(
+    "turned", [(25, 0, 0), (45, 10, 0), (30, -20, 12), (0, 35, -20), (40, 5, 30)]
+)
+def test_a_page_that_is_seen_at_a_slant(
+    turned: tuple[int, int, int], shades: tuple[int, int, int]
+) -> None:
+    table, paper, ink = shades
+    labels = [3, 0, 8, 2, 7, 4]
+    page = Image.new("L", (1000, 720), paper)
+    corners = [(130 + 290 * (place % 3), 110 + 290 * (place // 3)) for place in range(6)]
+    for at, label in zip(corners, labels, strict=True):
+        add(page, label, size=200, width=16, at=at, ink=ink)
+    view = camera(page.size, turned)
+    digits = find_digits(read_picture(encode(photo(page, view, table), "JPEG")))
+    plain = {label: _one(draw(label)).image for label in labels}
+    named = [max(plain, key=lambda k: _correlation(plain[k], d.image)) for d in digits]
+    assert named == labels
+    for at, label, digit in zip(corners, labels, digits, strict=True):
+        alone = Image.new("L", page.size, 0)
+        add(alone, label, size=200, width=16, at=at, ink=255)
+        where = np.argwhere(pixels(photo(alone, view, 0)) > 127)
+        (top, left), (bottom, right) = where.min(axis=0), where.max(axis=0)
+        np.testing.assert_allclose(digit.box, (left, top, right - left, bottom - top), atol=8)
+
+
+def test_a_page_that_goes_on_beyond_the_picture() -> None:
+    page = Image.new("L", (900, 1000), 225)
+    for label, at in [(3, (160, 140)), (7, (520, 140)), (2, (160, 480)), (8, (520, 480))]:
+        add(page, label, size=200, width=16, at=at, ink=20)
+    view = camera((900, 700), (0, 0, 10))
+    digits = find_digits(picture_from_array(pixels(photo(page, view, 60).crop((0, 0, 1600, 960)))))
+    plain = {label: _one(draw(label)).image for label in (3, 7, 2, 8)}
+    assert [max(plain, key=lambda k: _correlation(plain[k], d.image)) for d in digits] == list(
+        plain
+    )
 
 
 def test_a_square_on_its_corner_may_be_upright() -> None:
