@@ -155,7 +155,7 @@ def _labels(column: Any, file: Path) -> np.ndarray:
 
 def _digits(column: Any, file: Path, rows: np.ndarray) -> np.ndarray:
     """A column of pictures as digits (m, 28, 28) uint8; `rows` (m,) are to blame."""
-    from pyarrow import types
+    from pyarrow import compute, types
 
     if column.null_count:
         raise DatasetInvalid(f"{file}: expected an {IMAGE} in every row, received none in some")
@@ -171,7 +171,8 @@ def _digits(column: Any, file: Path, rows: np.ndarray) -> np.ndarray:
         )
     if types.is_list(kind) or types.is_fixed_size_list(kind):
         numbers = column.flatten()
-        whole = types.is_integer(numbers.type) and len(numbers) == len(column) * SIDE * SIDE
+        lengths = compute.list_value_length(column).to_numpy()
+        whole = types.is_integer(numbers.type) and (lengths == SIDE * SIDE).all()
         pixels = numbers.to_numpy(zero_copy_only=False)
         if whole and not numbers.null_count and pixels.min() >= 0 and pixels.max() <= 255:
             return np.asarray(pixels, np.uint8).reshape(-1, SIDE, SIDE)

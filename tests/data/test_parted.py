@@ -169,6 +169,7 @@ def test_damaged_idx(some: Dataset, tmp_path: Path) -> None:
         (pa.array([None, b""] * 5), [0, 1] * 5, "an image in every row"),
         (pa.array(["text"] * 10), [0, 1] * 5, "received string"),
         (pa.array([[1] * 783] * 10), [0, 1] * 5, "lists of 784"),
+        (pa.array([[1] * 783, [1] * 785, *[[1] * 784] * 8]), [0, 1] * 5, "lists of 784"),
         (pa.array([[256] * 784] * 10), [0, 1] * 5, "numbers from 0 to 255"),
         (pa.array([[0.5] * 784] * 10), [0, 1] * 5, "numbers from 0 to 255"),
         (pa.array([[0] * 784] * 10), [0, None] * 5, "in every row"),
