@@ -25,6 +25,7 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from data.errors import PictureUnreadable
 from data.grey import LUMA, Plane, composite, scaled_by_depth, stretched, unit_floats
 from data.reduce import reduced, reduced_size
+from data.scans import is_endless
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = frozenset(
@@ -35,8 +36,8 @@ MAX_PIXELS = 25_000_000
 # Pictures are reduced to this length: more says nothing of a digit and costs time at every step.
 _MAX_SIDE = 1280
 
-# A progressive JPEG has about ten scans.
-_START_OF_SCAN, _MOST_SCANS = b"\xff\xda", 100
+# A progressive JPEG has about ten scans; with a profile and long notes, some hundred segments.
+_MOST_SCANS, _MOST_SEGMENTS = 100, 10_000
 
 # What Pillow's readers raise on damaged files; SyntaxError is how its PNG reader says "broken".
 _DECODE_ERRORS = (
@@ -90,7 +91,7 @@ def read_picture(source: Path | bytes | BinaryIO, *, max_pixels: int = MAX_PIXEL
         warnings.simplefilter("ignore")
         with _opened(source, name) as file, _image(file, name) as image:
             _check_size(image, name, max_pixels)
-            if image.format == "JPEG":
+            if any(tile.codec_name == "jpeg" for tile in image.tile):
                 _check_scans(file, name)
             return _decoded(image, name)
 
@@ -207,13 +208,12 @@ def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
 def _check_scans(file: BinaryIO, name: str) -> None:
     """Refuse a JPEG that would be decoded thousands of times over: each scan refines all pixels."""
     place = file.tell()
-    file.seek(0)
-    scans = file.read().count(_START_OF_SCAN)
+    refused = is_endless(file, _MOST_SCANS, _MOST_SEGMENTS)
     file.seek(place)
-    if scans > _MOST_SCANS:
+    if refused:
         raise PictureUnreadable(
-            f"expected a JPEG of at most {_MOST_SCANS} scans, but {name} has {scans:,}; "
-            "save it again"
+            f"expected a JPEG of at most {_MOST_SCANS} scans and {_MOST_SEGMENTS:,} segments, but "
+            f"{name} has more; save it again"
         )
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import io
+import os
+import resource
 import struct
 import tracemalloc
 import zlib
@@ -12,6 +15,7 @@ from PIL import Image, ImageOps
 
 from data.errors import PictureError, PictureUnreadable
 from data.picture import Picture, picture_from_array, read_picture
+from data.scans import is_endless
 from tests.data.drawings import draw, encode, pixels
 
 
@@ -70,7 +74,7 @@ def test_exif_orientation_is_undone(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     content = encode(turned, "PNG", exif=exif)
-    assert ImageOps.exif_transpose(Image.open(__import__("io").BytesIO(content))).size == (300, 200)
+    assert ImageOps.exif_transpose(Image.open(io.BytesIO(content))).size == (300, 200)
     picture = read_picture(content)
     assert picture.size == (300, 200)
     np.testing.assert_allclose(picture.grey, pixels(upright) / 255, atol=1e-6)
@@ -311,12 +315,45 @@ def test_any_damage_is_one_kind_of_error() -> None:
                 assert str(error)  # noqa: PT017 - surviving is as good as being refused
 
 
-def test_a_jpeg_of_thousands_of_scans_is_refused_before_decoding() -> None:
-    content = encode(draw(3), "JPEG", progressive=True)
+@pytest.mark.parametrize("kind", ["JPEG", "MPO"])  # the latter is several, one after the other
+def test_a_jpeg_of_thousands_of_scans_is_refused_before_decoding(kind: str) -> None:
+    several = {"save_all": True, "append_images": [draw(8)]} if kind == "MPO" else {}
+    content = encode(draw(3), kind, progressive=True, **several)
     assert read_picture(content).size == (320, 320)
-    scan = content[content.index(b"\xff\xda") : content.rindex(b"\xff\xd9")]
+    end = content.index(b"\xff\xd9")
+    scan = content[content.index(b"\xff\xda") : end]
     with pytest.raises(PictureUnreadable, match="at most 100 scans"):
-        read_picture(content[:-2] + scan * 200 + b"\xff\xd9")
+        read_picture(content[:end] + scan * 200 + content[end:])
+
+
+def test_what_a_jpeg_carries_beside_its_pixels_is_not_taken_for_scans(tmp_path: Path) -> None:
+    """A phone hides a film behind a photo, and a thumbnail before it."""
+    content = encode(draw(3), "JPEG", progressive=True)
+    thumbnail = b"\xff\xe1" + struct.pack(">H", 2 + 400) + b"\xff\xda" * 200
+    film = b"\xff\xda" * 200
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(content[:2] + thumbnail + content[2:] + film)
+    os.truncate(photo, 1 << 30)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    np.testing.assert_array_equal(read_picture(photo).grey, read_picture(content).grey)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+
+
+def test_scans_are_counted_where_a_decoder_finds_them() -> None:
+    """Across pieces, after filling and rubbish, and behind what only looks like a segment."""
+    scan = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" + bytes(1_000)
+    for between in (
+        b"",
+        b"\xff\xff\xff",
+        b"rubbish",
+        b"\xff\x00",
+        b"\xff\xd0",
+        b"\xff\x02\x7f\x7f",
+    ):
+        content = b"\xff\xd8" + (between + scan) * 20
+        assert is_endless(io.BytesIO(content), 19, 99)
+        assert not is_endless(io.BytesIO(content), 20, 99)
+    assert is_endless(io.BytesIO(b"\xff\xd8" + b"\xff\xfe\0\2" * 101), 20, 99)
 
 
 def test_fewer_bits_in_an_array_of_sixteen_are_scaled_by_their_own_white() -> None:

@@ -94,7 +94,8 @@ def _all_bombs() -> dict[str, Make]:
         ),
         "profile of 100 MB in a png": lambda: _png_with(b"iCCP", b"icc\0\0" + _deflated(100 << 20)),
         "exif of 300,000 fractions in a png": _upside_down,
-        "jpeg of 3,000 scans": _scans,
+        "jpeg of 3,000 scans": lambda: _scans("JPEG"),
+        "mpo of 3,000 scans": lambda: _scans("MPO", save_all=True, append_images=[_drawing()]),
         "npy that asks for 32 GiB": lambda: _npy("(4294967296,)", "<f8"),
         "npy that asks for 2^120 bytes": lambda: _npy(f"({('1099511627776, ' * 3)})", "<f8"),
         "npy of a side of 2^62": lambda: _npy("(4611686018427387904, 4)", "|u1"),
@@ -250,11 +251,12 @@ def _jpeg(side: int) -> bytes:
     return bytes(content)
 
 
-def _scans() -> bytes:
-    """A progressive JPEG whose last scan is repeated."""
-    content = _encoded("JPEG", progressive=True)
-    scan = content[content.rindex(b"\xff\xda") : -2]
-    return content[:-2] + scan * 3_000 + content[-2:]
+def _scans(kind: str, **options: object) -> bytes:
+    """A progressive JPEG, the first of several or alone, whose last scan is repeated."""
+    content = _encoded(kind, progressive=True, **options)
+    end = content.index(b"\xff\xd9")
+    scan = content[content.rindex(b"\xff\xda", 0, end) : end]
+    return content[:end] + scan * 3_000 + content[end:]
 
 
 def _webp() -> bytes:
