@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +29,7 @@ from data.parquet import has_parquet, open_parquet
 from data.pictures import Pictures
 from data.render import render
 
+BUILT_IN = ("mnist", "optdigits", MNIST8M)
 HELD_OUT = 5
 MOST_CLASSES = 250
 
@@ -235,12 +237,15 @@ def _numbered(labels: np.ndarray, source: str) -> tuple[np.ndarray, tuple[str, .
     Names are in the order of the alphabet, or of numbers where all are.
     """
     unique = np.unique(labels)
-    found = tuple(str(label) for label in unique)
+    try:
+        found = tuple(str(label) for label in unique)
+    except (ValueError, SystemError) as exc:  # numpy meets what is no character
+        raise DatasetInvalid(f"{source}: expected labels that are text, received {exc}") from exc
     if any(not label or not is_text(label) for label in found):
         raise DatasetInvalid(
             f"{source}: expected labels of whole characters, at least one, received {found!r}"
         )
-    ordered = sorted(found, key=int) if all(map(str.isdecimal, found)) else found
+    ordered = sorted(found, key=Decimal) if all(map(str.isdecimal, found)) else found
     names = DIGITS if set(found) <= set(DIGITS) else tuple(ordered)
     if len(names) > MOST_CLASSES:
         raise DatasetInvalid(
@@ -334,6 +339,6 @@ def _check_classes(labels: np.ndarray, names: tuple[str, ...], source: str) -> N
 
 
 def _name(path: Path) -> str:
-    """A name that is safe inside an id and on a terminal."""
+    """A name that is safe inside an id and on a terminal, and that no set has which is built in."""
     kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in path.resolve().stem)
-    return kept or "dataset"
+    return f"own-{kept}" if kept in BUILT_IN else kept or "dataset"

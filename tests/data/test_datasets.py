@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.datasets import Dataset, load_dataset
+from data.datasets import BUILT_IN, Dataset, load_dataset
 from data.errors import DatasetInvalid, DatasetNotFound
 from tests.drawings import draw_digit
 
@@ -84,6 +84,7 @@ def test_names_are_in_order(tmp_path: Path) -> None:
         (["12", "2", "10", "1"], ("1", "2", "10", "12")),
         (["12", "b", "2", "a"], ("12", "2", "a", "b")),
         (["8", "2", "0", "1"], tuple("0123456789")),
+        (["1" * 5000, "2", "٣", "04"], ("2", "٣", "04", "1" * 5000)),
     ):
         np.savez(tmp_path / "set.npz", x_train=images, y_train=np.array(names * 6))
         read = load_dataset(str(tmp_path / "set.npz"), "train")
@@ -92,6 +93,24 @@ def test_names_are_in_order(tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", x_train=images, y_train=np.array(["", "a"] * 12))
     with pytest.raises(DatasetInvalid, match="whole characters, at least one, received"):
         load_dataset(str(tmp_path / "set.npz"), "train")
+
+
+def test_labels_of_what_is_no_character_are_no_labels(tmp_path: Path) -> None:
+    labels = np.array(["a", "b"] * 12)
+    labels.view(np.uint32)[::2] = 0x7FFFFFFF
+    np.savez(tmp_path / "set.npz", x_train=np.ones((24, 28, 28), np.uint8), y_train=labels)
+    with pytest.raises(DatasetInvalid, match=r"set\.npz: expected labels that are text"):
+        load_dataset(str(tmp_path / "set.npz"), "train")
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_set_of_ones_own_is_never_named_as_one_that_is_built_in(
+    tmp_path: Path, name: str
+) -> None:
+    assert load_dataset(str(labelled_folder(tmp_path / name)), "train").name == f"own-{name}"
+    images, labels = np.ones((20, 28, 28), np.uint8), np.arange(20) % 2
+    np.savez(tmp_path / f"{name}.npz", x_train=images, y_train=labels)
+    assert load_dataset(str(tmp_path / f"{name}.npz"), "test").name == f"own-{name}"
 
 
 def test_letters_keep_their_names(tmp_path: Path) -> None:

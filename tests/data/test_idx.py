@@ -52,6 +52,12 @@ def test_gzip_and_plain_files_give_the_same() -> None:
     assert unpacked(gzip.compress(content), len(content)) == content
 
 
+def test_labels_in_order_of_their_classes_are_no_bomb() -> None:
+    content = idx.pack(np.repeat(np.arange(10, dtype=np.uint8), 500))
+    assert len(gzip.compress(content)) * 50 < len(content)
+    assert unpacked(gzip.compress(content), len(content)) == content
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
