@@ -1,8 +1,8 @@
 """Write a file whole or not at all; open one that was written here.
 
-Every file this project leaves behind goes through here: a temporary name in the same folder,
-fsync, rename, fsync of the folder; under a lock where several may write. Failures of the disk
-become :class:`StorageError`.
+Files that others rely on go through here: a temporary name in the same folder, fsync, rename, fsync
+of the folder; under a lock where several may write. Failures of the disk become
+:class:`StorageError`.
 """
 
 from __future__ import annotations
@@ -36,22 +36,20 @@ def write_together(folder: Path, contents: dict[str, bytes]) -> None:
     """Replace several files of `folder`, in the order given, once all of them are on the disk.
 
     Raises:
-        StorageError: the disk is full or the folder is not writable; every file is as it was.
+        StorageError: the disk is full or the folder is not writable; each file is whole, the old
+            one or the new.
     """
     for name in contents:
         check_regular(folder / name)
     size = sum(len(content) for content in contents.values())
     place = folder / next(iter(contents)) if len(contents) == 1 else folder
-    written: dict[str, Path] = {}
-    with storage_errors(place, size):
-        try:
-            for name, content in contents.items():
-                written[name] = _write_temporary(folder, content)
-            for name, temporary in written.items():
-                temporary.replace(folder / name)
-        finally:
-            for temporary in written.values():
-                temporary.unlink(missing_ok=True)
+    with storage_errors(place, size), contextlib.ExitStack() as temporaries:
+        written = {name: temporaries.enter_context(_temporary(folder)) for name in contents}
+        for name, file in written.items():
+            file.write(contents[name])
+            _sync(file)
+        for name, file in written.items():
+            Path(file.name).replace(folder / name)
         sync_folder(folder)
 
 
@@ -62,21 +60,30 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         StorageError: the disk is full or the folder is not writable; `path` is as it was.
     """
-    import tempfile
-
     check_regular(path)
     with storage_errors(path):
-        descriptor, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(descriptor, 0o666 & ~_umask())
-                yield file
-                file.flush()
-                os.fsync(descriptor)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        with _temporary(path.parent) as file:
+            yield file
+            _sync(file)
+            Path(file.name).replace(path)
         sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _temporary(folder: Path) -> Iterator[IO[bytes]]:
+    """A new file to write to, gone when the block ends, unless it has another name by then."""
+    path = folder / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
+    with path.open("xb") as file:  # with the rights that the umask leaves
+        try:
+            yield file
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _sync(file: IO[bytes]) -> None:
+    """Make what was written to a file durable."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def check_regular(path: Path) -> None:
@@ -91,22 +98,6 @@ def check_regular(path: Path) -> None:
         raise StorageError(
             f"cannot write {path}: it is no regular file; remove it, or choose another name"
         )
-
-
-def _write_temporary(folder: Path, content: bytes) -> Path:
-    import tempfile  # not before something is written: queries only read
-
-    descriptor, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=folder)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o666 & ~_umask())
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-    except BaseException:
-        Path(name).unlink()
-        raise
-    return Path(name)
 
 
 def check_no_link(folder: Path) -> None:
@@ -275,9 +266,3 @@ def storage_errors(path: Path, size: int | None = None) -> Iterator[None]:
         }.get(exc.errno or 0, "choose another folder")
         reason = exc.strerror or type(exc).__name__
         raise StorageError(f"cannot write {path}{needed}: {reason}; {advice}") from exc
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -37,7 +37,7 @@ def export(trained: Trained, dataset: Dataset, seed: int, folder: Path) -> Embed
 
     Raises:
         TrainingError: ONNX Runtime and Keras differ by more than 1e-4 on 256 images.
-        StorageError: the folder cannot be written; what was in it still is.
+        StorageError: the folder cannot be written; each file in it is whole, old or new.
     """
     make_folder(folder)
     onnx = onnx_bytes(trained.tower)

@@ -3,6 +3,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,19 @@ def test_permissions_follow_the_umask(tmp_path: Path) -> None:
     finally:
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+
+
+def test_the_umask_of_other_threads_is_left_alone(tmp_path: Path) -> None:
+    interval, old = sys.getswitchinterval(), os.umask(0o077)
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(lambda number: write_whole(tmp_path / str(number), b""), range(2000)))
+    finally:
+        left = os.umask(old)
+        sys.setswitchinterval(interval)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert (left, modes) == (0o077, {0o600})
 
 
 def test_a_write_that_fails_changes_no_file(tmp_path: Path) -> None:
