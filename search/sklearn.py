@@ -43,8 +43,8 @@ MOST_CLASSES = 256
 class EmbedderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Digits to embeddings, by an embedder that was trained before: fitting learns nothing.
 
-    Digits are (n, 784) or (n, 28, 28), ink bright: integers from 0 to 255, or floats in [0, 1].
-    Embeddings are (n, d) float32.
+    Digits are (n, 784) or (n, 28, 28), ink bright: integers from 0 to 255, floats in [0, 1], or
+    bool. Embeddings are (n, d) float32.
 
     Parameters:
         embedder: its folder; None takes the one in the user's data folder.
@@ -90,7 +90,7 @@ class EmbedderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             raise ValueError(
                 f"expected digits of {PIXELS} pixels, received n_features = {pixels.shape[1]}"
             )
-        whole = pixels.dtype.kind in "iub"
+        whole = pixels.dtype.kind in "iu"
         most = 255 if whole else 1
         if pixels.max() > most:
             raise ValueError(

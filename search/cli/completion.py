@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import click
@@ -65,7 +66,7 @@ def _install(shell: str, script: str) -> Path:
     if shell == "fish":
         return path  # fish looks there by itself
     where = Path((shell == "zsh" and os.environ.get("ZDOTDIR")) or home())
-    start, line = where / f".{shell}rc", f'source "{path}"  # digits completion\n'
+    start, line = where / f".{shell}rc", f"source {shlex.quote(str(path))}  # digits completion\n"
     with storage_errors(start):
         if not start.exists() or line not in start.read_text(errors="surrogateescape"):
             with start.open("a", errors="surrogateescape") as file:  # it may be a link

@@ -478,6 +478,18 @@ run()
 """
 
 
+def test_the_shell_runs_nothing_that_stands_in_the_name_of_a_folder(tmp_path: Path) -> None:
+    home = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "a$(touch ran)b")}
+    done = subprocess.run(
+        [sys.executable, "-m", "search.cli", "completion", "bash", "--install"],
+        env={**os.environ, **home}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = "source .bashrc && complete -p digits"
+    subprocess.run(["bash", "-c", said], cwd=tmp_path, env={**os.environ, **home}, check=True)
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize(
     "arguments", [["info"], ["completion", "bash", "--install"], ["train"], ["doctor"]]
 )

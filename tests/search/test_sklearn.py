@@ -117,6 +117,15 @@ def test_digits_flat_or_square_whole_or_in_floats(
             transformer.transform(bad)
 
 
+def test_digits_of_bool_are_full_ink(
+    digits_and_labels: tuple[np.ndarray, np.ndarray], plain_embedder_folder: Path
+) -> None:
+    inked = digits_and_labels[0] > 127
+    transformer = EmbedderTransformer(plain_embedder_folder).fit(inked)
+    whole = transformer.transform(inked.astype(np.float32))
+    assert np.array_equal(transformer.transform(inked), whole)
+
+
 def test_in_a_pipeline_and_a_grid(
     digits_and_labels: tuple[np.ndarray, np.ndarray], plain_embedder_folder: Path
 ) -> None:
