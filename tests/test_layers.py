@@ -62,10 +62,3 @@ def test_a_module_imports_only_what_lies_below(path: Path) -> None:
     if not place.startswith("search/cli/"):
         assert "click" not in everything
     assert ast.get_docstring(tree) or path.name == "__main__.py"
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_nothing_is_ever_unpickled(path: Path) -> None:
-    text = path.read_text()
-    assert "import pickle" not in text
-    assert "allow_pickle=True" not in text
