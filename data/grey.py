@@ -51,7 +51,8 @@ def stretched(values: Plane) -> Plane:
     low, high = float(values.min()), float(values.max())
     if (low >= 0 and high <= 1) or low == high:
         return np.asarray(np.clip(values, 0, 1))
-    return np.asarray((values - np.float32(low)) / np.float32(high - low))
+    # Halves, for from the lowest to the highest may be twice as far as a float32 reaches.
+    return np.asarray((values / 2 - np.float32(low / 2)) / np.float32(high / 2 - low / 2))
 
 
 def unit_floats(array: np.ndarray) -> Plane:

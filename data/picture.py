@@ -45,6 +45,10 @@ _DECODE_ERRORS = (
     *(AssertionError, OverflowError),
 )
 
+# Pillow warns of odd metadata and of sizes; what matters of that is an error here. Once for the
+# process, because what silences a block silences other threads, and may do so for good.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 # What takes back each orientation that EXIF knows, but for the upright one.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -86,14 +90,11 @@ def read_picture(source: Path | bytes | BinaryIO, *, max_pixels: int = MAX_PIXEL
         PictureUnreadable: the file is missing, empty, of no allowed format, too large or damaged.
     """
     name = repr(str(source)) if isinstance(source, Path) else "the picture"
-    with warnings.catch_warnings():
-        # Pillow warns of odd metadata and of sizes; what matters of that is an error here.
-        warnings.simplefilter("ignore")
-        with _opened(source, name) as file, _image(file, name) as image:
-            _check_size(image, name, max_pixels)
-            if any(tile.codec_name == "jpeg" for tile in image.tile):
-                _check_scans(file, name)
-            return _decoded(image, name)
+    with _opened(source, name) as file, _image(file, name, max_pixels) as image:
+        _check_size(image, name, max_pixels)
+        if any(tile.codec_name == "jpeg" for tile in image.tile):
+            _check_scans(file, name)
+        return _decoded(image, name)
 
 
 def picture_from_array(array: np.ndarray, *, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -168,7 +169,7 @@ def _opened(source: Path | bytes | BinaryIO, name: str) -> Iterator[BinaryIO]:
             yield file
 
 
-def _image(file: BinaryIO, name: str) -> ImageFile.ImageFile:
+def _image(file: BinaryIO, name: str, max_pixels: int) -> ImageFile.ImageFile:
     """Read no more than the header.
 
     Pillow gets a file and no path: it would map some formats into memory, and a mapped file that
@@ -177,8 +178,9 @@ def _image(file: BinaryIO, name: str) -> ImageFile.ImageFile:
     try:
         return Image.open(file, formats=FORMATS)
     except Image.DecompressionBombError as exc:
+        most = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))  # Pillow's own limit
         raise PictureUnreadable(
-            f"expected at most {MAX_PIXELS:,} pixels, but {name} has far more; make it smaller"
+            f"expected at most {most:,} pixels, but {name} has far more; make it smaller"
         ) from exc
     except UnidentifiedImageError as exc:
         raise PictureUnreadable(

@@ -42,7 +42,7 @@ def test_warnings_are_errors() -> None:
     filters = PROJECT["tool"]["pytest"]["ini_options"]["filterwarnings"]
     assert filters[0] == "error"
     spared = [one.split(":") for one in filters[1:]]
-    assert all(action == "ignore" and message for action, message, _ in spared)
+    assert all(action == "ignore" and message for action, message, *_ in spared)
 
 
 def test_a_warning_fails_a_test() -> None:

@@ -4,6 +4,8 @@ import io
 import os
 import resource
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -144,6 +146,12 @@ def test_thirty_two_bits_are_stretched() -> None:
     np.testing.assert_allclose(grey, ramp / 2**30, atol=1e-5)
 
 
+def test_floats_as_far_apart_as_can_be_are_stretched() -> None:
+    ramp = np.linspace(-1, 1, 300).reshape(10, 30)
+    grey = read_picture(encode(Image.fromarray((ramp * 3.4e38).astype(np.float32)), "TIFF")).grey
+    np.testing.assert_allclose(grey, (ramp + 1) / 2, atol=1e-5)
+
+
 def test_a_large_photo_is_reduced_and_remembers_its_size() -> None:
     picture = read_picture(encode(draw(3).resize((4000, 3000)), "JPEG"))
     assert picture.size == (4000, 3000)
@@ -219,6 +227,30 @@ def test_of_many_frames_only_one_is_decoded() -> None:
     frames = [draw(3, canvas=(40, 40), size=20, width=3, at=(9, 9)), draw(8, canvas=(40, 40))]
     content = encode(frames[0], "GIF", save_all=True, append_images=frames[::-1] * 1_000)
     np.testing.assert_allclose(read_picture(content).grey, pixels(frames[0]) / 255, atol=1e-6)
+
+
+def test_the_limit_that_decides_is_named() -> None:
+    content = _png_promising(20_000, 10_000)
+    for asked, decides in ((500_000_000, "178,956,970"), (9_000_000, "9,000,000")):
+        with pytest.raises(PictureUnreadable, match=f"at most {decides} pixels"):
+            read_picture(content, max_pixels=asked)
+
+
+def test_what_pillow_warns_of_is_not_heard_and_other_warnings_are(tmp_path: Path) -> None:
+    path = tmp_path / "odd.png"
+    path.write_bytes(encode(draw(3), "PNG", exif=b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x09"))
+    reading = """
+import sys, warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from data.picture import read_picture
+sys.setswitchinterval(1e-6)
+before = list(warnings.filters)
+with ThreadPoolExecutor(8) as threads:
+    list(threads.map(read_picture, [Path(sys.argv[1])] * 100))
+assert warnings.filters == before
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", reading, path], check=True)
 
 
 def test_the_limit_can_be_raised_and_lowered() -> None:
