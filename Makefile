@@ -38,7 +38,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.main_job $(PART)
 
 screenshots: $(READY)
-	DIGITS_SCREENSHOT=docs/page.png $(BIN)/python -m pytest tests/search/web/test_page.py -k picture_of_the_page
+	DIGITS_SCREENSHOT=docs/page.png $(BIN)/python -m pytest tests/search/web/page -k picture_of_the_page
 
 # Needs uv (pip install uv); run it after a dependency in pyproject.toml changed.
 lock:

@@ -38,6 +38,7 @@ from search.web.describe import (
     Nothing,
     Pair,
     Search,
+    Undoing,
     described,
     parsed,
 )
@@ -180,12 +181,12 @@ def add_changes(app: FastAPI, live: LiveIndex, asked: Run, in_pool: Run, *, writ
         sent = await _sent(request)
         return _answer(await in_pool(ask.add, live, sent, options.label, single=options.single))
 
-    @app.post("/api/undo")
+    @app.post("/api/undo", openapi_extra=described(Undoing, {}))
     async def undo(request: Request) -> Response:
         """Take the last change back; only where the server may change the index."""
         require_writable()
-        parsed(Nothing, request)
-        return _json(await in_pool(ask.undo, live))
+        generation = parsed(Undoing, request).generation
+        return _json(await in_pool(ask.undo, live, generation))
 
     @app.get("/healthz")
     async def health() -> dict[str, str]:

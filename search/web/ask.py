@@ -138,15 +138,16 @@ def info(index: DigitIndex, origin: Place, *, writable: bool) -> Row:
 
 
 def add(live: LiveIndex, sent: Sent, label: str, *, single: bool) -> list[Row]:
-    """As `digits add`."""
+    """As `digits add`; and to each digit, the generation that holds it."""
     queries = read_all(Reader(live.current(), single=single), sent)
-    rows, _ = live.add(queries, label)
-    return [_row(row) for row in rows]
+    rows, manifest = live.add(queries, label)
+    held = {"generation": manifest.generation}
+    return [_row(row) | (held if isinstance(row, Addition) else {}) for row in rows]
 
 
-def undo(live: LiveIndex) -> Row:
-    """As `digits undo`."""
-    return generation_facts(live.undo(), live.place)
+def undo(live: LiveIndex, generation: int | None) -> Row:
+    """As `digits undo`, but only of that `generation` if there is one."""
+    return generation_facts(live.undo(generation), live.place)
 
 
 def _rows(index: DigitIndex, question: Question, answers: Iterable[Answered]) -> list[Row]:

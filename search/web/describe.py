@@ -89,6 +89,15 @@ class Addition(Single):
     label: Annotated[str, Field(description="What each digit is called")]
 
 
+class Undoing(Nothing):
+    """What is taken back."""
+
+    generation: Annotated[
+        int | None,
+        Field(description="The one that is to be undone; refused where another is in place"),
+    ] = None
+
+
 Options = TypeVar("Options", bound=BaseModel)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from http import HTTPStatus
 from pathlib import Path
 
 from data.errors import IndexNotFound
@@ -17,6 +18,7 @@ from search import grow
 from search.answers import Addition, FailedAnswer
 from search.index import DigitIndex
 from search.queries import AnyQuery
+from search.web.access import Refusal
 
 
 class LiveIndex:
@@ -72,15 +74,22 @@ class LiveIndex:
             self._reopen()
         return added.rows, added.manifest
 
-    def undo(self) -> Manifest:
+    def undo(self, generation: int | None) -> Manifest:
         """Go back to the generation before; a second time, forth again.
 
+        Args:
+            generation: the one to go back from; None is whichever is in place.
+
         Raises:
+            Refusal: another one is in place.
             UsageError: there is none before.
             IndexNotFound, IndexCorrupt, IndexLocked, StorageError: the index is as it was.
         """
         with self._changing:
-            manifest = grow.undo(self.place)
+            with self._store.change() as change:
+                if generation is not None:
+                    _require(generation, change.base.manifest.generation)
+                manifest = change.undo()
             self._reopen()
         return manifest
 
@@ -97,3 +106,12 @@ class LiveIndex:
             return self._store.signature()
         except IndexNotFound:
             return None  # opening it says why
+
+
+def _require(generation: int, in_place: int) -> None:
+    if generation != in_place:
+        raise Refusal(
+            HTTPStatus.CONFLICT,
+            f"nothing is taken back: the index has changed since (expected generation {generation},"
+            f" found {in_place})",
+        )

@@ -22,7 +22,7 @@ const encoded = (id) => id.split("/").map(encodeURIComponent).join("/");
 
 export const info = () => ask("GET", "api/info");
 export const points = () => ask("GET", "api/map");
-export const undo = () => ask("POST", "api/undo");
+export const undo = (generation) => ask("POST", `api/undo?${query({ generation })}`);
 export const thumbnail = (id) => `api/items/${encoded(id)}.png`;
 
 // Always an array, also of one answer.

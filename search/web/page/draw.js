@@ -175,7 +175,7 @@ function offerCorrection({ names, server: { writable } }) {
     try {
       const stored = await api.add(rows, byId("label").value);
       const text = stored.new ? `Stored as ${stored.id}, named ${stored.label}.` : `Stored before, as ${stored.id}.`;
-      if (stored.new) added = { label: "Undo", run: takeBack };
+      if (stored.new) added = { label: "Undo", run: () => takeBack(stored.generation) };
       tell(text, added);
       ask();
       changed();
@@ -185,9 +185,9 @@ function offerCorrection({ names, server: { writable } }) {
   });
 }
 
-async function takeBack() {
+async function takeBack(generation) {
   try {
-    const { count } = await api.undo();
+    const { count } = await api.undo(generation);
     added = null;
     tell(`Taken back: ${count.toLocaleString("en")} digits.`);
     ask();

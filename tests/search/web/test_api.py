@@ -335,7 +335,7 @@ def test_what_is_added_answers_and_can_be_taken_back(few_folder: Path, tmp_path:
     with served(folder, writable=True) as client:
         assert client.get("/api/info").json["server"]["writable"] is True
         assert client.post("/api/undo").error(422).startswith("nothing to undo")
-        assert client.post("/api/undo?to=1").error(422).startswith("expected no parameters")
+        assert client.post("/api/undo?to=1").error(422).startswith("expected parameters among gen")
         assert client.post("/api/items", three).error(422).startswith("label: expected a value")
         assert "as the body, received nothing" in client.post("/api/items?label=3").error(400)
         assert "expected labels among" in client.post("/api/items?label=x", three).error(422)
@@ -358,6 +358,21 @@ def test_what_is_added_answers_and_can_be_taken_back(few_folder: Path, tmp_path:
         row = client.post("/api/items?label=7", drawn).json
         (added,) = client.post("/api/search", drawn).json["neighbours"][:1]
         assert (added["id"], added["file"]) == (row["id"], None)
+
+
+def test_only_the_generation_that_is_meant_is_undone(few_folder: Path, tmp_path: Path) -> None:
+    folder = copytree(few_folder, tmp_path / "index")
+    with served(folder, writable=True) as client:
+        mine, another = (
+            client.post("/api/items?label=7", png(draw_digit(label, 240, 9))).json["generation"]
+            for label in (3, 4)
+        )
+        for now in ("found 3", "found 4"):
+            refused = client.post(f"/api/undo?generation={mine}").error(409)
+            assert "the index has changed since" in refused
+            assert now in refused
+            client.post(f"/api/undo?generation={another}")
+        assert client.get("/api/info").json["count"] == 301
 
 
 def test_clients_that_change_the_index_at_once_wait_their_turn(

@@ -1,128 +1,22 @@
 """The page in a real browser: drawn on with the mouse, looked at, read as a screen reader would."""
 
-import base64
 import os
 import shutil
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
 from data.datasets import Dataset
 from indexer.build import build_index
 from search.web.access import Access
-from tests.drawings import STROKES, smooth
 from tests.embedders import linear_embedder
 from tests.samples import samples
+from tests.search.web.page.browsing import PATIENCE, PHONE, SAMPLES, VIEWS, Open, draw, drop, says
 from tests.search.web.serving import Client, served
-
-SAMPLES = Path(__file__).parents[3] / "docs" / "samples"
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-)
-PHONE = {"width": 360, "height": 740}
-VIEWS = ("#draw", "#map", "#compare", "docs")
-PATIENCE = 120_000  # ms; a loaded machine is slow, but nothing here waits in vain
-Open = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def before_the_camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film of a photo of a 7, for the browser's camera to see."""
-    film = tmp_path_factory.mktemp("film") / "7.mjpeg"
-    Image.open(SAMPLES / "7-photo.jpg").convert("RGB").save(film, "JPEG", quality=95)
-    return film
-
-
-@pytest.fixture(scope="module")
-def browser(before_the_camera: Path) -> Iterator[Browser]:
-    named = os.environ.get("DIGITS_BROWSER")
-    found = named or shutil.which("chromium") or shutil.which("google-chrome")
-    if not found:
-        pytest.skip("no browser: install chromium, or name one in $DIGITS_BROWSER")
-    with sync_playwright() as playwright:
-        camera = f"--use-file-for-fake-video-capture={before_the_camera}"
-        flags = [*FLAGS, "--use-fake-device-for-media-stream", camera]
-        browser = playwright.chromium.launch(executable_path=found, args=flags)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def site(index_folder: Path) -> Iterator[Client]:
-    """The server of an index whose embedder was trained."""
-    with served(index_folder) as client:
-        yield client
-
-
-def is_usual(message: ConsoleMessage) -> bool:
-    """Whether a line on the console is no fault: a plain one, or the browser's of a refused add."""
-    return message.type == "log" or "status of 422" in message.text
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Open]:
-    """Open a page; nothing may be wrong in its console when the test ends."""
-    wrong: list[str] = []
-    contexts = []
-
-    def open_page(url: str, **options: object) -> Page:
-        context = browser.new_context(**options)  # type: ignore[arg-type]
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda one: None if is_usual(one) else wrong.append(one.text))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto(url)
-        if not url.endswith("docs"):
-            expect(page.locator("#facts")).to_contain_text("digits of", timeout=PATIENCE)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not wrong
-
-
-def draw(page: Page, label: int, pad: str = "#pad", answer: str = "#answer") -> None:
-    """Draw a digit with the mouse, as a hand would, and wait for the answer."""
-    box = page.locator(pad).bounding_box()
-    assert box
-    for stroke in STROKES[label]:
-        points = [
-            (box["x"] + box["width"] * (0.2 + 0.6 * x), box["y"] + box["height"] * (0.2 + 0.6 * y))
-            for x, y in smooth(stroke)[::20]
-        ]
-        page.mouse.move(*points[0])
-        page.mouse.down()
-        for point in points[1:]:
-            page.mouse.move(*point)
-        page.mouse.up()
-    expect(page.locator(answer)).to_have_attribute("aria-busy", "false", timeout=PATIENCE)
-
-
-def says(page: Page, place: str, text: str) -> None:
-    expect(page.locator(place)).to_contain_text(text, timeout=PATIENCE)
-
-
-def drop(page: Page, file: Path) -> None:
-    content = base64.b64encode(file.read_bytes()).decode()
-    page.evaluate(
-        """([content, name]) => {
-          const bytes = Uint8Array.from(atob(content), (one) => one.charCodeAt(0));
-          const transfer = new DataTransfer();
-          transfer.items.add(new File([bytes], name));
-          document.body.dispatchEvent(
-            new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
-        }""",
-        [content, file.name],
-    )
 
 
 def test_a_3_that_is_drawn_is_named(site: Client, visit: Open) -> None:
@@ -336,6 +230,23 @@ def test_what_is_added_can_be_taken_back(index_folder: Path, tmp_path: Path, vis
         expect(page.locator("#neighbours li:first-child .id")).not_to_have_text(
             "added/0", timeout=PATIENCE
         )
+
+
+def test_what_others_changed_is_not_taken_back(
+    index_folder: Path, tmp_path: Path, visit: Open
+) -> None:
+    folder = Path(shutil.copytree(index_folder, tmp_path / "index"))
+    with served(folder, writable=True) as site:
+        page = visit(site.url)
+        draw(page, 3)
+        says(page, "#name", "3")
+        page.click("#correct button")
+        says(page, "#toast", "Stored as added/0")
+        site.post("/api/items?label=4", (SAMPLES / "7-photo.jpg").read_bytes())
+        count = site.get("/api/info").json["count"]
+        page.locator("#toast button").click()
+        says(page, "#toast", "the index has changed since")
+        assert site.get("/api/info").json["count"] == count
 
 
 def test_names_are_only_ever_text(train_set: Dataset, tmp_path: Path, visit: Open) -> None:

@@ -1,0 +1,52 @@
+"""What is done with the page in a real browser, as a person would."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.drawings import STROKES, smooth
+
+SAMPLES = Path(__file__).parents[4] / "docs" / "samples"
+PHONE = {"width": 360, "height": 740}
+VIEWS = ("#draw", "#map", "#compare", "docs")
+PATIENCE = 120_000  # ms; a loaded machine is slow, but nothing here waits in vain
+Open = Callable[..., Page]
+
+
+def draw(page: Page, label: int, pad: str = "#pad", answer: str = "#answer") -> None:
+    """Draw a digit with the mouse, as a hand would, and wait for the answer."""
+    box = page.locator(pad).bounding_box()
+    assert box
+    for stroke in STROKES[label]:
+        points = [
+            (box["x"] + box["width"] * (0.2 + 0.6 * x), box["y"] + box["height"] * (0.2 + 0.6 * y))
+            for x, y in smooth(stroke)[::20]
+        ]
+        page.mouse.move(*points[0])
+        page.mouse.down()
+        for point in points[1:]:
+            page.mouse.move(*point)
+        page.mouse.up()
+    expect(page.locator(answer)).to_have_attribute("aria-busy", "false", timeout=PATIENCE)
+
+
+def says(page: Page, place: str, text: str) -> None:
+    expect(page.locator(place)).to_contain_text(text, timeout=PATIENCE)
+
+
+def drop(page: Page, file: Path) -> None:
+    content = base64.b64encode(file.read_bytes()).decode()
+    page.evaluate(
+        """([content, name]) => {
+          const bytes = Uint8Array.from(atob(content), (one) => one.charCodeAt(0));
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([bytes], name));
+          document.body.dispatchEvent(
+            new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+        }""",
+        [content, file.name],
+    )
