@@ -53,13 +53,31 @@ class Connection(HttpToolsProtocol):
         try:
             self._unset_keepalive_if_required()
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:  # to nothing we speak
-            self.cycle.keep_alive = False
+        except httptools.HttpParserUpgrade as exc:
+            self._read_without_upgrade(data[exc.args[0] :])
         except httptools.HttpParserError as exc:
             self.send_400_response(_reason(exc))
         else:
             if self._around > self._limits.head:
                 self.send_400_response(f"more than {self._limits.head:,} bytes beside its body")
+
+    def _should_upgrade(self) -> bool:
+        """Uvicorn then waits until the head has been read again."""
+        return True
+
+    def _read_without_upgrade(self, rest: bytes) -> None:
+        """Read a request again as if it had not asked for another protocol: we speak none.
+
+        The parser takes what follows such a head for that protocol, but it is the request's body.
+        """
+        method, version = self.scope["method"], self.scope["http_version"]
+        if method == "CONNECT":  # is nothing without
+            self.send_400_response("CONNECT is for proxies")
+            return
+        headers = (header for header in self.headers if header[0] != b"upgrade")
+        lines = [b": ".join(header) for header in headers]
+        start = b"%b %b HTTP/%b" % (method.encode(), self.url, version.encode())
+        self.data_received(b"\r\n".join([start, *lines, b"", rest]))
 
     def on_message_begin(self) -> None:
         """A request begins; what came before it was another's."""
