@@ -37,7 +37,7 @@ Seek = Callable[[Plane], tuple[Homography, Ink]]  # ink, after the map from it t
 # A mark less tall and wide than this many pixels holds no digit's shape.
 _SMALLEST = 5
 # From this size on a shape is told from a blot, ...
-_SHAPED = 16
+_SHAPED = 8
 # ... whose strokes are wider than this share of its length. Of 260 real digits none exceeds 0.4.
 _SOLID = 0.5
 

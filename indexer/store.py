@@ -22,6 +22,7 @@ from data.errors import (
     IndexCorrupt,
     IndexLocked,
     IndexNotFound,
+    IndexVersion,
     UsageError,
 )
 from data.files import (
@@ -227,7 +228,7 @@ class Writer:
         """What is in place; a manifest that cannot be read is about to be replaced."""
         try:
             return read_manifest(self.folder)
-        except DigitsError:
+        except (IndexNotFound, IndexVersion, IndexCorrupt):
             return None
 
     def _put(self, fresh: Mapping[str, Part], manifest: Manifest) -> None:

@@ -58,6 +58,7 @@ class UnionVectors:
             UsageError: k or excluded ids out of range, or queries of another length or not finite.
         """
         self.check_k(k, spared=exclude is not None)
+        k = int(k)  # FAISS takes no integer of numpy's
         check_excluded(exclude, len(queries))
         barred = None if exclude is None else np.asarray(exclude)
         if barred is not None and ((barred < -1) | (barred >= len(self.removed))).any():

@@ -82,7 +82,7 @@ def add(change: Change, index: DigitIndex, pictures: Iterable[Labelled]) -> Adde
     Raises:
         StorageError: the index is as it was.
     """
-    given = list(pictures)
+    given = [(_without_picture(query), label) for query, label in pictures]
     digits = [(query, label) for query, label in given if isinstance(query, Query)]
     stored, manifest = _store(change, index, digits) if digits else ([], index.manifest)
     rows = iter(stored)
@@ -196,6 +196,13 @@ def _outcome(
             f" {name}",
         )
     return Addition(query.name, query.box, index.called(label), name, new)
+
+
+def _without_picture(query: AnyQuery) -> AnyQuery:
+    """The same without the greys it was found in, of which thousands would not fit in memory."""
+    if isinstance(query, FailedQuery):
+        return query
+    return query._replace(original=np.empty((0, 0), np.float32))
 
 
 def _failed(query: FailedQuery | RefusedQuery) -> FailedAnswer:

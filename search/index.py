@@ -33,7 +33,7 @@ VERIFIED = 1000
 MAPPED = 65_536  # stored vectors at a time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class DigitIndex:
     """One generation of an index, verified and in memory.
 
@@ -103,6 +103,11 @@ class DigitIndex:
             generation.sources,
             _plane(manifest, contents),
         )
+
+    def __repr__(self) -> str:
+        """What it is, in one line."""
+        generation, count = self.manifest.generation, self.manifest.count
+        return f"<DigitIndex: {count:,} digits, generation {generation}>"
 
     def __len__(self) -> int:
         """Number of digits that can answer."""
@@ -239,10 +244,13 @@ class DigitIndex:
             exclude: as for :meth:`search`.
 
         Returns:
-            One neighbour each; its id is -1 and its distance infinite where there is no other.
+            One neighbour each; where there is no other its id is -1, its label the one given and
+            its distance infinite.
         """
         ids, distances = self.vectors.rivals(self.embed(images), labels, exclude)
-        return Neighbours(ids[:, None], self.labels[ids][:, None], distances[:, None])
+        theirs, is_there = np.array(labels, np.uint8), ids >= 0
+        theirs[is_there] = self.labels[ids[is_there]]
+        return Neighbours(ids[:, None], theirs[:, None], distances[:, None])
 
     def called(self, label: int) -> int | str:
         """What a class is called: an integer where all are digits, else text."""

@@ -18,6 +18,7 @@ def require_backend() -> None:
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # else only where the CPU has AVX-512
     try:
         with _native_stderr_closed():

@@ -288,6 +288,7 @@ class MilvusChange:
         names = [fresh.name(row) for row in range(len(labels))]
         removed = base.vectors.removed
         table = RowTable(self._store._server, manifest.segments[0].kind_options["rows"])
+        self._lock.require()  # another one's digits may lie there by now
         table.write(len(removed), Batch(vectors, labels, names, images))
         grown = np.concatenate([removed, np.zeros(len(labels), bool)])
         return self._commit(manifest, base.sources + fresh, grown, len(labels)), names

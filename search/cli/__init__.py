@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from data.errors import DigitsError, UsageError
 from search.cli.ask import classify, compare, search
@@ -135,6 +136,9 @@ def _of_the_system(exc: BaseException) -> str:
 
 def _refuse(exc: click.ClickException) -> None:
     """Say as click does what was misused, with what a person typed shown harmlessly."""
+    if isinstance(exc, NoArgsIsHelpError):
+        click.echo(exc.format_message(), err=True)
+        return
     if isinstance(exc, click.UsageError) and exc.ctx:
         note(exc.ctx.get_usage())
         note(f"Try '{exc.ctx.command_path} --help' for help.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -66,7 +67,7 @@ def add(
     for row in failed:
         note(f"Error: {row.error}")
     if added.manifest.generation != index.manifest.generation:
-        _tell_generation(added.manifest)
+        _tell_generation(added.manifest, index_place)
     if failed:
         raise click.exceptions.Exit(FAILED)
 
@@ -88,7 +89,7 @@ def remove(ids: tuple[str, ...], index_place: Place, style: str) -> None:
         manifest = take_out(change, index, ids)
     facts = {"removed": len(index) - manifest.count, **generation_facts(manifest, index_place)}
     say(format_facts(facts, style))
-    _tell_generation(manifest)
+    _tell_generation(manifest, index_place)
 
 
 @click.command(
@@ -105,6 +106,9 @@ def undo(index_place: Place, style: str) -> None:
     say(format_facts(generation_facts(go_back(index_place), index_place), style))
 
 
-def _tell_generation(manifest: Manifest) -> None:
-    held = counted(manifest.count, "digit")
-    note(f"Generation {manifest.generation} holds {held}; take the change back with: digits undo")
+def _tell_generation(manifest: Manifest, place: Place) -> None:
+    held, index = counted(manifest.count, "digit"), shlex.quote(str(place))
+    note(
+        f"Generation {manifest.generation} holds {held}; take the change back with: digits undo"
+        f" --index {index}"
+    )

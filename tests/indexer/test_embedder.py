@@ -1,5 +1,7 @@
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -136,3 +138,9 @@ def test_a_network_of_another_dimension_than_its_card_is_refused() -> None:
     card = other.card._replace(onnx_sha256=given.identity)
     with pytest.raises(EmbedderCorrupt, match=r"network: expected .*\(8, 5\), received \(8, 6\)"):
         Embedder.from_bytes(given.onnx, card, "network")
+
+
+def test_onnx_runtime_tells_nobody_of_its_use() -> None:
+    seen = "import indexer.embedder, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    told = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, check=True)
+    assert told.stdout == "1\n"

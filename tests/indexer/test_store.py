@@ -103,6 +103,19 @@ def test_undo_brings_the_generation_before_back_and_undo_again_the_one_undone(
     assert read(folder) == changed
 
 
+def test_numbers_are_not_begun_anew_where_the_manifest_cannot_be_read_for_now(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(folder: Path) -> Manifest:
+        raise StorageError(f"{folder}: too many open files")
+
+    before = (folder / store.MANIFEST).read_bytes()
+    monkeypatch.setattr(store, "read_manifest", fail)
+    with pytest.raises(StorageError, match="too many open files"):
+        write(folder)
+    assert (folder / store.MANIFEST).read_bytes() == before
+
+
 def test_the_first_generation_cannot_be_undone(folder: Path) -> None:
     with store.open_writer(folder) as writer, pytest.raises(UsageError, match="nothing to undo"):
         writer.undo()

@@ -49,6 +49,19 @@ def test_results_are_frozen(index: DigitIndex) -> None:
         found.ids = found.labels  # type: ignore[misc]
 
 
+def test_an_index_is_told_in_a_line_and_compared(index: DigitIndex) -> None:
+    assert repr(index) == f"<DigitIndex: {len(index):,} digits, generation 1>"
+    assert index == index
+    assert len({index}) == 1
+
+
+def test_k_may_be_numpys(index: DigitIndex, test_set: Dataset) -> None:
+    for k in (np.int64(3), np.uint8(3)):
+        found = index.search(test_set.images[:5], k)  # type: ignore[arg-type]
+        assert np.array_equal(found.ids, index.search(test_set.images[:5], 3).ids)
+        assert len(index.classify(test_set.images[:5], k).labels) == 5  # type: ignore[arg-type]
+
+
 def test_names_lead_back(index: DigitIndex) -> None:
     assert index.name(12) == "optdigits/train/12"
     assert index.position("optdigits/train/12") == 12
