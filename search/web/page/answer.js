@@ -60,7 +60,8 @@ function agreement(answer) {
 function sentence(detail, isGuess) {
   if (!detail) return "";
   const text = detail[0].toUpperCase() + detail.slice(1);
-  return isGuess ? `A guess. ${text}.` : `${text}.`;
+  const ended = /[.?!]$/.test(text) ? text : `${text}.`;
+  return isGuess ? `A guess. ${ended}` : ended;
 }
 
 function showVotes(answer) {
@@ -97,6 +98,7 @@ function emptySlot() {
 function fillSlot(item, neighbour, asked) {
   const button = item.firstChild;
   const [{ firstChild: image }, label, distance, id] = button.children;
+  item.ariaHidden = String(!neighbour);
   button.disabled = !neighbour;
   image.hidden = !neighbour;
   button.onclick = neighbour ? () => asked(neighbour.id) : null;

@@ -1,7 +1,10 @@
-// The HTTP API of this server: what it answers, or an Error with its one line.
+// The HTTP API of this server: what it answers, or an Error with its one line, and `passes` where it
+// may soon answer after all.
 
 const JSON_TYPE = "application/json";
 const WAIT = 80; // ms
+const RETRY = 3000; // ms
+const BUSY = 503;
 const UNNAMED = /^-(\[0\])?: /; // what the API calls the body of a request
 
 async function ask(method, path, body) {
@@ -10,10 +13,10 @@ async function ask(method, path, body) {
   try {
     response = await fetch(path, { method, body, headers });
   } catch {
-    throw new Error("The server does not answer. Is it still running?");
+    throw Object.assign(new Error("The server does not answer. Is it still running?"), { passes: true });
   }
   const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error.replace(UNNAMED, ""));
+  if (!response.ok) throw Object.assign(new Error(answer.error.replace(UNNAMED, "")), { passes: response.status === BUSY });
   return answer;
 }
 
@@ -41,19 +44,23 @@ export async function add(rows, label) {
 }
 
 // Run `work` at most once at a time and every 80 ms; of calls meanwhile, the last counts. Until all
-// is done, `place` is marked as busy.
+// is done, `place` is marked as busy. Work that returns true is done again after a while.
 export function latest(work, place) {
   let timer = 0;
   let running = false;
   let again = false;
+  let retry = 0;
   async function run() {
     timer = 0;
     running = true;
-    await work();
+    const failed = await work();
     running = false;
-    if (again) { again = false; call(); } else place.setAttribute("aria-busy", "false");
+    if (again) { again = false; call(); return; }
+    place.setAttribute("aria-busy", "false");
+    if (failed) retry = setTimeout(call, RETRY);
   }
   function call() {
+    clearTimeout(retry);
     place.setAttribute("aria-busy", "true");
     if (running) again = true;
     else if (!timer) timer = setTimeout(run, WAIT);

@@ -34,12 +34,7 @@ function makeSide(name, called, prompt) {
 
 async function judge() {
   try {
-    for (const side of sides.filter((one) => one.isNew)) {
-      side.isNew = false;
-      [side.answer] = await api.classify(await side.pad.picture(), { single: true });
-      drawPixels(side.seen, side.answer.input);
-      side.text.textContent = side.answer.input ? `${side.answer.label}${side.answer.verdict === "match" ? "" : "?"}` : "No digit";
-    }
+    for (const side of sides.filter((one) => one.isNew)) await look(side);
     if (sides.every((side) => side.answer?.input)) {
       const { distance, threshold, verdict } = await api.compare(sides.map((side) => side.answer.input));
       const text = `Their distance is ${distance.toFixed(2)}; up to ${threshold.toFixed(2)} they are the same.`;
@@ -49,7 +44,29 @@ async function judge() {
     }
   } catch (error) {
     show("No answer", error.message, null);
+    say(`No answer. ${error.message}`);
+    return error.passes;
   }
+}
+
+// Ask what is on one pad; if that fails, it is as new as before.
+async function look(side) {
+  side.isNew = false;
+  side.answer = null;
+  try {
+    [side.answer] = await api.classify(await side.pad.picture(), { single: true });
+  } catch (error) {
+    side.isNew = true;
+    throw error;
+  } finally {
+    showSide(side);
+  }
+}
+
+function showSide({ seen, text, answer }) {
+  drawPixels(seen, answer?.input);
+  if (answer?.input) text.textContent = `${answer.label}${answer.verdict === "match" ? "" : "?"}`;
+  else text.textContent = answer ? "No digit" : "";
 }
 
 // The threshold is in the middle of the gauge.

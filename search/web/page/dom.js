@@ -42,15 +42,20 @@ export function say(text) {
 
 // Tell of something done; `action` is a label and what it does.
 let hiding = 0;
+function hide() {
+  const toast = byId("toast");
+  if (toast.contains(document.activeElement)) byId("view").focus(); // else it would be nowhere
+  toast.hidden = true;
+}
 export function tell(text, action) {
   const toast = byId("toast");
   toast.replaceChildren(make("span", {}, text));
   if (action) {
     const button = make("button", { type: "button" }, action.label);
-    button.addEventListener("click", () => { toast.hidden = true; action.run(); });
+    button.addEventListener("click", () => { hide(); action.run(); });
     toast.append(button);
   }
   toast.hidden = false;
   clearTimeout(hiding);
-  hiding = setTimeout(() => { toast.hidden = true; }, action ? 15000 : 6000);
+  hiding = setTimeout(hide, action ? 15000 : 6000);
 }

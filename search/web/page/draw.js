@@ -2,15 +2,17 @@
 
 import * as api from "./api.js";
 import { layOut, named, showAnswer, showError } from "./answer.js";
-import { byId, drawPixels, make, percent, tell } from "./dom.js";
+import { byId, drawPixels, make, percent, say, tell } from "./dom.js";
 import { Pad, SENT } from "./pad.js";
-import { watchPictures, withinLimits } from "./pictures.js";
+import { watchPictures } from "./pictures.js";
 
 const NAMED = 0.1; // of the height of the picture, which a name above a box takes
 const HOW = "With mouse, finger, pen or keyboard. Or drop or paste a picture.";
 
 // What is asked about: {kind: "drawing"}, {kind: "picture", blob} or {kind: "stored", id}.
 let asked = { kind: "drawing" };
+let own = asked; // the last that was no stored digit
+let isLabelled = false; // whether a person has said what it is
 let answers = [];
 let chosen = 0;
 let pad;
@@ -19,44 +21,45 @@ let changed = () => {};
 let added = null; // what a person can take back, as `tell` takes it
 const ask = api.latest(answer, byId("answer"));
 
-// Start the view; `onAnswer` is called with every answer that is shown, `onChange` after every change
-// of the index.
+// Start the view; `onAnswer` is called with every answer that is shown, and with null where there is
+// none; `onChange` after every change of the index.
 export function startDraw(info, onAnswer, onChange) {
   moved = onAnswer;
   changed = onChange;
   layOut(info.names, info.k[info.server.weights]);
   pad = new Pad(byId("pad"), "Pad to draw a digit on", () => {
     byId("pad-hint").hidden = !pad.isEmpty;
-    if (location.hash.startsWith("#draw/")) location.hash = "#draw";
-    question({ kind: "drawing" });
+    askOwn({ kind: "drawing" });
   });
   byId("clear").addEventListener("click", () => pad.clear());
   byId("undo-stroke").addEventListener("click", () => pad.undo());
   byId("back").addEventListener("click", () => {
-    if (location.hash.startsWith("#draw/")) location.hash = "#draw";
-    else question({ kind: "drawing" });
+    askOwn({ kind: "drawing" });
     pad.canvas.focus();
   });
-  watchPictures(() => !byId("draw").hidden, async (file) => {
-    try {
-      question({ kind: "picture", blob: await withinLimits(file), name: file.name });
-    } catch {
-      tell("This picture is larger than 10 MB, and the browser cannot make it smaller.");
-    }
-  });
+  watchPictures(() => !byId("draw").hidden, (blob, name) => askOwn({ kind: "picture", blob, name }));
   offerCorrection(info);
   question(asked);
 }
 
-// Ask about the stored digit called `id`, or, without one, about what was drawn.
+// Ask about the stored digit called `id`, or, without one, about what was drawn or chosen before.
 export function askStored(id) {
   if (id) question({ kind: "stored", id });
-  else if (asked.kind === "stored") question({ kind: "drawing" });
+  else if (asked.kind === "stored") question(own);
+}
+
+// Ask about what a person drew or chose; the address names a stored digit no longer.
+function askOwn(next) {
+  own = next;
+  if (location.hash.startsWith("#draw/")) location.hash = "#draw";
+  question(next);
 }
 
 function question(next) {
   if (next.kind !== "drawing" || asked.kind !== "drawing") showQuestion(next);
   asked = next;
+  isLabelled = false;
+  byId("correct").querySelector("button").disabled = true; // until what is asked now has its answer
   ask();
 }
 
@@ -71,11 +74,14 @@ async function answer() {
     chosen = Math.min(chosen, answers.length - 1);
     if (now.kind !== "picture" && answers.length === 1) chosen = 0;
     show();
+    if (answers.length > 1) say(byId("reading").textContent);
   } catch (error) {
     if (!isAsked(now)) return;
     answers = [];
     showRows();
     showError(error);
+    moved(null);
+    return error.passes;
   }
 }
 
@@ -89,7 +95,7 @@ function show() {
   showRows();
   showAnswer(answer, (id) => { location.hash = `#draw/${id}`; });
   byId("correct").querySelector("button").disabled = !answer.input;
-  if (answer.label !== null) byId("label").value = String(answer.label);
+  if (answer.label !== null && !isLabelled) byId("label").value = String(answer.label);
   moved(answer);
 }
 
@@ -102,6 +108,8 @@ function showQuestion({ kind, id, blob, name }) {
   chosen = 0;
   byId("asked").textContent = { drawing: HOW, stored: id, picture: name || "A picture" }[kind];
   byId("back").hidden = kind === "drawing";
+  // What lies beneath is not to be changed unseen.
+  pad.canvas.inert = byId("clear").disabled = byId("undo-stroke").disabled = kind !== "drawing";
   byId("pad-hint").hidden = kind !== "drawing" || !pad.isEmpty;
   if (kind === "drawing") { place.replaceChildren(); return; }
   const image = make("img", { alt: kind === "stored" ? `The stored digit ${id}` : "The picture asked about" });
@@ -160,6 +168,7 @@ function makeBox(one, place, width, height) {
 
 function choose(place) {
   chosen = place;
+  isLabelled = false;
   show();
   byId("rows").children[place]?.firstChild.focus();
 }
@@ -168,6 +177,7 @@ function offerCorrection({ names, server: { writable } }) {
   const form = byId("correct");
   form.hidden = !writable;
   byId("label").replaceChildren(...names.map((name) => make("option", { value: name }, String(name))));
+  byId("label").addEventListener("change", () => { isLabelled = true; });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const rows = answers[chosen]?.input;

@@ -11,6 +11,9 @@ const VIEWS = ["draw", "map", "compare"];
 // The token has become a cookie; it need not stay in the address.
 if (location.search) history.replaceState(null, "", location.pathname + location.hash);
 
+// To follow it would lose the address, which names the view.
+document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); byId("view").focus(); });
+
 try {
   const info = await api.info();
   showFacts(info);

@@ -44,17 +44,19 @@ export async function showMap() {
       map = await api.points();
       pointed = -1;
     }
+    byId("map-failure").textContent = "";
   } catch (error) {
-    byId("map-note").textContent = error.message;
+    byId("map-failure").textContent = error.message;
   }
   paint();
   if (pointed < 0) point(-1);
 }
 
-// Place the digit that is asked about.
+// Place the digit that is asked about; null where it has no answer.
 export function placeQuery(answer) {
-  query = answer.place ? answer : null;
+  query = answer?.place ? answer : null;
   paint();
+  if (pointed < 0) point(-1);
 }
 
 function screen() {
@@ -191,6 +193,7 @@ function onKey(event) {
     ArrowUp: (right, down) => -down > Math.abs(right),
     ArrowDown: (right, down) => down > Math.abs(right),
   };
+  if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own
   if (event.key === "Enter" && pointed >= 0) { opened(map.id[pointed]); return; }
   if (!(event.key in ways) || !map) return;
   event.preventDefault();

@@ -27,9 +27,9 @@ export class Pad {
 
   get isEmpty() { return this.strokes.length === 0; }
 
-  clear() { this.#set([]); }
+  clear() { this.#lay([]); }
 
-  undo() { this.#set(this.strokes.slice(0, -1)); }
+  undo() { this.#lay(this.strokes.slice(0, -1)); }
 
   // The drawing as a PNG, black on white.
   async picture() {
@@ -49,6 +49,13 @@ export class Pad {
     context.clearRect(0, 0, side, side);
     this.#draw(context, side, getComputedStyle(this.canvas).color);
     if (this.cursor) this.#drawCursor(context, side);
+  }
+
+  // Another drawing, which no pen is in the middle of.
+  #lay(strokes) {
+    this.pointer = undefined;
+    if (this.cursor) this.cursor.isDown = false;
+    this.#set(strokes);
   }
 
   #set(strokes) {
@@ -101,7 +108,7 @@ export class Pad {
     if (event.pointerId !== this.pointer) return;
     const events = event.getCoalescedEvents?.() ?? [];
     const points = (events.length ? events : [event]).map((one) => this.#point(one));
-    this.strokes.at(-1)?.push(...points);
+    this.strokes.at(-1).push(...points);
     this.paint();
     this.changed();
   }
@@ -112,7 +119,9 @@ export class Pad {
 
   #key(event) {
     const moves = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
-    const undoes = event.key === "Backspace" || (event.key === "z" && (event.ctrlKey || event.metaKey));
+    const isModified = event.altKey || event.ctrlKey || event.metaKey;
+    const undoes = isModified ? event.key === "z" && !event.altKey : event.key === "Backspace";
+    if (isModified && !undoes) return; // the browser's own
     if (event.key in moves) this.#steer(...moves[event.key]);
     else if (event.key === " ") this.#toggle();
     else if (undoes) this.undo();
@@ -126,7 +135,7 @@ export class Pad {
     this.cursor.x = Math.min(1, Math.max(0, this.cursor.x + right));
     this.cursor.y = Math.min(1, Math.max(0, this.cursor.y + down));
     const { x, y, isDown } = this.cursor;
-    if (!isDown || this.isEmpty) { this.paint(); return; }
+    if (!isDown) { this.paint(); return; }
     this.strokes.at(-1).push({ x, y });
     this.#set(this.strokes);
   }

@@ -30,3 +30,17 @@ def test_a_picture_fits_its_frame_however_it_is_turned(
         assert abs(shown["width"] / shown["height"] - width / height) < 0.02
         assert abs(max(shown["width"], shown["height"]) - frame["width"]) < 3
         assert shown["y"] >= frame["y"]
+
+
+def test_what_is_told_fits_a_phone_and_gives_the_focus_back(site: Client, visit: Open) -> None:
+    page = visit(site.url, viewport={"width": 320, "height": 640})
+    page.evaluate("""async () => {
+      const { tell } = await import("/page/dom.js");
+      tell("Stored as added/0, named 7.", { label: "Undo", run() {} });
+    }""")
+    button = page.locator("#toast button")
+    box = button.bounding_box()
+    assert box
+    assert box["width"] > box["height"]
+    button.click()
+    assert page.evaluate("document.activeElement.id") == "view"
