@@ -56,7 +56,7 @@ export async function showMap() {
 export function placeQuery(answer) {
   query = answer?.place ? answer : null;
   paint();
-  if (pointed < 0) point(-1);
+  if (map && pointed < 0) point(-1);
 }
 
 function screen() {

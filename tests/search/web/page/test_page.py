@@ -48,7 +48,7 @@ def test_a_tap_is_a_dot(site: Client, visit: Open) -> None:
     box = page.locator("#pad").bounding_box()
     assert box
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    says(page, "#headline", "Like no digit I know")
+    says(page, "#headline", "Not a digit")
     inked = """() => { const pad = document.querySelector("#pad"); const { width } = pad;
         const { data } = pad.getContext("2d").getImageData(0, 0, width, width);
         return data.filter((one, at) => at % 4 === 3 && one > 200).length / width / width; }"""
