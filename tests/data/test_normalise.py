@@ -26,6 +26,12 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
 
 
+def _named(digits: list[Digit], labels: list[int]) -> list[int]:
+    """Which of some labels, drawn by themselves, each digit looks most like."""
+    plain = {label: _one(draw(label)).image for label in labels}
+    return [max(plain, key=lambda k: _correlation(plain[k], digit.image)) for digit in digits]
+
+
 @pytest.mark.parametrize("label", STROKES)
 def test_result_is_in_the_mnist_convention(label: int) -> None:
     image = _one(draw(label, at=(20, 90))).image
@@ -165,9 +171,7 @@ def test_a_page_that_lies_askew(angle: int, table: int, paper: int, ink: int) ->
     desk = Image.new("L", (1400, 1250), table)
     desk.paste(turned, (150, 130), where)
     digits = find_digits(read_picture(encode(desk, "JPEG")))
-    plain = {label: _one(draw(label)).image for label in labels}
-    named = [max(plain, key=lambda k: _correlation(plain[k], d.image)) for d in digits]
-    assert named == labels
+    assert _named(digits, labels) == labels
     for at, label, digit in zip(corners, labels, digits, strict=True):
         alone = Image.new("L", page.size, 0)
         add(alone, label, size=180, width=14, at=at, ink=255)
@@ -192,9 +196,7 @@ def test_a_page_that_is_seen_at_a_slant(
         add(page, label, size=200, width=16, at=at, ink=ink)
     view = camera(page.size, turned)
     digits = find_digits(read_picture(encode(photo(page, view, table), "JPEG")))
-    plain = {label: _one(draw(label)).image for label in labels}
-    named = [max(plain, key=lambda k: _correlation(plain[k], d.image)) for d in digits]
-    assert named == labels
+    assert _named(digits, labels) == labels
     for at, label, digit in zip(corners, labels, digits, strict=True):
         alone = Image.new("L", page.size, 0)
         add(alone, label, size=200, width=16, at=at, ink=255)
@@ -209,10 +211,7 @@ def test_a_page_that_goes_on_beyond_the_picture() -> None:
         add(page, label, size=200, width=16, at=at, ink=20)
     view = camera((900, 700), (0, 0, 10))
     digits = find_digits(picture_from_array(pixels(photo(page, view, 60).crop((0, 0, 1600, 960)))))
-    plain = {label: _one(draw(label)).image for label in (3, 7, 2, 8)}
-    assert [max(plain, key=lambda k: _correlation(plain[k], d.image)) for d in digits] == list(
-        plain
-    )
+    assert _named(digits, [3, 7, 2, 8]) == [3, 7, 2, 8]
 
 
 def test_a_square_on_its_corner_may_be_upright() -> None:
