@@ -20,7 +20,8 @@ import numpy as np
 from benchmarks.measure import table
 from data.datasets import load_dataset
 from indexer.build import calibration_sample, index_vectors
-from indexer.choose import EFFORTS, Wish
+from indexer.choose import Wish
+from indexer.recall import EFFORTS
 from search.index import DigitIndex
 
 K, RECALL, ROUNDS, ONE_BY_ONE, SEED = 10, 0.99, 7, 1000, 2

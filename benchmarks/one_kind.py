@@ -20,9 +20,10 @@ import numpy as np
 
 from data.datasets import load_dataset
 from indexer.build import calibration_sample, index_vectors
-from indexer.choose import Truth, Wish
+from indexer.choose import Wish
 from indexer.embedder import Embedder
 from indexer.packing import write
+from indexer.recall import GroundTruth
 from indexer.stream import FOLDER, VECTORS
 from indexer.vectors import VectorIndex
 
@@ -97,7 +98,7 @@ def price_of_recall(
     vectors: VectorIndex, stored: np.ndarray, queries: np.ndarray
 ) -> Sequence[tuple[float, float, float]]:
     """How often the chosen effort, recall@10 among `stored` (n, d), and median milliseconds."""
-    truth = Truth(queries, np.full(len(queries), -1))
+    truth = GroundTruth(queries, np.full(len(queries), -1))
     for start in range(0, len(stored), READ):
         truth.add(np.asarray(stored[start : start + READ], np.float32))
     prices = []

@@ -1,15 +1,13 @@
 """Which kind of index, and how much effort a query: chosen by measuring on the data itself.
 
-A sample is held against exact search: recall@10 is the share of the ten nearest that an index
-finds, microseconds are processor time of one query, so that other work does not decide. Recall of
-the finished index is measured against exact search over everything that went into it, which is
-done batch by batch. In a finished graph every query is a node with links to its own neighbours, so
-a graph owes the recall on its sample, which was built without the queries, as well.
+Kinds are tried on a sample: recall is measured as in :mod:`indexer.recall`, microseconds are
+processor time of one query, so that other work does not decide. In a finished graph every query is
+a node with links to its own neighbours, so a graph owes the recall on its sample, which was built
+without the queries, as well.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Iterable
@@ -21,17 +19,16 @@ import numpy as np
 
 from data.errors import UsageError
 from indexer.kinds import EXACT, FLAT, KINDS, Kind, find_kind, sample_size, structure
+from indexer.recall import NEAREST, GroundTruth, tune
 from indexer.vectors import VectorIndex
 
 AUTO = "auto"
-NEAREST = 10  # recall is of that many
 ASKED = 500  # held-out queries
 TIMED, TURN = 100, 10
 TIE = 1.1  # times as long as the fastest is as fast: two runs differ by that
 MOST_EXACT = 200_000  # vectors up to which search is exact unless another kind is asked for
 FEWEST_LISTED = 20_000  # vectors below which nothing is gained by lists
 TRIED = 100_000  # vectors of the sample that kinds are tried on
-EFFORTS = (*range(1, 9), *(step << power for power in range(1, 8) for step in (5, 6, 7, 8)))
 
 
 @dataclass(frozen=True)
@@ -91,46 +88,6 @@ class Choice:
     trial: Trial | None = None
 
 
-class Truth:
-    """The ten nearest of a few queries among all vectors seen so far, by exact search.
-
-    Attributes:
-        queries: (q, d) float32.
-        own: (q,) the ids of the queries themselves, which do not count; -1 if they are not stored.
-    """
-
-    def __init__(self, queries: np.ndarray, own: np.ndarray) -> None:
-        """Nothing is seen yet."""
-        self.queries, self.own, self._seen = queries, own, 0
-        self._ids = np.empty((len(queries), 0), np.int64)
-        self._distances = np.empty((len(queries), 0), np.float32)
-
-    def add(self, vectors: np.ndarray) -> None:
-        """See the next (n, d) float32 vectors."""
-        ids, distances = VectorIndex.build(vectors).search(
-            self.queries, min(NEAREST + 1, len(vectors))
-        )
-        ids += self._seen
-        self._seen += len(vectors)
-        others = ids != self.own[:, None]
-        ids = np.concatenate([self._ids, ids], axis=1)
-        distances = np.concatenate([self._distances, np.where(others, distances, np.inf)], axis=1)
-        order = np.argsort(distances, axis=1, kind="stable")[:, :NEAREST]
-        self._ids = np.take_along_axis(ids, order, axis=1)
-        self._distances = np.take_along_axis(distances, order, axis=1)
-
-    def recall(self, index: VectorIndex) -> float:
-        """The share of the ten nearest that `index`, which holds what was seen, finds."""
-        k = min(NEAREST, len(index) - 1)
-        found, _ = index.search(self.queries, k, exclude=self.own)
-        hits = (found[:, :, None] == self._ids[:, None, :k]).any(axis=2)
-        return float(hits.mean())
-
-    def error(self, recall: float) -> float:
-        """The standard error of a recall that was measured with so many queries."""
-        return math.sqrt(recall * (1 - recall) / max(1, self._ids.size))
-
-
 def build_vectors(
     batches: Iterable[np.ndarray], count: int, sample: np.ndarray, ids: np.ndarray, wish: Wish
 ) -> tuple[VectorIndex, dict[str, Any]]:
@@ -155,7 +112,7 @@ def build_vectors(
     kind = choice.kind
     options = structure(kind, count, sample.shape[1], exact=choice.exact)
     index = VectorIndex.empty(kind, options, sample[: sample_size(options, count)])
-    truth = Truth(sample[:ASKED], ids[:ASKED])
+    truth = GroundTruth(sample[:ASKED], ids[:ASKED])
     rounding = 0.0
     for batch in batches:
         first = len(index)
@@ -170,7 +127,7 @@ def build_vectors(
 
 
 def _tuned(
-    index: VectorIndex, truth: Truth, wish: Wish, choice: Choice
+    index: VectorIndex, truth: GroundTruth, wish: Wish, choice: Choice
 ) -> tuple[VectorIndex, float]:
     if choice.exact:
         return index, truth.recall(index)
@@ -244,34 +201,11 @@ def _reason(best: Trial, trials: list[Trial], exact: bool) -> str:
     )
 
 
-def tune(
-    index: VectorIndex, truth: Truth, wanted: float, least: int = 1
-) -> tuple[VectorIndex, float]:
-    """The index with the least effort, from `least` on, that finds `wanted` of the nearest.
-
-    It must find one standard error more, or other queries would as likely find less than `wanted`.
-
-    Returns:
-        It, and what it finds.
-    """
-    name = {"lists": "probes", "graph": "effort"}.get(index.kind.way)
-    if name is None:
-        return index, truth.recall(index)
-    most = index.options.get("lists", EFFORTS[-1])
-    recall = 0.0
-    for effort in (*(one for one in EFFORTS if least <= one < most), most):
-        index = index.with_options(**{name: effort})
-        recall = truth.recall(index)
-        if recall - truth.error(recall) >= wanted:
-            break
-    return index, recall
-
-
 def _tried(kinds: list[Kind], sample: np.ndarray, wish: Wish, exact: bool) -> list[Trial]:
     """Each kind on the sample, without the queries it is asked."""
     asked = min(ASKED, len(sample) // 10)
     queries, stored = sample[:asked], sample[asked : TRIED + asked]
-    truth = Truth(queries, np.full(asked, -1))
+    truth = GroundTruth(queries, np.full(asked, -1))
     if not exact:
         truth.add(stored)
     indexes, recalls = [], []

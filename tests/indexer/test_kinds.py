@@ -8,10 +8,11 @@ import pytest
 
 from data.errors import IndexCorrupt, StorageError, UsageError
 from indexer.blocks import AT_OPENING, RECORD, VECTORS
-from indexer.choose import Trial, Truth, Wish, best_of, build_vectors, choose, sample_of, tune
+from indexer.choose import Trial, Wish, best_of, build_vectors, choose, sample_of
 from indexer.kinds import KINDS, structure
 from indexer.lists import FEW
 from indexer.packing import pack, unpack, write
+from indexer.recall import GroundTruth, tune
 from indexer.vectors import MANY, VectorIndex
 
 COUNT, DIMENSION, ASKED = 3000, 16, 40
@@ -295,7 +296,7 @@ def test_more_twins_than_candidates_answer_in_the_order_of_their_ids(
 
 def test_truth_is_exact_search_over_all_batches(vectors: np.ndarray) -> None:
     own = np.arange(30)
-    truth = Truth(vectors[own], own)
+    truth = GroundTruth(vectors[own], own)
     for start in range(0, COUNT, 700):
         truth.add(vectors[start : start + 700])
     assert truth.recall(VectorIndex.build(vectors)) == 1
@@ -324,7 +325,7 @@ def test_a_kind_is_built_to_a_recall(vectors: np.ndarray, queries: np.ndarray, n
 
 
 def test_the_least_effort_that_is_enough(vectors: np.ndarray) -> None:
-    truth = Truth(vectors[:200], np.arange(200))
+    truth = GroundTruth(vectors[:200], np.arange(200))
     truth.add(vectors)
     index = made("ivf-flat", vectors)
     cheap, low = tune(index, truth, 0.5)
