@@ -21,7 +21,7 @@ from data.errors import PictureBlank, PictureError, PictureNotDigits
 from data.grey import Plane
 from data.halftone import without_dots
 from data.ink import Ink, find_ink, is_evenly_lit
-from data.page import find_page, without_table
+from data.page import Page, find_light_pages, find_page, without_table
 from data.perspective import SAME, Homography
 from data.picture import Picture
 from data.render import LONGEST, render
@@ -29,7 +29,7 @@ from data.segment import Glyph, find_glyphs
 from data.strings import reread
 from data.touching import stroke_width
 
-NORMALISER_VERSION = 6
+NORMALISER_VERSION = 7
 
 Strangeness = Callable[[Plane], np.ndarray]
 Seek = Callable[[Plane], tuple[Homography, Ink]]  # ink, after the map from it to the picture
@@ -73,6 +73,9 @@ def find_digits(
         PictureBlank: nothing is drawn, or nothing large enough to be a digit.
         PictureNotDigits: the picture is noise or texture, or full of marks.
     """
+    on_pages = _on_light_pages(picture, single, strangeness)
+    if on_pages:
+        return on_pages
     if not is_evenly_lit(picture.grey):  # then a shade that much of the rim has is not all paper's
         with contextlib.suppress(PictureBlank, PictureNotDigits):
             return _found(picture, single, strangeness, partial(_ink_on_page, shaded=True))
@@ -85,9 +88,18 @@ def find_digits(
         raise
 
 
+def _on_light_pages(picture: Picture, single: bool, strangeness: Strangeness | None) -> list[Digit]:
+    """The digits on pages that lie on a darker table, page by page; none where all is one digit."""
+    pages = find_light_pages(picture.grey)
+    digits: list[Digit] = []
+    for page in pages if not single or len(pages) == 1 else []:
+        with contextlib.suppress(PictureBlank, PictureNotDigits):
+            digits += _found(picture, single, strangeness, partial(_ink_on_light_page, page=page))
+    return digits
+
+
 def _second_chances(picture: Picture, refusal: PictureError) -> Iterator[tuple[Picture, Seek]]:
     """Other ways to look at a picture on which no digit was found: each slow, and seldom right."""
-    yield picture, _ink_on_light_page
     if isinstance(refusal, PictureNotDigits):
         greys = without_dots(picture.grey)
         if greys is not None:
@@ -174,15 +186,8 @@ def _ink_on_page(grey: Plane, *, shaded: bool = False) -> tuple[Homography, Ink]
     return (page.to_picture(), inner) if inner.is_dark != ink.is_dark else (SAME, ink)
 
 
-def _ink_on_light_page(grey: Plane) -> tuple[Homography, Ink]:
-    """As :func:`_ink_on_page`, if the table may be as dark as ink, or seem to be a shadow.
-
-    Raises:
-        PictureBlank: there is no such page.
-    """
-    page = find_page(find_ink(grey, is_dark=False).mask)
-    if page is None:
-        raise PictureBlank("expected a light page, but there is none")
+def _ink_on_light_page(grey: Plane, page: Page) -> tuple[Homography, Ink]:
+    """Find the dark ink on a page."""
     return page.to_picture(), find_ink(without_table(grey, page, is_light=True), is_dark=True)
 
 

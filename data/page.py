@@ -1,11 +1,13 @@
 """A page on a table: find it, lay it flat and upright, and leave the table out.
 
 Where the table is of another shade, all of the page is taken for ink at first: one solid rectangle,
-or what a camera makes of one.
+or what a camera makes of one. Where it has many shades, as wood has, or the page is small on it,
+the page is what is lighter than some level and has that outline.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
@@ -14,7 +16,8 @@ import numpy as np
 from data.grey import Plane
 from data.ink import Mask
 from data.perspective import SAME, Homography, clockwise, is_rectangle, laid_flat
-from data.segment import Box
+from data.reduce import reduced
+from data.segment import Box, lines_of
 
 # A page fills at least this share of the picture, ...
 _AREA = 0.08
@@ -22,6 +25,14 @@ _AREA = 0.08
 _FLAT = 0.95
 # ... or, if its outline is not as clean, of the tightest rectangle; a digit's rarely fills half.
 _SOLID = 0.85
+# Light pages are looked for on a thumbnail of this length, ...
+_THUMB = 256
+# ... where strokes narrower than this share of it are filled, ...
+_STROKE = 0.03
+# ... at so many levels from the rim's shade to the lightest, if these are so far apart.
+_LEVELS, _LIGHTER = 16, 0.08
+# Each fills at least this share of the picture, and most of it is no ink.
+_LEAST, _PAPER = 0.015, 0.6
 # Without its edges it is at least so many pixels wide and tall.
 _SMALLEST = 48
 # What shows at its edges is cut off by this share of its sides.
@@ -66,12 +77,75 @@ def find_page(mask: Mask) -> Page | None:
     corners = _corners(outline, mask.shape)
     if corners is None:
         return None
-    flatten, size = laid_flat(corners, mask.shape)
-    whole = cv2.fillConvexPoly(np.zeros_like(mask), cv2.convexHull(outline), 1)
+    page = _page(corners, cv2.convexHull(outline), mask.shape)
+    if page is None:
+        return None
+    box = page.box
+    marks = _flattened(mask, page.flatten, page.size, cv2.INTER_NEAREST)
+    marks = marks[box.y : box.bottom, box.x : box.right] * page.surface
+    # Nothing is on it, or it is nothing but what is on it.
+    return page if 0 < np.count_nonzero(marks) < np.count_nonzero(page.surface) else None
+
+
+def find_light_pages(grey: Plane) -> list[Page]:
+    """Find pages that are lighter than a table of any shades.
+
+    Args:
+        grey: (h, w) float32 in [0, 1].
+
+    Returns:
+        Pages as they are read: from the left, line by line.
+    """
+    small = reduced(grey, _THUMB)
+    if min(small.shape) < _SMALLEST:
+        return []
+    side = round(_STROKE * max(small.shape)) | 1
+    filled = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
+    rim = np.concatenate([filled[0], filled[-1], filled[:, 0], filled[:, -1]])
+    table, lightest = float(np.partition(rim, rim.size // 2)[rim.size // 2]), float(filled.max())
+    if lightest - table < _LIGHTER:
+        return []
+    levels = np.linspace(table, lightest, _LEVELS + 2)[1:-1]
+    found = _apart([page for level in levels for page in _pages_above(filled, float(level))])
+    lines = lines_of([Box(*cv2.boundingRect(corners)) for corners in found])
+    scale = (np.array(grey.shape) / small.shape)[::-1]
+    corners = [found[i] * scale for line in lines for i in line]
+    pages = [_page(one, np.rint(one).astype(np.int32), grey.shape) for one in corners]
+    return [page for page in pages if page is not None]
+
+
+def _pages_above(plane: Plane, level: float) -> Iterator[np.ndarray]:
+    """The corners (4, 2) float32 of each page among what is lighter than a level."""
+    light = (plane > level).astype(np.uint8)
+    outlines, _ = cv2.findContours(light, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    for outline in outlines:
+        if cv2.contourArea(outline) >= _LEAST * light.size:
+            corners = _quadrilateral(outline, light.shape)
+            if corners is not None and _is_paper(light, corners):
+                yield corners.astype(np.float32)
+
+
+def _is_paper(light: Mask, corners: np.ndarray) -> bool:
+    """Whether most of what lies within these corners (4, 2) is light, as it is but for ink."""
+    within = cv2.fillConvexPoly(np.zeros_like(light), corners.astype(np.int32), 1)
+    return bool(np.count_nonzero(light & within) >= _PAPER * np.count_nonzero(within))
+
+
+def _apart(quadrilaterals: list[np.ndarray]) -> list[np.ndarray]:
+    """The largest of these corners (4, 2), and each that lies beside all larger ones."""
+    kept: list[np.ndarray] = []
+    for corners in sorted(quadrilaterals, key=cv2.contourArea, reverse=True):
+        x, y = corners.mean(axis=0).tolist()
+        if all(cv2.pointPolygonTest(one, (x, y), measureDist=False) < 0 for one in kept):
+            kept.append(corners)
+    return kept
+
+
+def _page(corners: np.ndarray, hull: np.ndarray, shape: tuple[int, ...]) -> Page | None:
+    """The page with these corners (4, 2) and hull (n, 2) on a picture (h, w), if large enough."""
+    flatten, size = laid_flat(corners, shape)
+    whole = cv2.fillConvexPoly(np.zeros(shape, np.uint8), hull, 1)
     surface = _without_edges(_flattened(whole, flatten, size, cv2.INTER_NEAREST))
-    marks = _flattened(mask, flatten, size, cv2.INTER_NEAREST) * surface
-    if not 0 < np.count_nonzero(marks) < np.count_nonzero(surface):
-        return None  # nothing is on it, or it is nothing but what is on it
     box = Box(*cv2.boundingRect(surface))
     if min(box.width, box.height) < _SMALLEST:
         return None
@@ -80,15 +154,24 @@ def find_page(mask: Mask) -> Page | None:
 
 def _corners(outline: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
     """The corners (4, 2) of a page with this outline on a picture (h, w); none of what is none."""
-    area, hull = cv2.contourArea(outline), cv2.convexHull(outline)
-    if len(hull) > 3:
-        around = cv2.approxPolyN(hull, 4, ensure_convex=True).reshape(4, 2)
-        corners = clockwise(around)
-        is_clean = area >= _FLAT * cv2.contourArea(around) and not _shares_a_rim(corners, shape)
-        if is_clean and is_rectangle(corners, shape):
-            return corners
+    corners = _quadrilateral(outline, shape)
+    if corners is not None:
+        return corners
     rectangle = cv2.boxPoints(cv2.minAreaRect(outline))
-    return clockwise(rectangle) if area >= _SOLID * cv2.contourArea(rectangle) else None
+    is_solid = cv2.contourArea(outline) >= _SOLID * cv2.contourArea(rectangle)
+    return clockwise(rectangle) if is_solid else None
+
+
+def _quadrilateral(outline: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The corners (4, 2) of a whole page with this outline, seen at whatever slant."""
+    hull = cv2.convexHull(outline)
+    if len(hull) < 4:
+        return None
+    around = cv2.approxPolyN(hull, 4, ensure_convex=True).reshape(4, 2)
+    corners = clockwise(around)
+    is_clean = cv2.contourArea(outline) >= _FLAT * cv2.contourArea(around)
+    is_whole = not _shares_a_rim(corners, shape)
+    return corners if is_clean and is_whole and is_rectangle(corners, shape) else None
 
 
 def _shares_a_rim(corners: np.ndarray, shape: tuple[int, ...]) -> bool:

@@ -226,15 +226,19 @@ def in_lines(glyphs: list[Glyph]) -> list[list[Glyph]]:
 
     Lines may slope, if all slope alike and level ones do not explain where digits lie.
     """
-    if len(glyphs) < 2:
-        return [glyphs] if glyphs else []
-    boxes = [glyph.box for glyph in glyphs]
+    return [[glyphs[i] for i in line] for line in lines_of([glyph.box for glyph in glyphs])]
+
+
+def lines_of(boxes: list[Box]) -> list[list[int]]:
+    """As :func:`in_lines`, of boxes, each by its position in the list."""
+    if len(boxes) < 2:
+        return [[0]] if boxes else []
     centres = np.array([(box.x + box.width / 2, box.y + box.height / 2) for box in boxes])
     heights = np.array([box.height for box in boxes])
     lines = _lines(centres, heights, 0.0)
     if not _are_level(lines, centres[:, 1], heights):
         lines = _lines(centres, heights, _slope(centres, float(np.median(heights))))
-    return [[glyphs[i] for i in line] for line in lines]
+    return lines
 
 
 def _lines(centres: np.ndarray, heights: np.ndarray, slope: float) -> list[list[int]]:

@@ -87,10 +87,32 @@ def camera(
     return np.array([[length, 0, 800], [0, length, 600], [0, 0, 1]]) @ before
 
 
-def photo(page: Image.Image, view: NDArray[np.float64], table: int) -> Image.Image:
-    """A page on a table, through a :func:`camera`."""
+def photo(
+    page: Image.Image, view: NDArray[np.float64], table: int | NDArray[np.uint8]
+) -> Image.Image:
+    """A page on a table of one shade, or of (1200, 1600), through a :func:`camera`."""
     greys, whole = pixels(page), np.full_like(page, 255)
     seen, share = (
         cv2.warpPerspective(one, view, (1600, 1200), flags=cv2.INTER_AREA) for one in (greys, whole)
     )
     return Image.fromarray(np.where(share > 127, seen, table).astype(np.uint8))
+
+
+def texture(kind: str, shade: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A table, (1200, 1600): of `"wood"`, `"stone"` or `"cloth"`, about as light as `shade`."""
+
+    def noise(across: float, down: float) -> NDArray[np.float32]:
+        small = rng.normal(size=(2 + int(1200 / down), 2 + int(1600 / across)))
+        return cv2.resize(small.astype(np.float32), (1600, 1200), interpolation=cv2.INTER_CUBIC)
+
+    rows = np.arange(1200, dtype=np.float32)[:, None]
+    grain = {
+        "wood": lambda: (
+            0.08 * np.sin((rows + 60 * noise(700, 180)) / 14)
+            + 0.06 * noise(120, 2)
+            + 0.05 * noise(600, 400)
+        ),
+        "stone": lambda: 0.2 * noise(4, 4) + 0.15 * noise(11, 11),
+        "cloth": lambda: 0.08 * noise(3, 3) + 0.1 * noise(300, 300),
+    }[kind]()
+    return (shade * (1 + grain)).clip(0, 255).astype(np.uint8)

@@ -9,32 +9,16 @@ from PIL import Image, ImageDraw
 
 from data.datasets import Dataset
 from data.errors import PictureBlank, PictureError, PictureNotDigits
-from data.ink import find_ink
 from data.mnist import load_mnist
-from data.normalise import Digit, find_digits, scale_to_unit
-from data.page import find_page, without_table
+from data.normalise import find_digits, scale_to_unit
 from data.picture import picture_from_array, read_picture
-from tests.data.drawings import STROKES, add, camera, draw, encode, photo, pixels
-
-
-def _one(image: Image.Image) -> Digit:
-    (digit,) = find_digits(picture_from_array(pixels(image)))
-    return digit
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
-
-
-def _named(digits: list[Digit], labels: list[int]) -> list[int]:
-    """Which of some labels, drawn by themselves, each digit looks most like."""
-    plain = {label: _one(draw(label)).image for label in labels}
-    return [max(plain, key=lambda k: _correlation(plain[k], digit.image)) for digit in digits]
+from tests.data.drawings import STROKES, add, draw, encode, pixels
+from tests.data.looks import correlation, only_digit
 
 
 @pytest.mark.parametrize("label", STROKES)
 def test_result_is_in_the_mnist_convention(label: int) -> None:
-    image = _one(draw(label, at=(20, 90))).image
+    image = only_digit(draw(label, at=(20, 90))).image
     assert image.shape == (28, 28)
     assert image.dtype == np.float32
     assert 0 <= image.min() < image.max() <= 1
@@ -60,19 +44,19 @@ def test_result_is_in_the_mnist_convention(label: int) -> None:
     ids=["inverted", "pale", "off centre", "small", "large", "hairline", "brush"],
 )
 def test_what_does_not_matter_changes_little(label: int, change: dict[str, int]) -> None:
-    plain = _one(draw(label)).image
-    assert _correlation(_one(draw(label, **change)).image, plain) > 0.75
+    plain = only_digit(draw(label)).image
+    assert correlation(only_digit(draw(label, **change)).image, plain) > 0.75
 
 
 @pytest.mark.parametrize("label", STROKES)
 def test_shadow_noise_and_gradient_are_flattened(label: int) -> None:
-    plain = _one(draw(label))
+    plain = only_digit(draw(label))
     y, x = np.mgrid[0:320, 0:320] / 320
     light = (0.9 - 0.3 * x) * np.where(x + 0.5 * y > 0.8, 0.65, 1.0)
     grain = np.random.default_rng(label).normal(0, 0.02, (320, 320))
     photo = np.clip(light * (0.3 + 0.7 * pixels(draw(label)) / 255) + grain, 0, 1)
     (found,) = find_digits(picture_from_array(photo), single=True)
-    assert _correlation(found.image, plain.image) > 0.9
+    assert correlation(found.image, plain.image) > 0.9
 
 
 def fallen(kind: str) -> np.ndarray:
@@ -90,11 +74,11 @@ def fallen(kind: str) -> np.ndarray:
 def test_light_may_be_even_along_some_sides_and_fall_towards_others(
     label: int, kind: str, rng: np.random.Generator
 ) -> None:
-    plain = _one(draw(label))
+    plain = only_digit(draw(label))
     grain = rng.normal(0, 0.005, (320, 320))
     photo = np.clip(fallen(kind) * (0.25 + 0.75 * pixels(draw(label)) / 255) + grain, 0, 1)
     (found,) = find_digits(picture_from_array(photo), single=True)
-    assert _correlation(found.image, plain.image) > 0.9
+    assert correlation(found.image, plain.image) > 0.9
 
 
 @pytest.mark.parametrize("kind", ["spot", "soft shadow"])
@@ -106,7 +90,7 @@ def test_a_solid_shape_is_no_digit_in_such_light(kind: str) -> None:
 
 
 def test_rulings_frames_margins_and_specks_are_left_out() -> None:
-    plain = _one(draw(3)).image
+    plain = only_digit(draw(3)).image
     ruled, framed, margin, specks = (draw(3) for _ in range(4))
     pen = ImageDraw.Draw(ruled)
     for y in range(15, 320, 40):
@@ -117,7 +101,7 @@ def test_rulings_frames_margins_and_specks_are_left_out() -> None:
     for x, y in generator.integers(0, 310, (30, 2)).tolist():
         ImageDraw.Draw(specks).ellipse((x, y, x + 5, y + 5), fill=0)
     for image in (ruled, framed, margin, specks):
-        assert _correlation(_one(image).image, plain) > 0.95
+        assert correlation(only_digit(image).image, plain) > 0.95
 
 
 def test_a_mark_among_far_more_specks_is_no_digit(rng: np.random.Generator) -> None:
@@ -128,114 +112,10 @@ def test_a_mark_among_far_more_specks_is_no_digit(rng: np.random.Generator) -> N
             grey[y + dy, x] = grey[y + dy, x + 1] = 0
         if is_digit:
             (digit,) = find_digits(picture_from_array(grey))
-            assert _correlation(digit.image, _one(draw(3)).image) > 0.9
+            assert correlation(digit.image, only_digit(draw(3)).image) > 0.9
         else:
             with pytest.raises(PictureNotDigits, match="specks beside them"):
                 find_digits(picture_from_array(grey))
-
-
-def test_a_page_on_a_dark_table() -> None:
-    table = Image.new("L", (640, 560), 60)
-    table.paste(draw(3, paper=240), (150, 120))
-    found = _one(table)
-    assert _correlation(found.image, _one(draw(3)).image) > 0.95
-    assert 150 < found.box[0] < 150 + 320
-
-
-ON_ANOTHER_SHADE = [(30, 225, 20), (70, 225, 20), (90, 225, 20), (235, 40, 240)]
-ON_NEARLY_ITS_SHADE = [(160, 225, 20)]
-
-
-@pytest.mark.parametrize(
-    ("angle", "table", "paper", "ink"),
-    [
-        (angle, *shades)
-        for angles, tables in [
-            ((-32, -14, 21), ON_ANOTHER_SHADE),
-            ((-7, -2, 4, 8), ON_ANOTHER_SHADE + ON_NEARLY_ITS_SHADE),
-        ]
-        for angle in angles
-        for shades in tables
-    ],
-)
-def test_a_page_that_lies_askew(angle: int, table: int, paper: int, ink: int) -> None:
-    labels = [3, 0, 8, 2, 7, 4]
-    page = Image.new("L", (900, 640), paper)
-    corners = [(110 + 270 * (place % 3), 90 + 260 * (place // 3)) for place in range(6)]
-    for at, label in zip(corners, labels, strict=True):
-        add(page, label, size=180, width=14, at=at, ink=ink)
-    turned, where = (
-        one.rotate(angle, Image.Resampling.BILINEAR, expand=True)
-        for one in (page, Image.new("L", page.size, 255))
-    )
-    desk = Image.new("L", (1400, 1250), table)
-    desk.paste(turned, (150, 130), where)
-    digits = find_digits(read_picture(encode(desk, "JPEG")))
-    assert _named(digits, labels) == labels
-    for at, label, digit in zip(corners, labels, digits, strict=True):
-        alone = Image.new("L", page.size, 0)
-        add(alone, label, size=180, width=14, at=at, ink=255)
-        ink = np.argwhere(pixels(alone.rotate(angle, Image.Resampling.BILINEAR, expand=True)) > 127)
-        (top, left), (bottom, right) = ink.min(axis=0), ink.max(axis=0)
-        expected = (150 + left, 130 + top, right - left, bottom - top)
-        np.testing.assert_allclose(digit.box, expected, atol=6)
-
-
-@pytest.mark.parametrize("shades", ON_ANOTHER_SHADE)
-@pytest.mark.parametrize(
-    "turned", [(25, 0, 0), (45, 10, 0), (30, -20, 12), (0, 35, -20), (40, 5, 30)]
-)
-def test_a_page_that_is_seen_at_a_slant(
-    turned: tuple[int, int, int], shades: tuple[int, int, int]
-) -> None:
-    table, paper, ink = shades
-    labels = [3, 0, 8, 2, 7, 4]
-    page = Image.new("L", (1000, 720), paper)
-    corners = [(130 + 290 * (place % 3), 110 + 290 * (place // 3)) for place in range(6)]
-    for at, label in zip(corners, labels, strict=True):
-        add(page, label, size=200, width=16, at=at, ink=ink)
-    view = camera(page.size, turned)
-    digits = find_digits(read_picture(encode(photo(page, view, table), "JPEG")))
-    assert _named(digits, labels) == labels
-    for at, label, digit in zip(corners, labels, digits, strict=True):
-        alone = Image.new("L", page.size, 0)
-        add(alone, label, size=200, width=16, at=at, ink=255)
-        where = np.argwhere(pixels(photo(alone, view, 0)) > 127)
-        (top, left), (bottom, right) = where.min(axis=0), where.max(axis=0)
-        np.testing.assert_allclose(digit.box, (left, top, right - left, bottom - top), atol=8)
-
-
-def test_a_page_that_goes_on_beyond_the_picture() -> None:
-    page = Image.new("L", (900, 1000), 225)
-    for label, at in [(3, (160, 140)), (7, (520, 140)), (2, (160, 480)), (8, (520, 480))]:
-        add(page, label, size=200, width=16, at=at, ink=20)
-    view = camera((900, 700), (0, 0, 10))
-    digits = find_digits(picture_from_array(pixels(photo(page, view, 60).crop((0, 0, 1600, 960)))))
-    assert _named(digits, [3, 7, 2, 8]) == [3, 7, 2, 8]
-
-
-def test_a_square_on_its_corner_may_be_upright() -> None:
-    sign = Image.new("L", (700, 700), 225)
-    ImageDraw.Draw(sign).polygon([(350, 20), (680, 350), (350, 680), (20, 350)], fill=40)
-    add(sign, 7, size=260, width=26, at=(220, 220), ink=240)
-    assert _correlation(_one(sign).image, _one(draw(7)).image) > 0.9
-
-
-@pytest.mark.parametrize("angle", [0, 2])
-def test_a_page_that_is_nearly_upright_is_not_turned(angle: int) -> None:
-    page = Image.new("L", (700, 500), 230)
-    add(page, 3, size=220, width=20, at=(240, 140))
-    where = Image.new("L", page.size, 255).rotate(angle, expand=True)
-    desk = Image.new("L", (1000, 800), 60)
-    desk.paste(page.rotate(angle, Image.Resampling.BILINEAR, expand=True), (120, 120), where)
-    grey = pixels(desk).astype(np.float32) / 255
-    table = find_page(find_ink(grey).mask)
-    assert table is not None
-    x, y, width, height = table.box
-    assert np.array_equal(
-        without_table(grey, table, is_light=True)[table.surface > 0],
-        grey[y : y + height, x : x + width][table.surface > 0],
-    )
 
 
 def test_stored_digits_are_digits_however_fat(train_set: Dataset, test_set: Dataset) -> None:
@@ -264,7 +144,7 @@ def test_a_bare_page_is_no_digit(
 def test_a_dotted_zero_is_one_digit(dot: int) -> None:
     zero = draw(0)
     ImageDraw.Draw(zero).ellipse((160 - dot, 160 - dot, 160 + dot, 160 + dot), fill=0)
-    assert _one(zero).box == pytest.approx(_one(draw(0)).box, abs=2)
+    assert only_digit(zero).box == pytest.approx(only_digit(draw(0)).box, abs=2)
 
 
 def test_boxes_are_in_the_original_s_pixels() -> None:
@@ -280,8 +160,8 @@ def test_digits_come_line_by_line_from_left_to_right() -> None:
     for label, place in places.items():
         add(page, label, size=130, width=12, at=place)
     digits = find_digits(picture_from_array(pixels(page)))
-    plain = {label: _one(draw(label)).image for label in places}
-    named = [max(plain, key=lambda k: _correlation(plain[k], d.image)) for d in digits]
+    plain = {label: only_digit(draw(label)).image for label in places}
+    named = [max(plain, key=lambda k: correlation(plain[k], d.image)) for d in digits]
     assert named == list(places)
     assert len(find_digits(picture_from_array(pixels(page)), single=True)) == 1
 
@@ -372,7 +252,7 @@ def _turned(image: Image.Image, orientation: int) -> bytes:
 @pytest.mark.parametrize("label", STROKES)
 def test_the_way_of_storing_does_not_matter(label: int) -> None:
     image = draw(label, canvas=(90, 80), size=60, width=6, at=(15, 15))
-    plain = _one(image).image
+    plain = only_digit(image).image
     grey, colour = pixels(image), image.convert("RGB")
     wide = Image.fromarray(grey.astype(np.uint16) * 257)
     ink = Image.fromarray(255 - grey)
@@ -402,7 +282,7 @@ def test_the_way_of_storing_does_not_matter(label: int) -> None:
 def test_one_bit_is_the_same_in_every_file(label: int) -> None:
     image = draw(label, canvas=(90, 80), size=60, width=6, at=(15, 15))
     sharp = image.point(lambda v: 255 * (v > 127))
-    plain = _one(sharp).image
+    plain = only_digit(sharp).image
     for kind in ("PNG", "TIFF", "BMP", "GIF", "PPM"):
         (digit,) = find_digits(read_picture(encode(sharp.convert("1"), kind)))
         np.testing.assert_allclose(digit.image, plain, atol=2 / 255, err_msg=kind)
@@ -411,7 +291,7 @@ def test_one_bit_is_the_same_in_every_file(label: int) -> None:
 @pytest.mark.parametrize("label", STROKES)
 def test_lossy_formats_change_little(label: int) -> None:
     image = draw(label, canvas=(90, 80), size=60, width=6, at=(15, 15))
-    plain = _one(image).image
+    plain = only_digit(image).image
     colour = image.convert("RGB")
     for content in (
         encode(image, "JPEG", quality=80),
@@ -419,7 +299,7 @@ def test_lossy_formats_change_little(label: int) -> None:
         encode(colour, "WEBP", quality=80),
     ):
         (digit,) = find_digits(read_picture(content))
-        assert _correlation(digit.image, plain) > 0.99
+        assert correlation(digit.image, plain) > 0.99
 
 
 def test_scale_to_unit() -> None:

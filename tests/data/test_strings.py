@@ -16,22 +16,13 @@ from data.segment import find_glyphs, merged
 from data.strings import reread
 from data.touching import cut_apart
 from tests.data.drawings import STROKES, add, draw, pixels
-
-KNOWN = {label: find_digits(picture_from_array(pixels(draw(label))))[0].image for label in STROKES}
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+from tests.data.looks import KNOWN, correlation, named
 
 
 def _strangeness(images: np.ndarray) -> np.ndarray:
     """How unlike the nearest drawn digit: (n, 28, 28) to (n,), about 1 for what is none."""
     known = list(KNOWN.values())
-    return np.array([2 - 2 * max(_correlation(image, k) for k in known) for image in images])
-
-
-def _named(digits: list[Digit]) -> list[int]:
-    return [max(KNOWN, key=lambda k: _correlation(KNOWN[k], digit.image)) for digit in digits]
+    return np.array([2 - 2 * max(correlation(image, k) for k in known) for image in images])
 
 
 def _written(labels: list[int], step: int, *, paper: int = 255, ink: int = 0) -> Image.Image:
@@ -50,7 +41,7 @@ def _read(page: Image.Image) -> list[Digit]:
 @pytest.mark.parametrize("labels", [[3, 0], [2, 8, 0, 3], [7, 7], [8, 3, 8, 3, 8]])
 def test_strings_are_read_whole_whether_or_not_digits_touch(labels: list[int], step: int) -> None:
     digits = _read(_written(labels, step))
-    assert _named(digits) == labels
+    assert named(digits) == labels
     lefts = [digit.box[0] for digit in digits]
     assert lefts == sorted(lefts)
 
@@ -59,7 +50,7 @@ def test_a_row_of_a_hundred_and_twenty_digits_is_read_whole() -> None:
     labels = list(STROKES) * (120 // len(STROKES))
     page = _written(labels, 170)
     for size in (page.size, (page.width // 5, page.height // 5)):
-        assert _named(_read(page.resize(size, Image.Resampling.BOX))) == labels
+        assert named(_read(page.resize(size, Image.Resampling.BOX))) == labels
 
 
 def test_touching_ones_are_cut_however_many_stand_apart() -> None:
@@ -69,7 +60,7 @@ def test_touching_ones_are_cut_however_many_stand_apart() -> None:
     page = Image.new("L", (crowd.width, 600), 255)
     page.paste(crowd, (0, 0))
     page.paste(touching, (0, 300))
-    assert _named(_read(page)) == [*labels, 3, 0, 3, 0]
+    assert named(_read(page)) == [*labels, 3, 0, 3, 0]
 
 
 def test_pieces_are_all_the_ink_and_each_has_some(
@@ -92,7 +83,7 @@ def test_pieces_are_all_the_ink_and_each_has_some(
 
 
 def test_light_ink_is_cut_too() -> None:
-    assert _named(_read(_written([3, 0, 2], 100, paper=20, ink=240))) == [3, 0, 2]
+    assert named(_read(_written([3, 0, 2], 100, paper=20, ink=240))) == [3, 0, 2]
 
 
 def test_boxes_of_cut_digits_are_in_the_original_s_pixels() -> None:
@@ -110,20 +101,20 @@ def test_boxes_of_cut_digits_are_in_the_original_s_pixels() -> None:
 def test_halves_side_by_side_are_joined(label: int, gap: int) -> None:
     broken = draw(label, width=22)
     ImageDraw.Draw(broken).rectangle((160, 0, 160 + gap, 320), fill=255)
-    assert _named(_read(broken)) == [label]
+    assert named(_read(broken)) == [label]
 
 
 @pytest.mark.parametrize("label", [0, 3, 8])
 def test_halves_one_above_the_other_are_joined(label: int) -> None:
     broken = draw(label, width=22)
     ImageDraw.Draw(broken).rectangle((0, 168, 320, 176), fill=255)
-    assert _named(_read(broken)) == [label]
+    assert named(_read(broken)) == [label]
 
 
 def test_a_comma_between_digits_is_left_out() -> None:
     page = _written([3, 0], 170)
     ImageDraw.Draw(page).line([(170, 195), (160, 240)], fill=0, width=14)
-    assert _named(_read(page)) == [3, 0]
+    assert named(_read(page)) == [3, 0]
 
 
 def test_lines_keep_their_order() -> None:
@@ -131,7 +122,7 @@ def test_lines_keep_their_order() -> None:
     upper, lower = _written([3, 0, 8], 100), _written([2, 7], 100)
     page.paste(upper, (0, 0))
     page.paste(lower, (20, 255))
-    assert _named(_read(page)) == [3, 0, 8, 2, 7]
+    assert named(_read(page)) == [3, 0, 8, 2, 7]
 
 
 @pytest.mark.parametrize("shift", [-300, -160, 90, 160, 300])

@@ -1,0 +1,30 @@
+"""What digits look like, so that a test can tell whether the right ones were found."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from data.normalise import Digit, find_digits
+from data.picture import picture_from_array
+from tests.data.drawings import STROKES, draw, pixels
+
+
+def only_digit(image: Image.Image) -> Digit:
+    """The one digit on a picture."""
+    (digit,) = find_digits(picture_from_array(pixels(image)))
+    return digit
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Of two images' greys."""
+    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+
+# As normalised when drawn alone, by label.
+KNOWN = {label: only_digit(draw(label)).image for label in STROKES}
+
+
+def named(digits: list[Digit]) -> list[int]:
+    """Which of the digits that are drawn by code each looks most like."""
+    return [max(KNOWN, key=lambda k: correlation(KNOWN[k], digit.image)) for digit in digits]

@@ -1,0 +1,159 @@
+"""Pages on tables: which ones are found, laid flat and read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from data.ink import find_ink
+from data.normalise import find_digits
+from data.page import find_page, without_table
+from data.picture import picture_from_array, read_picture
+from tests.data.drawings import add, camera, draw, encode, photo, pixels, texture
+from tests.data.looks import correlation, named, only_digit
+
+
+def test_a_page_on_a_dark_table() -> None:
+    table = Image.new("L", (640, 560), 60)
+    table.paste(draw(3, paper=240), (150, 120))
+    found = only_digit(table)
+    assert correlation(found.image, only_digit(draw(3)).image) > 0.95
+    assert 150 < found.box[0] < 150 + 320
+
+
+ON_ANOTHER_SHADE = [(30, 225, 20), (70, 225, 20), (90, 225, 20), (235, 40, 240)]
+ON_NEARLY_ITS_SHADE = [(160, 225, 20)]
+
+
+@pytest.mark.parametrize(
+    ("angle", "table", "paper", "ink"),
+    [
+        (angle, *shades)
+        for angles, tables in [
+            ((-32, -14, 21), ON_ANOTHER_SHADE),
+            ((-7, -2, 4, 8), ON_ANOTHER_SHADE + ON_NEARLY_ITS_SHADE),
+        ]
+        for angle in angles
+        for shades in tables
+    ],
+)
+def test_a_page_that_lies_askew(angle: int, table: int, paper: int, ink: int) -> None:
+    labels = [3, 0, 8, 2, 7, 4]
+    page = Image.new("L", (900, 640), paper)
+    corners = [(110 + 270 * (place % 3), 90 + 260 * (place // 3)) for place in range(6)]
+    for at, label in zip(corners, labels, strict=True):
+        add(page, label, size=180, width=14, at=at, ink=ink)
+    turned, where = (
+        one.rotate(angle, Image.Resampling.BILINEAR, expand=True)
+        for one in (page, Image.new("L", page.size, 255))
+    )
+    desk = Image.new("L", (1400, 1250), table)
+    desk.paste(turned, (150, 130), where)
+    digits = find_digits(read_picture(encode(desk, "JPEG")))
+    assert named(digits) == labels
+    for at, label, digit in zip(corners, labels, digits, strict=True):
+        alone = Image.new("L", page.size, 0)
+        add(alone, label, size=180, width=14, at=at, ink=255)
+        ink = np.argwhere(pixels(alone.rotate(angle, Image.Resampling.BILINEAR, expand=True)) > 127)
+        (top, left), (bottom, right) = ink.min(axis=0), ink.max(axis=0)
+        expected = (150 + left, 130 + top, right - left, bottom - top)
+        np.testing.assert_allclose(digit.box, expected, atol=6)
+
+
+@pytest.mark.parametrize("shades", ON_ANOTHER_SHADE)
+@pytest.mark.parametrize(
+    "turned", [(25, 0, 0), (45, 10, 0), (30, -20, 12), (0, 35, -20), (40, 5, 30)]
+)
+def test_a_page_that_is_seen_at_a_slant(
+    turned: tuple[int, int, int], shades: tuple[int, int, int]
+) -> None:
+    table, paper, ink = shades
+    labels = [3, 0, 8, 2, 7, 4]
+    page = Image.new("L", (1000, 720), paper)
+    corners = [(130 + 290 * (place % 3), 110 + 290 * (place // 3)) for place in range(6)]
+    for at, label in zip(corners, labels, strict=True):
+        add(page, label, size=200, width=16, at=at, ink=ink)
+    view = camera(page.size, turned)
+    digits = find_digits(read_picture(encode(photo(page, view, table), "JPEG")))
+    assert named(digits) == labels
+    for at, label, digit in zip(corners, labels, digits, strict=True):
+        alone = Image.new("L", page.size, 0)
+        add(alone, label, size=200, width=16, at=at, ink=255)
+        where = np.argwhere(pixels(photo(alone, view, 0)) > 127)
+        (top, left), (bottom, right) = where.min(axis=0), where.max(axis=0)
+        np.testing.assert_allclose(digit.box, (left, top, right - left, bottom - top), atol=8)
+
+
+def test_a_page_that_goes_on_beyond_the_picture() -> None:
+    page = Image.new("L", (900, 1000), 225)
+    for label, at in [(3, (160, 140)), (7, (520, 140)), (2, (160, 480)), (8, (520, 480))]:
+        add(page, label, size=200, width=16, at=at, ink=20)
+    view = camera((900, 700), (0, 0, 10))
+    digits = find_digits(picture_from_array(pixels(photo(page, view, 60).crop((0, 0, 1600, 960)))))
+    assert named(digits) == [3, 7, 2, 8]
+
+
+def test_a_square_on_its_corner_may_be_upright() -> None:
+    sign = Image.new("L", (700, 700), 225)
+    ImageDraw.Draw(sign).polygon([(350, 20), (680, 350), (350, 680), (20, 350)], fill=40)
+    add(sign, 7, size=260, width=26, at=(220, 220), ink=240)
+    assert correlation(only_digit(sign).image, only_digit(draw(7)).image) > 0.9
+
+
+@pytest.mark.parametrize("angle", [0, 2])
+def test_a_page_that_is_nearly_upright_is_not_turned(angle: int) -> None:
+    page = Image.new("L", (700, 500), 230)
+    add(page, 3, size=220, width=20, at=(240, 140))
+    where = Image.new("L", page.size, 255).rotate(angle, expand=True)
+    desk = Image.new("L", (1000, 800), 60)
+    desk.paste(page.rotate(angle, Image.Resampling.BILINEAR, expand=True), (120, 120), where)
+    grey = pixels(desk).astype(np.float32) / 255
+    table = find_page(find_ink(grey).mask)
+    assert table is not None
+    x, y, width, height = table.box
+    assert np.array_equal(
+        without_table(grey, table, is_light=True)[table.surface > 0],
+        grey[y : y + height, x : x + width][table.surface > 0],
+    )
+
+
+@pytest.mark.parametrize("turned", [(0, 0, 2), (12, 0, -8), (25, 10, 5)])
+@pytest.mark.parametrize(
+    ("kind", "shade"), [("wood", 70), ("wood", 115), ("wood", 160), ("stone", 90), ("cloth", 80)]
+)
+def test_a_card_on_a_table_of_many_shades(
+    kind: str, shade: int, turned: tuple[int, int, int], rng: np.random.Generator
+) -> None:
+    card = draw(3, canvas=(420, 320), at=(120, 60), size=200, width=20, paper=235, ink=40)
+    alone = draw(3, canvas=(420, 320), at=(120, 60), size=200, width=20, paper=0, ink=255)
+    view = camera(card.size, turned)
+    taken = photo(card, view, texture(kind, shade, rng))
+    (digit,) = find_digits(read_picture(encode(taken, "JPEG")))
+    assert named([digit]) == [3]
+    where = np.argwhere(pixels(photo(alone, view, 0)) > 127)
+    (top, left), (bottom, right) = where.min(axis=0), where.max(axis=0)
+    np.testing.assert_allclose(digit.box, (left, top, right - left, bottom - top), atol=6)
+
+
+def test_cards_are_read_one_by_one_line_by_line(rng: np.random.Generator) -> None:
+    desk = Image.fromarray(texture("wood", 110, rng))
+    cards = [([3, 0], (90, 120)), ([8, 2], (880, 90)), ([7, 4], (110, 690)), ([1, 8], (850, 730))]
+    for labels, at in cards:
+        card = Image.new("L", (560, 320), 235)
+        for place, label in enumerate(labels):
+            add(card, label, size=190, width=16, at=(60 + 240 * place, 60), ink=30)
+        desk.paste(card, at)
+    digits = find_digits(read_picture(encode(desk, "JPEG")))
+    assert named(digits) == [3, 0, 8, 2, 7, 4, 1, 8]
+    assert len(find_digits(read_picture(encode(desk, "JPEG")), single=True)) == 1
+
+
+def test_a_light_frame_or_block_beside_a_light_digit_is_no_page() -> None:
+    chalk = draw(3, canvas=(600, 500), at=(80, 140), paper=20, ink=230)
+    expected = only_digit(chalk).image
+    framed, beside = chalk.copy(), chalk.copy()
+    ImageDraw.Draw(framed).rectangle((30, 40, 570, 460), outline=230, width=14)
+    ImageDraw.Draw(beside).rectangle((380, 150, 540, 330), fill=230)
+    for picture in (framed, beside):
+        assert correlation(only_digit(picture).image, expected) > 0.99
