@@ -8,7 +8,7 @@ NORMALISER_VERSION, which changes whenever the result of any picture that has on
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -17,11 +17,11 @@ import numpy as np
 
 from data.clutter import is_block, is_dash, without_clutter
 from data.convention import SIDE
-from data.errors import PictureBlank, PictureError, PictureNotDigits
+from data.errors import PictureBlank, PictureNotDigits
 from data.grey import Plane
 from data.halftone import without_dots
 from data.ink import Ink, find_ink, is_evenly_lit
-from data.page import Page, find_light_pages, find_page, without_table
+from data.page import find_light_pages, find_page, without_table
 from data.perspective import SAME, Homography
 from data.picture import Picture
 from data.render import LONGEST, render
@@ -32,7 +32,6 @@ from data.touching import stroke_width
 NORMALISER_VERSION = 7
 
 Strangeness = Callable[[Plane], np.ndarray]
-Seek = Callable[[Plane], tuple[Homography, Ink]]  # ink, after the map from it to the picture
 
 # A mark less tall and wide than this many pixels holds no digit's shape.
 _SMALLEST = 5
@@ -54,6 +53,9 @@ class Digit(NamedTuple):
     box: tuple[int, int, int, int]
 
 
+Read = Callable[[Homography, Ink], list[Digit]]  # ink, after the map from it to the picture
+
+
 def find_digits(
     picture: Picture, *, single: bool = False, strangeness: Strangeness | None = None
 ) -> list[Digit]:
@@ -73,46 +75,52 @@ def find_digits(
         PictureBlank: nothing is drawn, or nothing large enough to be a digit.
         PictureNotDigits: the picture is noise or texture, or full of marks.
     """
-    on_pages = _on_light_pages(picture, single, strangeness)
+    grey, conventional = picture.grey, already_normal(picture.grey)
+    if conventional is not None:
+        return [Digit(conventional, (0, 0, *picture.size))]
+    read = partial(_digits, picture, single, strangeness)
+    on_pages = _on_light_pages(grey, read, single=single)
     if on_pages:
         return on_pages
-    if not is_evenly_lit(picture.grey):  # then a shade that much of the rim has is not all paper's
+    if not is_evenly_lit(grey):  # then a shade that much of the rim has is not all paper's
         with contextlib.suppress(PictureBlank, PictureNotDigits):
-            return _found(picture, single, strangeness, partial(_ink_on_page, shaded=True))
+            return read(*_ink_on_page(grey, shaded=True))
     try:
-        return _found(picture, single, strangeness, _ink_on_page)
-    except (PictureBlank, PictureNotDigits) as refusal:
-        for other, seek in _second_chances(picture, refusal):
+        return read(*_ink_on_page(grey))
+    except PictureNotDigits:
+        greys = without_dots(grey)
+        if greys is not None:
             with contextlib.suppress(PictureBlank, PictureNotDigits):
-                return _found(other, single, strangeness, seek)
+                return read(*_ink_on_page(greys))
         raise
 
 
-def _on_light_pages(picture: Picture, single: bool, strangeness: Strangeness | None) -> list[Digit]:
+def _on_light_pages(grey: Plane, read: Read, *, single: bool) -> list[Digit]:
     """The digits on pages that lie on a darker table, page by page; none where all is one digit."""
-    pages = find_light_pages(picture.grey)
+    pages = find_light_pages(grey)
     digits: list[Digit] = []
     for page in pages if not single or len(pages) == 1 else []:
-        with contextlib.suppress(PictureBlank, PictureNotDigits):
-            digits += _found(picture, single, strangeness, partial(_ink_on_light_page, page=page))
+        paper = without_table(grey, page, is_light=True)
+        for shaded in (False,) if is_evenly_lit(paper) else (True, False):
+            with contextlib.suppress(PictureBlank, PictureNotDigits):
+                ink = find_ink(paper, shaded=shaded, is_dark=True)
+                digits += read(page.to_picture(), ink)
+                break
     return digits
 
 
-def _second_chances(picture: Picture, refusal: PictureError) -> Iterator[tuple[Picture, Seek]]:
-    """Other ways to look at a picture on which no digit was found: each slow, and seldom right."""
-    if isinstance(refusal, PictureNotDigits):
-        greys = without_dots(picture.grey)
-        if greys is not None:
-            yield picture._replace(grey=greys), _ink_on_page
-
-
-def _found(
-    picture: Picture, single: bool, strangeness: Strangeness | None, seek: Seek
+def _digits(
+    picture: Picture,
+    single: bool,
+    strangeness: Strangeness | None,
+    to_picture: Homography,
+    ink: Ink,
 ) -> list[Digit]:
-    conventional = already_normal(picture.grey)
-    if conventional is not None:
-        return [Digit(conventional, (0, 0, *picture.size))]
-    to_picture, ink = seek(picture.grey)
+    """The digits among ink; `to_picture` takes it to where it is on the picture.
+
+    Raises:
+        PictureBlank, PictureNotDigits: there are none.
+    """
     glyphs = find_glyphs(without_clutter(ink.mask), single=single)
     if strangeness is not None and not single:
         glyphs = _reread(glyphs, ink, strangeness)
@@ -184,11 +192,6 @@ def _ink_on_page(grey: Plane, *, shaded: bool = False) -> tuple[Homography, Ink]
         return SAME, ink  # a solid shape, not a page
     # A page lighter than its table bears darker ink; else the "page" is a drawn outline.
     return (page.to_picture(), inner) if inner.is_dark != ink.is_dark else (SAME, ink)
-
-
-def _ink_on_light_page(grey: Plane, page: Page) -> tuple[Homography, Ink]:
-    """Find the dark ink on a page."""
-    return page.to_picture(), find_ink(without_table(grey, page, is_light=True), is_dark=True)
 
 
 def _reread(glyphs: list[Glyph], ink: Ink, strangeness: Strangeness) -> list[Glyph]:

@@ -1,8 +1,8 @@
 """A page on a table: find it, lay it flat and upright, and leave the table out.
 
 Where the table is of another shade, all of the page is taken for ink at first: one solid rectangle,
-or what a camera makes of one. Where it has many shades, as wood has, or the page is small on it,
-the page is what is lighter than some level and has that outline.
+or what a camera makes of one. Where the table has many shades, as wood has, or shadows fall on it,
+or the page is small, a page is what is smooth, lighter than what is around, and of that outline.
 """
 
 from __future__ import annotations
@@ -29,9 +29,14 @@ _SOLID = 0.85
 _THUMB = 256
 # ... where strokes narrower than this share of it are filled, ...
 _STROKE = 0.03
-# ... at so many levels from the rim's shade to the lightest, if these are so far apart.
-_LEVELS, _LIGHTER = 16, 0.08
-# Each fills at least this share of the picture, and most of it is no ink.
+# ... and shades are at least this dark: shares of the light are not told apart in the dark.
+_DARKEST = 0.03
+# Each is lighter than what is around, by this much or by this share.
+_LIGHTER = 0.08
+# Shades within it differ, from one pixel to the next, by less than one of so many shares between
+# the first two of these, and by more all along its edge.
+_EDGES = (0.03, 0.4, 6)
+# It fills at least this share of the picture, and this share of it is no ink.
 _LEAST, _PAPER = 0.015, 0.6
 # Without its edges it is at least so many pixels wide and tall.
 _SMALLEST = 48
@@ -100,35 +105,48 @@ def find_light_pages(grey: Plane) -> list[Page]:
     if min(small.shape) < _SMALLEST:
         return []
     side = round(_STROKE * max(small.shape)) | 1
-    filled = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
-    rim = np.concatenate([filled[0], filled[-1], filled[:, 0], filled[:, -1]])
-    table, lightest = float(np.partition(rim, rim.size // 2)[rim.size // 2]), float(filled.max())
-    if lightest - table < _LIGHTER:
+    paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
+    rim = np.concatenate([paper[0], paper[-1], paper[:, 0], paper[:, -1]])
+    if paper.max() - np.partition(rim, rim.size // 2)[rim.size // 2] < _LIGHTER:
         return []
-    levels = np.linspace(table, lightest, _LEVELS + 2)[1:-1]
-    found = _apart([page for level in levels for page in _pages_above(filled, float(level))])
-    lines = lines_of([Box(*cv2.boundingRect(corners)) for corners in found])
+    shades = np.log(np.maximum(paper, _DARKEST))  # where a shadow is as deep on all it falls on
+    edges = cv2.morphologyEx(shades, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    smooth = [(edges < faintest).astype(np.uint8) for faintest in np.geomspace(*_EDGES)]
+    found = [corners for one in smooth for corners in _regions(one) if _is_light(shades, corners)]
+    pages = _apart(found)
+    lines = lines_of([Box(*cv2.boundingRect(corners)) for corners in pages])
     scale = (np.array(grey.shape) / small.shape)[::-1]
-    corners = [found[i] * scale for line in lines for i in line]
-    pages = [_page(one, np.rint(one).astype(np.int32), grey.shape) for one in corners]
-    return [page for page in pages if page is not None]
+    ordered = [pages[i] * scale for line in lines for i in line]
+    whole = [_page(one, np.rint(one).astype(np.int32), grey.shape) for one in ordered]
+    return [page for page in whole if page is not None]
 
 
-def _pages_above(plane: Plane, level: float) -> Iterator[np.ndarray]:
-    """The corners (4, 2) float32 of each page among what is lighter than a level."""
-    light = (plane > level).astype(np.uint8)
-    outlines, _ = cv2.findContours(light, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    for outline in outlines:
-        if cv2.contourArea(outline) >= _LEAST * light.size:
-            corners = _quadrilateral(outline, light.shape)
-            if corners is not None and _is_paper(light, corners):
+def _regions(smooth: Mask) -> Iterator[np.ndarray]:
+    """The corners (4, 2) float32 of each smooth region that may be a page, but for ink."""
+    outlines, tree = cv2.findContours(smooth, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    for outline, (*_, around) in zip(outlines, () if tree is None else tree[0], strict=True):
+        is_hole = around >= 0
+        if not is_hole and cv2.contourArea(outline) >= _LEAST * smooth.size:
+            corners = _quadrilateral(outline, smooth.shape)
+            if corners is not None and np.mean(smooth[_within(corners, smooth.shape)]) >= _PAPER:
                 yield corners.astype(np.float32)
 
 
-def _is_paper(light: Mask, corners: np.ndarray) -> bool:
-    """Whether most of what lies within these corners (4, 2) is light, as it is but for ink."""
-    within = cv2.fillConvexPoly(np.zeros_like(light), corners.astype(np.int32), 1)
-    return bool(np.count_nonzero(light & within) >= _PAPER * np.count_nonzero(within))
+def _within(corners: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """(h, w) bool, whether a pixel lies within these corners (4, 2)."""
+    return cv2.fillConvexPoly(np.zeros(shape, np.uint8), np.rint(corners).astype(np.int32), 1) > 0
+
+
+def _is_light(shades: Plane, corners: np.ndarray) -> bool:
+    """Whether what lies within these corners (4, 2) is lighter at its rim than what is around."""
+    page = _within(corners, shades.shape).astype(np.uint8)
+    rim = page - cv2.erode(page, _square(4))
+    around = cv2.dilate(page, _square(5)) - cv2.dilate(page, _square(2))
+    return bool(cv2.mean(shades, rim)[0] - cv2.mean(shades, around)[0] > _LIGHTER)
+
+
+def _square(reach: int) -> Mask:
+    return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
 
 
 def _apart(quadrilaterals: list[np.ndarray]) -> list[np.ndarray]:

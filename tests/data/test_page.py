@@ -136,6 +136,20 @@ def test_a_card_on_a_table_of_many_shades(
     np.testing.assert_allclose(digit.box, (left, top, right - left, bottom - top), atol=6)
 
 
+@pytest.mark.parametrize("turned", [(0, 0, 2), (25, 10, 5)])
+def test_a_shadow_across_a_page_and_its_table(turned: tuple[int, int, int]) -> None:
+    labels = [3, 0, 8, 2, 7, 4]
+    page = Image.new("L", (1000, 720), 235)
+    for place, label in enumerate(labels):
+        at = (130 + 290 * (place % 3), 110 + 290 * (place // 3))
+        add(page, label, size=200, width=16, at=at, ink=40)
+    rows, columns = np.mgrid[:1200, :1600]
+    shadow = 1 - 0.4 / (1 + np.exp((columns - 700 + 0.4 * rows) / 40))
+    taken = pixels(photo(page, camera(page.size, turned), 150)) * shadow
+    digits = find_digits(picture_from_array(taken.astype(np.uint8)))
+    assert named(digits) == labels
+
+
 def test_cards_are_read_one_by_one_line_by_line(rng: np.random.Generator) -> None:
     desk = Image.fromarray(texture("wood", 110, rng))
     cards = [([3, 0], (90, 120)), ([8, 2], (880, 90)), ([7, 4], (110, 690)), ([1, 8], (850, 730))]
