@@ -22,6 +22,7 @@ from indexer.store import (
     OURS,
     Content,
     Writer,
+    making,
     open_writer,
     read_generation,
     read_manifest,
@@ -78,7 +79,7 @@ class FolderStore:
             status = self._manifest.stat()
         except OSError as exc:
             raise IndexNotFound(
-                f"no index in {self.folder} any more ({exc.strerror}); make one with: digits build"
+                f"no index in {self.folder} any more ({exc.strerror}); {making(self.folder)}"
             ) from exc
         return status.st_ino, status.st_mtime_ns, status.st_size
 

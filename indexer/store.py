@@ -12,6 +12,7 @@ import hashlib
 import mmap
 import os
 import re
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -38,6 +39,7 @@ from data.files import (
     write_together,
     write_whole,
 )
+from data.names import named
 from indexer.manifest import PREVIOUS, FileEntry, Manifest, Part, SegmentRecord
 
 MANIFEST = "manifest.json"
@@ -74,10 +76,15 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         content = read_plain(path, LARGEST)
     except (FileNotFoundError, NotADirectoryError) as exc:
-        raise IndexNotFound(f"no index in {folder}; make one with: digits build") from exc
+        raise IndexNotFound(f"no index in {folder}; {making(folder)}") from exc
     except OSError as exc:
         raise unreadable(path, exc, IndexCorrupt, REBUILD) from exc
     return Manifest.from_bytes(content, path)
+
+
+def making(folder: Path) -> str:
+    """What to do where there is no index in `folder`."""
+    return f"make one with: digits build --index {shlex.quote(named(folder))}"
 
 
 def read_previous(folder: Path, manifest: Manifest) -> Manifest:

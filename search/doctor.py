@@ -217,7 +217,7 @@ def check_generations(place: Folder) -> Finding:
     except UsageError:
         return Finding("generations", "ok", f"{now}; it is the first")
     except DigitsError as exc:
-        remedy = "nothing but undo needs it; any change ends this, such as: digits add"
+        remedy = f"digits add --index {place.quoted}  # or any other change"
         return Finding("generations", "warning", f"undo would fail: {exc}", remedy)
     return Finding("generations", "ok", f"{now}; undo goes back to {before.generation}")
 
@@ -244,7 +244,8 @@ def check_writing(place: Folder) -> Iterator[Finding]:
     if left:
         size = sum(path.lstat().st_size for path in left)
         detail = f"{len(left)} files of {size:,} bytes that no generation names"
-        yield Finding("debris", "warning", detail, "any change clears them, such as: digits add")
+        remedy = f"digits add --index {place.quoted}  # or any other change"
+        yield Finding("debris", "warning", detail, remedy)
     else:
         yield Finding("debris", "ok", "none")
     if (place.folder / FOLDER).is_dir():

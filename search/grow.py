@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from search.queries import STDIN, AnyQuery, FailedQuery, Query, Reader, RefusedQ
 from search.text import named
 
 Labelled = tuple[AnyQuery, int]
+Twin = tuple[int, str]  # label and id of a stored digit
 SHOWN = 20  # labels in a message
 LIKELY = 10  # nearest that are compared pixel by pixel: rounded vectors can be nearer than a twin
 
@@ -76,15 +78,21 @@ def from_folders(reader: Reader, folders: Sequence[str]) -> Iterator[Labelled]:
     )
 
 
-def add(change: Change, index: DigitIndex, pictures: Iterable[Labelled]) -> Added:
+def add(change: Change, index: DigitIndex, pictures: Iterable[Labelled], option: str = "") -> Added:
     """Store the digits that are not stored yet; if there are any, that makes a generation.
+
+    Args:
+        change: of the index.
+        index: what is in place there.
+        pictures: digits, each with what it is.
+        option: by which a command names that index, for the commands that answers advise.
 
     Raises:
         StorageError: the index is as it was.
     """
     given = [(_without_picture(query), label) for query, label in pictures]
     digits = [(query, label) for query, label in given if isinstance(query, Query)]
-    stored, manifest = _store(change, index, digits) if digits else ([], index.manifest)
+    stored, manifest = _store(change, index, digits, option) if digits else ([], index.manifest)
     rows = iter(stored)
     return Added(
         tuple(next(rows) if isinstance(query, Query) else _failed(query) for query, _ in given),
@@ -148,7 +156,7 @@ def _labels(index: DigitIndex, names: Sequence[str]) -> list[int]:
 
 
 def _store(
-    change: Change, index: DigitIndex, digits: Sequence[tuple[Query, int]]
+    change: Change, index: DigitIndex, digits: Sequence[tuple[Query, int]], option: str
 ) -> tuple[list[Addition | FailedAnswer], Manifest]:
     """Add those of at least one digit that are new; what became of each, in their order."""
     images = scale_to_bytes(np.stack([query.image for query, _ in digits]))  # (n, 28, 28)
@@ -161,10 +169,10 @@ def _store(
     if fresh:
         files = [digits[row][0].file or "" for row in fresh]
         manifest, ids = change.add(embeddings[fresh], labels[fresh], images[fresh], files)
-        known |= {pixels[row]: (name, labels[row]) for row, name in zip(fresh, ids, strict=True)}
+        known |= {pixels[row]: [(labels[row], name)] for row, name in zip(fresh, ids, strict=True)}
     is_new = np.isin(np.arange(len(digits)), fresh)
     outcomes = [
-        _outcome(index, query, label, known[content], new=bool(new))
+        _outcome(index, query, label, known[content], option, new=bool(new))
         for (query, label), content, new in zip(digits, pixels, is_new, strict=True)
     ]
     return outcomes, manifest
@@ -172,30 +180,36 @@ def _store(
 
 def _stored(
     index: DigitIndex, images: np.ndarray, embeddings: np.ndarray
-) -> dict[bytes, tuple[str, int]]:
-    """Id and label of those of the digits that are stored already, by their pixels."""
+) -> dict[bytes, list[Twin]]:
+    """Those of the digits that are stored already, by their pixels; some under several labels."""
     nearest, _ = index.vectors.past_graphs().search(embeddings, min(LIKELY, len(index)))
-    stored = {}
-    for positions in nearest.T[::-1]:  # (n,), the nearest last, which stays
+    stored: dict[bytes, list[Twin]] = {}
+    for positions in nearest.T:  # (n,)
         same = (index.images[positions] == images).all(axis=(1, 2))
         for row in np.flatnonzero(same):
             position = int(positions[row])
-            stored[images[row].tobytes()] = index.name(position), int(index.labels[position])
+            twin = int(index.labels[position]), index.name(position)
+            twins = stored.setdefault(images[row].tobytes(), [])
+            if twin not in twins:  # the same digit may be given twice
+                twins.append(twin)
     return stored
 
 
 def _outcome(
-    index: DigitIndex, query: Query, label: int, stored: tuple[str, int], *, new: bool
+    index: DigitIndex, query: Query, label: int, twins: Sequence[Twin], option: str, *, new: bool
 ) -> Addition | FailedAnswer:
-    name, stored_label = stored
-    if label != stored_label:
-        return FailedAnswer(
-            query.name,
-            f"{query.name}: expected a digit that is new or {index.called(label)} already, but it"
-            f" is stored as {index.called(stored_label)}; take that out first with: digits remove"
-            f" {name}",
-        )
-    return Addition(query.name, query.box, index.called(label), name, new)
+    same = [name for stored, name in twins if stored == label]
+    if same:
+        return Addition(query.name, query.box, index.called(label), same[0], new)
+    others = dict.fromkeys(str(index.called(stored)) for stored, _ in twins)
+    names = [name for _, name in twins]
+    dashes = "--" if any(name.startswith("-") for name in names) else ""
+    remedy = " ".join(filter(None, ["digits remove", option, dashes, shlex.join(names)]))
+    return FailedAnswer(
+        query.name,
+        f"{query.name}: expected a digit that is new or {index.called(label)} already, but it is"
+        f" stored as {' and '.join(others)}; take that out first with: {remedy}",
+    )
 
 
 def _without_picture(query: AnyQuery) -> AnyQuery:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,7 @@ from indexer.store import Content
 from indexer.vectors import set_threads
 from indexer.votes import DEFAULT_WEIGHTS, Weights
 from search.classify import Classification, Neighbours, classify
+from search.text import named
 
 if TYPE_CHECKING:
     from indexer.projection import Projection
@@ -294,8 +296,8 @@ class DigitIndex:
             )
         return positions
 
-    def require_embedder(self, folder: Path) -> None:
-        """Make sure that the embedder in `folder` is the one this index was built with.
+    def require_embedder(self, folder: Path, place: Place) -> None:
+        """Make sure that the embedder in `folder` is that of this index, which is at `place`.
 
         Raises:
             EmbedderMismatch: it is another one.
@@ -305,7 +307,8 @@ class DigitIndex:
         if received != self.manifest.embedder:
             raise EmbedderMismatch(
                 f"{folder}: expected embedder {self.manifest.embedder[:12]}, which the index was"
-                f" built with, received {received[:12]}; build the index again with: digits index"
+                f" built with, received {received[:12]}; what mends it is told by: digits doctor"
+                f" --index {shlex.quote(named(str(place)))} --embedder {shlex.quote(named(folder))}"
             )
 
     def check_vectors(self, place: Place) -> None:

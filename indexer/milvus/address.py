@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -46,6 +47,11 @@ class Address:
     def local(self) -> bool:
         """Whether it is a file of Milvus Lite."""
         return "://" not in self.uri
+
+    @property
+    def making(self) -> str:
+        """The command that makes an index there."""
+        return f"digits index --to {shlex.quote(self.shown)}"
 
     @classmethod
     def parse(cls, text: str) -> Address:

@@ -77,14 +77,13 @@ class Records:
         """
         if not self.exist():
             raise IndexNotFound(
-                f"no index at {self._server.address}; make one with: digits index --to"
-                f" {self._server.address}"
+                f"no index at {self._server.address}; make one with: {self._server.address.making}"
             )
         text = self.current()
         if text is None:
             raise IndexNotFound(
-                f"{self._server.address}: loading was never finished; go on with the same: digits"
-                f" index --to {self._server.address}"
+                f"{self._server.address}: loading was never finished; go on with the same:"
+                f" {self._server.address.making}"
             )
         return entry_of(text, str(self._server.address))
 

@@ -128,8 +128,8 @@ class MilvusStore:
         """
         if self.address.local and not Path(self.address.uri).exists():
             raise IndexNotFound(
-                f"no index at {self.address}: there is no {self.address.uri}; make one with: digits"
-                f" index --to {self.address}"
+                f"no index at {self.address}: there is no {self.address.uri}; make one with:"
+                f" {self.address.making}"
             )
 
     @contextlib.contextmanager

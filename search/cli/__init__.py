@@ -142,7 +142,15 @@ def _refuse(exc: click.ClickException) -> None:
     if isinstance(exc, click.UsageError) and exc.ctx:
         note(exc.ctx.get_usage())
         note(f"Try '{exc.ctx.command_path} --help' for help.")
-    note(f"Error: {exc.format_message()}")
+    note(f"Error: {exc.format_message()}{_dashed(exc)}")
+
+
+def _dashed(exc: click.ClickException) -> str:
+    """What to do if that was no option, but the name of something."""
+    if not isinstance(exc, click.NoSuchOption) or not exc.ctx:
+        return ""
+    takes_names = any(isinstance(one, click.Argument) for one in exc.ctx.command.params)
+    return " What begins with a dash but is no option is given after --." if takes_names else ""
 
 
 def _abandon_output() -> None:

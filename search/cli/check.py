@@ -85,7 +85,7 @@ def evaluate(
     index = DigitIndex.open(index_place, threads)
     test = test_digits(index, source)
     if embedder_folder:
-        index.require_embedder(embedder_folder)
+        index.require_embedder(embedder_folder, index_place)
     evaluation = measure(index, test, seed, k=k, weights=weights, threshold=threshold)
     if plots_folder:
         tell_plots(evaluation, test, plots_folder)

@@ -16,7 +16,7 @@ from search.cli.options import (
     threads_option,
     with_options,
 )
-from search.text import counted
+from search.text import counted, named
 
 if TYPE_CHECKING:
     from indexer.manifest import Manifest
@@ -61,7 +61,7 @@ def add(
             if label is None
             else with_label(index, reader.read(images, ()), label)
         )
-        added = store(change, index, pictures)
+        added = store(change, index, pictures, _option(index_place))
     say(format_additions(added.rows, style))
     failed = [row for row in added.rows if isinstance(row, FailedAnswer)]
     for row in failed:
@@ -79,7 +79,10 @@ def add(
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @changing
 def remove(ids: tuple[str, ...], index_place: Place, style: str) -> None:
-    """Take the stored digits with these IDs out, so that they never answer again."""
+    """Take the stored digits with these IDs out, so that they never answer again.
+
+    An ID that begins with a dash is given after --.
+    """
     from search.facts import generation_facts
     from search.grow import open_to_change
     from search.grow import remove as take_out
@@ -107,8 +110,13 @@ def undo(index_place: Place, style: str) -> None:
 
 
 def _tell_generation(manifest: Manifest, place: Place) -> None:
-    held, index = counted(manifest.count, "digit"), shlex.quote(str(place))
+    held = counted(manifest.count, "digit")
     note(
         f"Generation {manifest.generation} holds {held}; take the change back with: digits undo"
-        f" --index {index}"
+        f" {_option(place)}"
     )
+
+
+def _option(place: Place) -> str:
+    """The option that names an index, as a shell takes it."""
+    return f"--index {shlex.quote(named(str(place)))}"

@@ -128,7 +128,7 @@ def _replace(path: Path, make: Callable[[Path], None]) -> None:
             "debris",
             "warning",
             "1 files of 4 bytes",
-            "digits add",
+            "digits add --index",
         ),
         (
             lambda f: (f / "index" / "encoding").mkdir(),

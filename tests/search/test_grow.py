@@ -359,7 +359,7 @@ def test_pictures_are_added_and_found(run: Run, tmp_path: Path) -> None:
     assert records(run("verify"))[0]["verdict"] == "intact"
 
 
-def test_a_digit_is_not_stored_twice(run: Run, tmp_path: Path) -> None:
+def test_a_digit_is_not_stored_twice(run: Run, folder: Path, tmp_path: Path) -> None:
     draw_digit(3).save(tmp_path / "three.png")
     both = records(run("add", "--label", 3, "three.png", "three.png"))
     assert [(one["id"], one["new"]) for one in both] == [("added/0", True), ("added/0", False)]
@@ -372,8 +372,27 @@ def test_a_digit_is_not_stored_twice(run: Run, tmp_path: Path) -> None:
     done = run("add", "--label", 8, "three.png")
     assert done.returncode == 1
     assert "stored as 3" in errors(done)[0]
-    assert "digits remove added/0" in errors(done)[0]
+    assert errors(done)[0].endswith(f"digits remove --index {folder} added/0")
     assert records(run("info"))[0]["count"] == BASE + 1
+
+
+def test_a_digit_that_is_stored_under_several_labels_is_told_whole(
+    train_set: Dataset, plain: Embedder, folder: Path
+) -> None:
+    images = train_set.images[[0, 0, 0, 1]]
+    build_index(
+        Dataset("-odd", "train", images, np.array([3, 8, 3, 1], np.uint8)), plain, folder, 0
+    )
+    for label, name in ((3, "-odd/train/0"), (8, "-odd/train/1")):
+        (row,) = put(folder, images[:1], np.array([label])).rows
+        assert (row.id, row.new) == (name, False)  # type: ignore[union-attr]
+    query = Query("given", images[0].astype(np.float32) / 255, images[0])
+    with open_to_change(folder) as (change, index):
+        (row,) = add(change, index, [(query, 7)], "--index here").rows
+    assert row.error.endswith(  # type: ignore[union-attr]
+        "or 7 already, but it is stored as 3 and 8; take that out first with: digits remove"
+        " --index here -- -odd/train/0 -odd/train/1 -odd/train/2"
+    )
 
 
 def test_a_labelled_folder_and_a_page_of_digits(run: Run, folder: Path, tmp_path: Path) -> None:
@@ -450,13 +469,13 @@ def test_stdin_and_one_digit_of_all_ink(run: Run, folder: Path, tmp_path: Path) 
         (["add", "--label", "", "three.png"], 2, "received ''"),
         (["add", "odd"], 2, "received 'three', 'zwei'"),
         (["add", "absent"], 2, "expected --label"),
-        (["add", "--label", "3", "three.png", "--index", "nowhere"], 1, "digits build"),
+        (["add", "--label", "3", "three.png", "--index", "nowhere"], 1, "--index nowhere"),
         (["remove"], 2, "ID"),
         (["remove", "few/train/1", "added/0", "", "few/train/x"], 2,
          "'added/0', '', 'few/train/x'"),
-        (["remove", "few/train/1", "--index", "nowhere"], 1, "digits build"),
+        (["remove", "few/train/1", "--index", "nowhere"], 1, "--index nowhere"),
         (["undo"], 2, "nothing to undo"),
-        (["undo", "--index", "nowhere"], 1, "digits build"),
+        (["undo", "--index", "nowhere"], 1, "--index nowhere"),
         (["search", "three.png", "-k", "201"], 2, "from 1 to 200"),
     ],
 )  # fmt: skip
@@ -476,6 +495,14 @@ def test_misuse_changes_nothing(
     assert said in errors(done)[0]
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_id_may_begin_with_a_dash(run: Run) -> None:
+    for options in (("remove", "--"), ("search", "--id")):
+        assert "no item '-few/train/5'" in errors(run(*options, "-few/train/5"))[0]
+    refused = run("remove", "-few/train/5")
+    assert refused.returncode == 2
+    assert errors(refused)[0].endswith("is given after --.")
 
 
 def test_removed_ids_are_gone(run: Run) -> None:

@@ -83,16 +83,16 @@ def test_misuse_is_named(index: DigitIndex, images: np.ndarray, k: int, weights:
 
 
 def test_no_index_here(tmp_path: Path) -> None:
-    with pytest.raises(IndexNotFound, match="digits build"):
-        DigitIndex.open(tmp_path / "absent")
+    with pytest.raises(IndexNotFound, match=f"digits build --index '{tmp_path}/not here'"):
+        DigitIndex.open(tmp_path / "not here")
 
 
 def test_the_embedder_must_be_the_index_s(
     index: DigitIndex, embedder_folder: Path, train_set: Dataset, tmp_path: Path
 ) -> None:
-    index.require_embedder(embedder_folder)
+    index.require_embedder(embedder_folder, Path("an index"))
     with pytest.raises(EmbedderNotFound):
-        index.require_embedder(tmp_path)
+        index.require_embedder(tmp_path, Path("an index"))
     from training import require_backend
 
     require_backend()
@@ -102,8 +102,8 @@ def test_the_embedder_must_be_the_index_s(
 
     recipe = find_recipe("notebook")
     export(fit(recipe, train_set, 1, Limits(epochs=1)), train_set, 1, tmp_path)
-    with pytest.raises(EmbedderMismatch, match="digits index"):
-        index.require_embedder(tmp_path)
+    with pytest.raises(EmbedderMismatch, match="digits doctor --index 'an index' --embedder"):
+        index.require_embedder(tmp_path, Path("an index"))
 
 
 def test_evaluation_is_what_plain_code_finds(index: DigitIndex, test_set: Dataset) -> None:
