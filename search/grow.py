@@ -22,7 +22,15 @@ from indexer.manifest import Manifest
 from indexer.place import Change, Place, store_at
 from search.answers import Addition, FailedAnswer
 from search.index import DigitIndex
-from search.queries import STDIN, AnyQuery, FailedQuery, Query, Reader, RefusedQuery
+from search.queries import (
+    STDIN,
+    AnyQuery,
+    FailedQuery,
+    Query,
+    Reader,
+    RefusedQuery,
+    without_picture,
+)
 from search.text import named
 
 Labelled = tuple[AnyQuery, int]
@@ -90,7 +98,7 @@ def add(change: Change, index: DigitIndex, pictures: Iterable[Labelled], option:
     Raises:
         StorageError: the index is as it was.
     """
-    given = [(_without_picture(query), label) for query, label in pictures]
+    given = [(without_picture(query), label) for query, label in pictures]
     digits = [(query, label) for query, label in given if isinstance(query, Query)]
     stored, manifest = _store(change, index, digits, option) if digits else ([], index.manifest)
     rows = iter(stored)
@@ -210,13 +218,6 @@ def _outcome(
         f"{query.name}: expected a digit that is new or {index.called(label)} already, but it is"
         f" stored as {' and '.join(others)}; take that out first with: {remedy}",
     )
-
-
-def _without_picture(query: AnyQuery) -> AnyQuery:
-    """The same without the greys it was found in, of which thousands would not fit in memory."""
-    if isinstance(query, FailedQuery):
-        return query
-    return query._replace(original=np.empty((0, 0), np.float32))
 
 
 def _failed(query: FailedQuery | RefusedQuery) -> FailedAnswer:

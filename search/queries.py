@@ -90,6 +90,13 @@ class FailedQuery(NamedTuple):
 AnyQuery = Query | RefusedQuery | FailedQuery
 
 
+def without_picture(query: AnyQuery) -> AnyQuery:
+    """The same without the greys it was found in, of which thousands would not fit in memory."""
+    if isinstance(query, FailedQuery):
+        return query
+    return query._replace(original=np.empty((0, 0), np.float32))
+
+
 @dataclass(frozen=True)
 class Reader:
     """How pictures become digits.

@@ -25,7 +25,7 @@ from search.cli.options import (
     weights_option,
     with_options,
 )
-from search.cli.show import keep_inputs, show
+from search.cli.show import keep_inputs, show, to_be_drawn
 from search.start import importing
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ def search(
     from search.index import DEFAULT_K
 
     shown = min(DEFAULT_K, len(reader.index) - bool(ids)) if k is None else k
-    answers = search_answers(reader.index, reader.read(images, ids), shown)
+    queries = to_be_drawn(reader.read(images, ids), sheet_file, input_file)
+    answers = search_answers(reader.index, queries, shown)
     show(reader.index, answers, SearchAnswer, style, sheet_file, input_file, strict, thumbnails)
 
 
@@ -121,7 +122,7 @@ def classify(
     reader = _open(index_place, images, ids, max_pixels, single, threads)
     from search.answers import ClassifyAnswer, classify_answers
 
-    queries = reader.read(images, ids)
+    queries = to_be_drawn(reader.read(images, ids), sheet_file, input_file)
     answers = classify_answers(reader.index, queries, k, weights, explain=explain)
     show(reader.index, answers, ClassifyAnswer, style, sheet_file, input_file, strict, thumbnails)
 

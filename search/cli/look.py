@@ -77,13 +77,13 @@ def draw_map(
     from search import plots
     from search.index import DigitIndex
     from search.layout import lay_out
-    from search.queries import FailedQuery, Query, Reader, RefusedQuery
+    from search.queries import FailedQuery, Query, Reader, RefusedQuery, without_picture
     from search.report import format_facts
 
     keep_inputs(queries, out)
     require_matplotlib()
     index = DigitIndex.open(index_place, threads)
-    read = list(Reader(index, max_pixels, single).read(queries, ()))
+    read = list(map(without_picture, Reader(index, max_pixels, single).read(queries, ())))
     for one in read:
         if isinstance(one, FailedQuery):
             note(f"Error: {one.error}")

@@ -16,7 +16,7 @@ from search.cli.console import ABSTAINED, FAILED, note, say
 if TYPE_CHECKING:
     from search.answers import Answer, Answered, ClassifyAnswer, SearchAnswer
     from search.index import DigitIndex
-    from search.queries import Query, RefusedQuery
+    from search.queries import AnyQuery, Query, RefusedQuery
 
 MAX_ROWS = 200  # of a picture of queries
 
@@ -59,6 +59,15 @@ def show(
         note(f"Input: {input_file}{first}")
     if watched.failed or (strict and watched.abstained):
         raise click.exceptions.Exit(FAILED if watched.failed else ABSTAINED)
+
+
+def to_be_drawn(queries: Iterable[AnyQuery], *outputs: Path | None) -> Iterator[AnyQuery]:
+    """The same queries, of which only those that :func:`show` draws keep their pictures."""
+    from search.queries import without_picture
+
+    drawn = MAX_ROWS if any(outputs) else 0
+    for number, query in enumerate(queries):
+        yield query if number < drawn else without_picture(query)
 
 
 def keep_inputs(inputs: Iterable[str], *outputs: Path | None) -> None:

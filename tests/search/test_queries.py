@@ -11,6 +11,7 @@ import pytest
 
 from data.datasets import Dataset
 from indexer.build import build_index
+from search.cli.show import MAX_ROWS, to_be_drawn
 from search.index import DigitIndex
 from search.queries import MAX_BYTES, FailedQuery, Query, Reader
 from tests.drawings import draw_digit
@@ -49,6 +50,22 @@ def test_the_limit_of_pixels_holds_for_pictures_arrays_and_stacks(
     [one, other] = Reader(tiny, max_pixels=783).read([str(tmp_path / "stack.npy")], ())
     assert isinstance(one, FailedQuery)
     assert isinstance(other, FailedQuery)
+
+
+def test_only_pictures_that_are_drawn_are_kept(tiny: DigitIndex, tmp_path: Path) -> None:
+    files = [str(tmp_path / f"{number}.png") for number in range(MAX_ROWS + 2)]
+    for file in files:
+        draw_digit(3, 60, 6).save(file)
+    ids = [tiny.name(0)]
+    plain = list(Reader(tiny).read(files, ids))
+    for outputs, drawn in (((), 0), ((None, tmp_path / "a.png"), MAX_ROWS)):
+        queries = list(to_be_drawn(Reader(tiny).read(files, ids), *outputs))
+        assert [len(one.original) > 0 for one in queries] == [True] * drawn + [False] * (
+            len(plain) - drawn
+        )
+        for one, other in zip(queries, plain, strict=True):
+            assert np.array_equal(one.image, other.image)
+            assert one._replace(image=0, original=0) == other._replace(image=0, original=0)
 
 
 def test_of_a_huge_file_no_more_is_read_than_tells_its_size(
