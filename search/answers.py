@@ -148,6 +148,26 @@ class Addition:
     new: bool
 
 
+def by_picture(items: Iterable[T], name: str) -> Iterator[list[T]]:
+    """Digits in a row that are of the same picture; one that is given again is another picture.
+
+    Args:
+        items: which have a `box`, if they are digits.
+        name: the attribute that tells the picture.
+    """
+    digits: list[T] = []
+    boxes: set[Box | None] = set()
+    for one in items:
+        box = getattr(one, "box", None)
+        if digits and (getattr(one, name) != getattr(digits[0], name) or box in boxes):
+            yield digits
+            digits, boxes = [], set()
+        digits.append(one)
+        boxes.add(box)
+    if digits:
+        yield digits
+
+
 Answer = SearchAnswer | ClassifyAnswer | FailedAnswer
 Answered = tuple[Query | RefusedQuery | None, Answer]
 

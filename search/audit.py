@@ -93,6 +93,8 @@ class Audit:
             None of a sample, whose small numbers are skewed by chance alone.
         suspect_labels, near_duplicates, leaked: how many there are; `leaked` is None where no test
             digits were given.
+        more_duplicates: whether all k neighbours of some digit are as good as itself, so that there
+            may be more than were counted.
         suspects, duplicates, hubs, leaks: the worst of each.
     """
 
@@ -103,6 +105,7 @@ class Audit:
     hubness: float | None
     suspect_labels: int
     near_duplicates: int
+    more_duplicates: bool
     leaked: int | None
     suspects: tuple[Suspect, ...]
     duplicates: tuple[Duplicate, ...]
@@ -156,6 +159,7 @@ def audit(
         hubness=skewness(counts[index.live]) if len(asked) == len(index) else None,
         suspect_labels=len(suspects[0]),
         near_duplicates=len(pairs),
+        more_duplicates=k < len(index) - 1 and bool((distances[:, -1] <= near).any()),
         leaked=leaked,
         suspects=_suspects(index, asked, distances[:, 0], *(one[:most] for one in suspects)),
         duplicates=_duplicates(index, pairs[:most], apart),

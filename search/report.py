@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from itertools import groupby
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from search.answers import (
@@ -18,6 +16,7 @@ from search.answers import (
     FailedAnswer,
     Neighbour,
     SearchAnswer,
+    by_picture,
 )
 from search.text import printable
 
@@ -166,9 +165,9 @@ def _tables(answers: Iterable[Answer], illustrate: Illustrate) -> Iterator[str]:
 
 def _titled(answers: Iterable[Answer]) -> Iterator[tuple[str, Answer]]:
     """Each answer with what it is called: the second digit of a picture is #2, and so on."""
-    for query, group in groupby(answers, key=attrgetter("query")):
-        for number, answer in enumerate(group, 1):
-            yield printable(query) + (f" #{number}" if number > 1 else ""), answer
+    for digits in by_picture(answers, "query"):
+        for number, answer in enumerate(digits, 1):
+            yield printable(answer.query) + (f" #{number}" if number > 1 else ""), answer
 
 
 def _remark(answer: SearchAnswer | ClassifyAnswer) -> str:
@@ -253,10 +252,10 @@ def _named_row(answer: ClassifyAnswer | FailedAnswer) -> list[str]:
 def _strings(named: Sequence[ClassifyAnswer | FailedAnswer]) -> Iterator[str]:
     """What each picture with several digits reads, doubtful ones as question marks."""
     digits = [one for one in named if isinstance(one, ClassifyAnswer) and one.box is not None]
-    for query, group in groupby(digits, key=attrgetter("query")):
-        signs = [f"{UNREADABLE if one.reason else one.label}" for one in list(group)]
+    for together in by_picture(digits, "query"):
+        signs = [f"{UNREADABLE if one.reason else one.label}" for one in together]
         if len(signs) > 1:
-            yield printable(f"{query} reads {''.join(signs)}")
+            yield printable(f"{together[0].query} reads {''.join(signs)}")
 
 
 def _csv(answers: Iterable[Answer], fields: Sequence[str]) -> Iterator[str]:

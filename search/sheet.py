@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from data.normalise import scale_to_unit
-from search.answers import Answered, FailedAnswer
+from search.answers import Answered, FailedAnswer, by_picture
 from search.index import DigitIndex
 from search.queries import Query, RefusedQuery
 
@@ -160,7 +159,7 @@ def draw_inputs(queries: Sequence[Query | RefusedQuery]) -> bytes:
 
     Or why it saw none.
     """
-    pictures = [list(group) for _, group in groupby(queries, key=lambda query: query.name)]
+    pictures = list(by_picture(queries, "name"))
     most = max((len(digits) for digits in pictures), default=0)
     tall = TITLE + SEEN + CAPTION + GAP
     width = max(ORIGINAL + GAP * 3 + most * (TILE + GAP), 2 * ORIGINAL)

@@ -226,6 +226,8 @@ def audit(
     lists = ("suspects", "duplicates", "hubs", "leaks")
     facts = asdict(found)
     facts |= {name: list(facts[name]) for name in lists}
+    if style == "table" and facts.pop("more_duplicates"):
+        facts["near_duplicates"] = f"at least {found.near_duplicates}"
     say(format_facts(facts, style))
     if sheet_file:
         _draw_findings(index, found, test, sheet_file)

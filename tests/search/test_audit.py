@@ -103,6 +103,10 @@ def test_what_is_wrong_is_found(spoilt: DigitIndex, train_set: Dataset) -> None:
     twin = twins["spoilt/train/17", "spoilt/train/299"]
     assert (twin.distance, twin.file_a, twin.file_b) == (0, "spoilt/17.png", "spoilt/299.png")
     assert len(found.duplicates) == found.near_duplicates
+    assert found.more_duplicates  # the twins of 5 are more than its neighbours
+    every = audit(spoilt, k=299)
+    assert every.near_duplicates > found.near_duplicates
+    assert not every.more_duplicates
     assert [one.occurrences for one in found.hubs] == sorted(
         (one.occurrences for one in found.hubs), reverse=True
     )

@@ -125,6 +125,16 @@ def test_several_digits_are_read_as_a_string() -> None:
     assert not [line for line in shown if line.startswith("b.png reads")]
 
 
+def test_a_picture_that_is_given_twice_is_two_pictures() -> None:
+    boxed = [replace(NAMED, query="photo.jpg", box=(20 * i, 0, 9, 9), label=i) for i in (3, 6)]
+    one = replace(NAMED, query="a.png", box=(1, 2, 3, 4))
+    shown = lines([*boxed, *boxed, one, one, BLANK, BLANK], "table")
+    titles = [re.split(" {2,}", line)[0] for line in shown[1:9]]
+    assert titles == [*(["photo.jpg", "photo.jpg #2"] * 2), "a.png", "a.png", "d.png", "d.png"]
+    assert shown[9:11] == ["photo.jpg reads 36"] * 2
+    assert not [line for line in shown if line.startswith("a.png reads")]
+
+
 def test_an_explanation_shows_votes_percentiles_and_the_rival() -> None:
     near = tuple(
         ExplainedNeighbour(**vars(one), vote=vote, percentile=rank)
