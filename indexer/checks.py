@@ -1,6 +1,8 @@
-"""What vectors may be asked, wherever they lie: k, queries, and who must not answer."""
+"""What vectors may be asked, wherever they lie: k, queries, positions, and who must not answer."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -35,8 +37,8 @@ def check_vectors(vectors: np.ndarray, dimension: int, what: str) -> None:
         raise UsageError(f"expected finite float32 {what} below {LARGEST:g}")
 
 
-def check_excluded(exclude: np.ndarray | None, queries: int) -> None:
-    """Refuse what is not one id for each of n queries.
+def check_excluded(exclude: np.ndarray | None, queries: int, count: int) -> None:
+    """Refuse what is not one id for each of n queries: of one of `count` vectors, or -1.
 
     Raises:
         UsageError: it is not.
@@ -49,3 +51,37 @@ def check_excluded(exclude: np.ndarray | None, queries: int) -> None:
             f"expected an excluded id for each of {queries} queries, (n,) integers, received"
             f" {given.shape} {given.dtype}"
         )
+    if ((given < -1) | (given >= count)).any():
+        raise UsageError(f"expected excluded ids from -1 to {count - 1:,}")
+
+
+def as_numbers(given: Any, count: int, what: str) -> np.ndarray:
+    """Numbers (m,) int64 of some of `count` things, which are called `what`.
+
+    Raises:
+        UsageError: they are no integers, or not all from 0 to `count` - 1.
+    """
+    try:
+        numbers = np.asarray(given)
+    except ValueError:  # of lists of unequal lengths
+        numbers = np.asarray(None)
+    if numbers.shape == (0,):
+        return numbers.astype(np.int64)
+    expected = f"expected {what} (m,) from 0 to {count - 1:,}"
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
+        raise UsageError(f"{expected}, received {numbers.shape} {numbers.dtype}")
+    absent = numbers[(numbers < 0) | (numbers >= count)]
+    if len(absent):
+        raise UsageError(f"{expected}, received {absent[0]}")
+    return numbers.astype(np.int64, copy=False)
+
+
+def check_number(given: Any, count: int, what: str) -> None:
+    """Refuse what is not the number of one of `count` things; `what` is what to call it.
+
+    Raises:
+        UsageError: it is not.
+    """
+    is_integer = isinstance(given, int | np.integer) and not isinstance(given, bool)
+    if not is_integer or not 0 <= given < count:
+        raise UsageError(f"expected {what} from 0 to {count - 1:,}, received {given!r}")

@@ -12,7 +12,6 @@ from copy import copy
 import numpy as np
 
 from data.convention import SIDE
-from data.errors import UsageError
 from indexer.checks import check_excluded, check_k
 from indexer.segment import Segment
 
@@ -59,10 +58,8 @@ class UnionVectors:
         """
         self.check_k(k, spared=exclude is not None)
         k = int(k)  # FAISS takes no integer of numpy's
-        check_excluded(exclude, len(queries))
+        check_excluded(exclude, len(queries), len(self.removed))
         barred = None if exclude is None else np.asarray(exclude)
-        if barred is not None and ((barred < -1) | (barred >= len(self.removed))).any():
-            raise UsageError(f"expected excluded ids from -1 to {len(self.removed) - 1:,}")
         found = [self._search_part(part, queries, k, barred) for part in range(len(self._parts))]
         if len(found) == 1:
             return found[0]
@@ -110,6 +107,7 @@ class UnionVectors:
         Returns:
             ids (n,) int64 and Euclidean distances (n,) float32; -1 and infinity where none is.
         """
+        check_excluded(exclude, len(queries), len(self.removed))
         ids, distances = np.empty(len(queries), np.int64), np.empty(len(queries), np.float32)
         for row in range(len(queries)):
             allowed = self._labels != labels[row]  # (positions,), of one query at a time

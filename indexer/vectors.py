@@ -125,7 +125,7 @@ class VectorIndex:
             IndexCorrupt: what must be read for the answer is damaged.
         """
         self.check_k(k, spared=exclude is not None)
-        check_excluded(exclude, len(queries))
+        check_excluded(exclude, len(queries), len(self))
         check_vectors(queries, self.engine.d, "queries")
         if self.kind.way == "graph" and len(queries) >= MANY:
             return self._search_in_order(queries, k, exclude)

@@ -12,11 +12,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from indexer.verdicts import ABSTAIN, MATCH, TOO_FAR, percentile
+from indexer.verdicts import ABSTAIN, BLANK, MATCH, TOO_FAR, percentile
 from indexer.votes import Weights, vote_weights
 from search.classify import Classification, Neighbours
 from search.index import DigitIndex
-from search.queries import AnyQuery, Query, RefusedQuery
+from search.queries import UNDRAWN, AnyQuery, Query, RefusedQuery
 
 BATCH = 256
 T = TypeVar("T")
@@ -247,7 +247,9 @@ def _judged(index: DigitIndex, query: Query, named: Classification, row: int) ->
     if not reason:
         return Judged(query.name, query.box, MATCH, None, None)
     far, limits = named.strangeness[row], index.calibration
-    if reason == TOO_FAR and far > limits.too_far:
+    if reason == BLANK:
+        detail = UNDRAWN
+    elif reason == TOO_FAR and far > limits.too_far:
         detail = (
             f"its nearest digits lie {far:.3f} away on average, by what tells the class; those of"
             f" a digit at most {limits.too_far:.3f}"

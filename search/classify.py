@@ -36,8 +36,8 @@ class Classification(NamedTuple):
         labels: (n,) uint8, the winners of the vote: best guesses where the verdict abstains.
         confidences: (n,) float64, how likely each label is right.
         votes: (n, classes) float64, the share of each class; rows add up to 1.
-        reasons: (n,) strings, why the verdict abstains: `"too-far"`, `"split-vote"`, or empty for
-            a match.
+        reasons: (n,) strings, why the verdict abstains: `"too-far"`, `"split-vote"`, `"blank"`
+            where nothing is drawn, or empty for a match.
         strangeness: (n,) float64, as :func:`indexer.verdicts.strangeness` has it.
         neighbours: those who voted.
     """

@@ -14,6 +14,7 @@ import numpy as np
 from data.convention import DIGITS
 from data.errors import EmbedderMismatch, IndexCorrupt, UsageError
 from indexer.calibration import Calibration
+from indexer.checks import as_numbers, check_number
 from indexer.embedder import CANARY_TOLERANCE, Embedder
 from indexer.manifest import Manifest
 from indexer.place import Generation, Place, Rows, Vectors, parse_place, store_at
@@ -21,6 +22,7 @@ from indexer.segment import Segment
 from indexer.sources import Sources
 from indexer.store import Content
 from indexer.vectors import set_threads
+from indexer.verdicts import BLANK
 from indexer.votes import DEFAULT_WEIGHTS, Weights
 from search.classify import Classification, Neighbours, classify
 from search.text import named
@@ -139,7 +141,12 @@ class DigitIndex:
         return Projection.from_bytes(self.plane, self.manifest.dimension, name)
 
     def map_points(self, positions: np.ndarray) -> np.ndarray:
-        """Where the stored digits at positions (m,) lie on the map: (m, 2) float32."""
+        """Where the stored digits at positions (m,) lie on the map: (m, 2) float32.
+
+        Raises:
+            UsageError: no integers, or positions that are not there.
+        """
+        positions = as_numbers(positions, len(self.labels), "positions")
         points = np.empty((len(positions), 2), np.float32)
         for start in range(0, len(positions), MAPPED):
             part = np.s_[start : start + MAPPED]
@@ -195,7 +202,9 @@ class DigitIndex:
             )
         asked = self.chosen_k(weights, spared=exclude is not None) if k is None else k
         self.vectors.check_k(asked, spared=exclude is not None)
-        return self.classify_embeddings(self.embed(images), asked, weights, exclude)
+        named = self.classify_embeddings(self.embed(images), asked, weights, exclude)
+        blank = ~images.any(axis=(1, 2))
+        return named._replace(reasons=np.where(blank, BLANK, named.reasons))
 
     def classify_embeddings(
         self, embeddings: np.ndarray, k: int, weights: Weights, exclude: np.ndarray | None = None
@@ -248,23 +257,45 @@ class DigitIndex:
         Returns:
             One neighbour each; where there is no other its id is -1, its label the one given and
             its distance infinite.
+
+        Raises:
+            UsageError: as for :meth:`search`, or not one label of a class for each digit.
         """
-        ids, distances = self.vectors.rivals(self.embed(images), labels, exclude)
-        theirs, is_there = np.array(labels, np.uint8), ids >= 0
+        own = as_numbers(labels, len(self.manifest.names), "labels")
+        embeddings = self.embed(images)
+        if len(own) != len(embeddings):
+            raise UsageError(f"expected {len(embeddings)} labels, one each, received {len(own)}")
+        ids, distances = self.vectors.rivals(embeddings, own, exclude)
+        theirs, is_there = own.astype(np.uint8), ids >= 0
         theirs[is_there] = self.labels[ids[is_there]]
         return Neighbours(ids[:, None], theirs[:, None], distances[:, None])
 
     def called(self, label: int) -> int | str:
-        """What a class is called: an integer where all are digits, else text."""
+        """What a class is called: an integer where all are digits, else text.
+
+        Raises:
+            UsageError: there is no such class.
+        """
+        check_number(label, len(self.manifest.names), "a label")
         name = self.manifest.names[label]
         return int(name) if tuple(self.manifest.names) == DIGITS else name
 
     def name(self, position: int) -> str:
-        """The id of a stored digit, for example `mnist/train/123`."""
+        """The id of a stored digit, for example `mnist/train/123`.
+
+        Raises:
+            UsageError: there is no such position.
+        """
+        check_number(position, len(self.sources), "a position")
         return self.sources.name(position)
 
     def file(self, position: int) -> str | None:
-        """The file that a stored digit came from, for example `mine/7/a.png`, if it did."""
+        """The file that a stored digit came from, for example `mine/7/a.png`, if it did.
+
+        Raises:
+            UsageError: there is no such position.
+        """
+        check_number(position, len(self.sources), "a position")
         return self.sources.file(position)
 
     def position(self, name: str) -> int:
@@ -283,7 +314,7 @@ class DigitIndex:
         """
         positions, absent = [], []
         for name in names:
-            position = self.sources.find(name)
+            position = self.sources.find(name) if isinstance(name, str) else None
             if position is None:
                 absent.append(repr(name))
             elif self.vectors.removed[position]:

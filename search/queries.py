@@ -44,6 +44,7 @@ STDIN = "-"
 NPY_MAGIC = b"\x93NUMPY"
 QUERY_SUFFIXES = SUFFIXES | {".npy"}
 MAX_BYTES = 1 << 30
+UNDRAWN = "expected a digit, but nothing is drawn"
 
 
 class Query(NamedTuple):
@@ -131,14 +132,16 @@ class Reader:
     def array(self, name: str, array: np.ndarray) -> Iterator[AnyQuery]:
         """Turn an array called `name` into digits: a picture, or a stack (n, 28, 28) of digits."""
         if not _is_stack(array.shape):
-            yield from self._digits(
-                name, lambda: picture_from_array(array, max_pixels=self.max_pixels)
-            )
+            yield from self._digits(name, lambda: self._picture(array))
             return
         if not len(array):
             yield FailedQuery(name, f"{name}: expected a stack of digits, received an empty one")
         for number, image in enumerate(array):
             yield _stacked(f"{name}[{number}]", image, self.max_pixels)
+
+    def _picture(self, array: np.ndarray) -> Picture:
+        _refuse_flat(array.shape)
+        return picture_from_array(array, max_pixels=self.max_pixels)
 
     def picture(self, name: str, picture: Picture) -> Iterator[AnyQuery]:
         """Turn a picture that is already read, called `name`, into digits."""
@@ -216,6 +219,7 @@ class Reader:
         try:
             shape, _, _ = read_header(io.BytesIO(file.read(MAX_HEADER)))
             if not _is_stack(shape):
+                _refuse_flat(shape)
                 check_shape(shape, self.max_pixels)  # before the pixels are read
             file.seek(0)
             array = read_npy(file.read())
@@ -262,8 +266,21 @@ def _stacked(name: str, image: np.ndarray, max_pixels: int) -> AnyQuery:
     except PictureUnreadable as exc:
         return FailedQuery(name, f"{name}: {exc}")
     if not grey.any():
-        return RefusedQuery(name, BLANK, "expected a digit, but nothing is drawn", grey)
+        return RefusedQuery(name, BLANK, UNDRAWN, grey)
     return Query(name, grey, grey)
+
+
+def _refuse_flat(shape: tuple[int, ...]) -> None:
+    """Refuse digits of MNIST as many copies have them, which are no picture.
+
+    Raises:
+        PictureUnreadable: the array has a row of 784 pixels for each digit.
+    """
+    if len(shape) == 2 and shape[1] == SIDE * SIDE:
+        raise PictureUnreadable(
+            f"expected a picture, or digits (n, {SIDE}, {SIDE}), received {shape}, which looks like"
+            f" digits laid flat; reshape them to ({shape[0]}, {SIDE}, {SIDE})"
+        )
 
 
 def _is_stack(shape: tuple[int, ...]) -> bool:

@@ -67,12 +67,14 @@ class MilvusVectors:
             StoreUnreachable: the server does not answer.
         """
         self.check_k(k, spared=exclude is not None)
+        check_excluded(exclude, len(queries), len(self.removed))
         return self._search(queries, k, exclude, self._where)
 
     def rivals(
         self, queries: np.ndarray, labels: np.ndarray, exclude: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The nearest vector of another class than `labels` (n,), for each query."""
+        check_excluded(exclude, len(queries), len(self.removed))
         ids, distances = np.empty(len(queries), np.int64), np.empty(len(queries), np.float32)
         for label in np.unique(labels):
             same = np.flatnonzero(labels == label)
@@ -86,7 +88,6 @@ class MilvusVectors:
         self, queries: np.ndarray, k: int, exclude: np.ndarray | None, where: str
     ) -> tuple[np.ndarray, np.ndarray]:
         """Ids and distances (n, k); -1 and infinity where there are no more."""
-        check_excluded(exclude, len(queries))
         check_vectors(queries, self._dimension, "queries")
         ids = np.empty((len(queries), k), np.int64)
         distances = np.empty((len(queries), k), np.float32)

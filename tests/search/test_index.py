@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from indexer.votes import DEFAULT_WEIGHTS
 from search import Classification, DigitIndex, Neighbours
 from search.evaluate import evaluate
 from search.plots import draw_evaluation
+from search.queries import Reader
 
 
 def test_neighbours_are_the_nearest_by_brute_force(index: DigitIndex, test_set: Dataset) -> None:
@@ -155,5 +157,54 @@ def test_what_is_no_array_is_misuse_too(index: DigitIndex) -> None:
     ):
         with pytest.raises(UsageError, match="expected"):
             index.search(images, k, exclude)  # type: ignore[arg-type]
-    with pytest.raises(IndexError):
-        index.name(-1)
+    for given in (-1, len(index), 1.5, np.nan, None, True, "0"):
+        for asked in (index.name, index.file, index.called):
+            with pytest.raises(UsageError, match=r"expected a (position|label) from 0 to"):
+                asked(given)  # type: ignore[operator]
+    for absent in (3, None):
+        with pytest.raises(UsageError, match="no item"):
+            index.position(absent)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "given", [[[1, 2]], [1.0], [np.nan], [-1], [10**6], 3, None, [[1], [2, 3]]]
+)
+def test_positions_and_labels_that_are_none_are_named(index: DigitIndex, given: object) -> None:
+    with pytest.raises(UsageError, match=r"expected positions \(m,\) from 0 to"):
+        index.map_points(given)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"expected labels \(m,\) from 0 to 9"):
+        index.rivals(index.images[:1], given)  # type: ignore[arg-type]
+
+
+def test_each_digit_has_one_label_and_one_excluded_id(index: DigitIndex) -> None:
+    images = index.images[:3]
+    with pytest.raises(UsageError, match="expected 3 labels, one each, received 2"):
+        index.rivals(images, np.array([1, 2]))
+    labels = np.array([1, 2, 3])
+    for excluded in ([0], [0, 1, len(index)], [-2, 0, 1], [0.5, 1, 2]):
+        for ask in (partial(index.rivals, images, labels), partial(index.search, images, 1)):
+            with pytest.raises(UsageError, match=r"expected (an )?excluded id"):
+                ask(exclude=np.array(excluded))
+
+
+def test_none_at_all_may_be_asked(index: DigitIndex) -> None:
+    assert index.map_points([]).shape == (0, 2)  # type: ignore[arg-type]
+    assert index.rivals(index.images[:0], []).ids.shape == (0, 1)  # type: ignore[arg-type]
+    assert np.array_equal(index.map_points([5, 2]), index.map_points(np.array([5, 2])))  # type: ignore[arg-type]
+
+
+def test_what_is_blank_is_called_so(index: DigitIndex) -> None:
+    images = index.images[:3].copy()
+    images[1] = 0
+    assert index.classify(images).reasons.tolist() == ["", "blank", ""]
+    (query,) = Reader(index).array("a", images[1])
+    assert query.reason == "blank"  # type: ignore[union-attr]
+
+
+def test_digits_laid_flat_are_no_picture(index: DigitIndex, tmp_path: Path) -> None:
+    flat = index.images[:5].reshape(5, 784)
+    np.save(tmp_path / "flat.npy", flat)
+    reader = Reader(index)
+    for queries in (reader.array("flat.npy", flat), reader.read([str(tmp_path / "flat.npy")], ())):
+        (query,) = queries
+        assert query.error.endswith("reshape them to (5, 28, 28)")  # type: ignore[union-attr]
