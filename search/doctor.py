@@ -75,6 +75,12 @@ def _check_index_at(index: Folder | Collection, embedder: Folder) -> Iterator[Fi
     return check_collection(index, embedder)
 
 
+def fault(exc: DigitsError) -> str:
+    """What is wrong, without the advice at the end of a message: a remedy says more."""
+    text = str(exc)
+    return text.rpartition("; ")[0] or text
+
+
 def check_mnist() -> Iterator[Finding]:
     """Where MNIST lies, and that it is MNIST."""
     from data.mnist import SPLITS, VARIABLE, find_mnist, keras_cache, load_mnist, own_cache
@@ -93,7 +99,7 @@ def check_mnist() -> Iterator[Finding]:
         remedy = f"export {VARIABLE}=FOLDER  # with a whole copy"
         if place and place in (keras_cache(), own_cache()):
             remedy = f"rm -r {shlex.quote(named(place))}  # it is downloaded when it is needed"
-        yield Finding("mnist", "problem", str(exc), remedy)
+        yield Finding("mnist", "problem", fault(exc), remedy)
         return
     yield Finding("mnist", "ok", f"whole, at {named(place)}")
 
@@ -110,10 +116,12 @@ def check_embedder(place: Folder) -> Iterator[Finding]:
         detail = f"none in {place} ({place.why}); only needed to index"
         yield Finding("embedder", "warning", detail, train)
     except StorageError as exc:
-        yield Finding("embedder", "problem", f"{exc} ({place.why})", f"ls -la {place.quoted}")
+        yield Finding(
+            "embedder", "problem", f"{fault(exc)} ({place.why})", f"ls -la {place.quoted}"
+        )
     except DigitsError as exc:
         remedy = _clearing(place, (CARD_NAME, ONNX_NAME, KERAS_NAME)) + train
-        yield Finding("embedder", "problem", f"{exc} ({place.why})", remedy)
+        yield Finding("embedder", "problem", f"{fault(exc)} ({place.why})", remedy)
     else:
         what = f"recipe {card.recipe['name']}, {card.dimension} numbers, test digits unmoved"
         yield Finding("embedder", "ok", f"{place} ({place.why}): {what}")
@@ -131,12 +139,12 @@ def check_index(place: Folder, embedder: Folder) -> Iterator[Finding]:
         index = DigitIndex.open(place.folder)
         index.vectors.verify()
     except IndexNotFound as exc:
-        yield Finding("index", "problem", f"{exc} ({place.why})", _again(place, embedder))
+        yield Finding("index", "problem", f"{fault(exc)} ({place.why})", _again(place, embedder))
         return
     except StorageError as exc:
-        yield Finding("index", "problem", f"{exc} ({place.why})", f"ls -la {place.quoted}")
+        yield Finding("index", "problem", f"{fault(exc)} ({place.why})", f"ls -la {place.quoted}")
     except DigitsError as exc:
-        yield Finding("index", "problem", f"{exc} ({place.why})", _mending(place, embedder))
+        yield Finding("index", "problem", f"{fault(exc)} ({place.why})", _mending(place, embedder))
     else:
         manifest = index.manifest
         what = f"format {FORMAT_VERSION}, {manifest.count:,} digits of {manifest.dataset['name']}"
@@ -218,7 +226,7 @@ def check_generations(place: Folder) -> Finding:
         return Finding("generations", "ok", f"{now}; it is the first")
     except DigitsError as exc:
         remedy = f"digits add --index {place.quoted}  # or any other change"
-        return Finding("generations", "warning", f"undo would fail: {exc}", remedy)
+        return Finding("generations", "warning", f"undo would fail: {fault(exc)}", remedy)
     return Finding("generations", "ok", f"{now}; undo goes back to {before.generation}")
 
 

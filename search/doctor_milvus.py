@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import DigitsError, IndexNotFound, MissingExtra, StoreUnreachable
 from indexer.milvus.server import PATIENCE, Patience
-from search.doctor import Folder, check_pairing, of_dataset
+from search.doctor import Folder, check_pairing, fault, of_dataset
 from search.installation import Finding
 from search.text import named
 
@@ -50,17 +50,18 @@ def check_collection(
     store = MilvusStore(place.address, patience)
     try:
         index = DigitIndex.of(store.read(), str(place))
-    except MissingExtra as exc:
-        yield Finding("index", "problem", str(exc), "pip install 'digit-search[milvus]'")
+    except MissingExtra:
+        detail = "Milvus's client is not installed"
+        yield Finding("index", "problem", detail, "pip install 'digit-search[milvus]'")
         return
     except StoreUnreachable as exc:
-        yield Finding("server", "problem", f"{exc} ({place.why})", _reaching(place))
+        yield Finding("server", "problem", f"{fault(exc)} ({place.why})", _reaching(place))
         return
     except IndexNotFound as exc:
-        yield Finding("index", "problem", f"{exc} ({place.why})", again)
+        yield Finding("index", "problem", f"{fault(exc)} ({place.why})", again)
         return
     except DigitsError as exc:
-        yield Finding("index", "problem", f"{exc} ({place.why})", again)
+        yield Finding("index", "problem", f"{fault(exc)} ({place.why})", again)
     else:
         again += of_dataset(index.manifest.dataset)
         yield from _look_into(index, place, embedder, again)
@@ -81,7 +82,7 @@ def _look_into(
     try:
         index.vectors.verify()
     except DigitsError as exc:
-        yield Finding("rows", "problem", str(exc), again)
+        yield Finding("rows", "problem", fault(exc), again)
     else:
         yield Finding("rows", "ok", f"{len(index.labels):,}, as many as the manifest says")
     now = f"number {manifest.generation} answers"
@@ -100,7 +101,7 @@ def _check_writing(store: MilvusStore, place: Collection) -> Iterator[Finding]:
     try:
         busy = store.is_locked()
     except DigitsError as exc:
-        yield Finding("lock", "warning", str(exc), _reaching(place))
+        yield Finding("lock", "warning", fault(exc), _reaching(place))
         return
     if busy:
         detail = f"another process is changing {place}; searching goes on"

@@ -131,7 +131,7 @@ class Server:
             )
         if self.address.local and "Open local milvus failed" in said:
             return StoreUnreachable(
-                f"{self.address}: Milvus Lite cannot open its file; another process may have it"
+                f"{self.address}: Milvus Lite cannot open its file: another process may have it"
                 " open, its folder is missing, or it is a file of something else"
             )
         if _unreachable(exc):

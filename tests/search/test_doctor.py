@@ -147,6 +147,8 @@ def test_each_ailment_is_told_with_its_remedy(
     assert found.status == status
     assert said in found.detail
     assert remedy in str(found.remedy)
+    for advice in ("again", "make one", "ends this"):  # one remedy is enough
+        assert advice not in found.detail
 
 
 def test_a_damaged_list_is_found_before_a_query_comes_to_it(
