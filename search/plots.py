@@ -27,6 +27,7 @@ from search.evaluate import Evaluation, worst_mistakes
 from search.index import DigitIndex
 from search.layout import METHODS, PCA, Layout
 from search.metrics import accuracy_by_coverage
+from search.text import printable, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 SHOWN = 10
 MISTAKES = 40
 LONGEST_CLASS, LONGEST_NAME = 14, 60  # letters of a class and of a query on a plot
+LOOKS = len(HUES) * len(MARKERS)  # that classes on a map can have
 CELL = 0.4  # inches of a class in the confusion matrix, where there is room
 ROOM = 0.05  # of coverage, shown before the first mistake
 
@@ -88,7 +90,7 @@ def _confusion(evaluation: Evaluation, test: Dataset, folder: Path) -> Path:
                 column, row, str(count), ha="center", va="center", fontsize=min(8, fitting / 2),
                 color="white" if is_dark else "black",
             )  # fmt: skip
-    names = [legible(_short(name)) for name in test.names]
+    names = [legible(_class(name)) for name in test.names]
     axes.set_xticks(range(classes), names, rotation=90 if max(map(len, names)) > 3 else 0)
     axes.set_yticks(range(classes), names)
     axes.tick_params(labelsize=min(10, fitting))
@@ -112,15 +114,15 @@ def _mistakes(evaluation: Evaluation, test: Dataset, folder: Path) -> Path:
         axes.axis("off")
     for axes, item in zip(grid, wrong, strict=False):
         axes.axis("on")
-        label, name = (_short(test.names[one]) for one in (test.labels[item], named[item]))
+        label, name = (_class(test.names[one]) for one in (test.labels[item], named[item]))
         title = f"{label}\nnamed {name}"
         draw_digit(axes, test.images[item], title, WRONG)
     return save_figure(figure, folder, "mistakes")
 
 
-def _short(name: str, most: int = LONGEST_CLASS) -> str:
-    """The end of a name, where there is no room for all of it."""
-    return name if len(name) <= most else f"…{name[1 - most :]}"
+def _class(name: str) -> str:
+    """What a class is called, as far as there is room."""
+    return shortened(printable(name), LONGEST_CLASS)
 
 
 def draw_map(index: DigitIndex, layout: Layout, names: Sequence[str] = ()) -> Figure:
@@ -145,7 +147,7 @@ def draw_map(index: DigitIndex, layout: Layout, names: Sequence[str] = ()) -> Fi
             own[:, 0], own[:, 1], s=7, marker=marker, color=HUES[label % len(HUES)], linewidths=0
         )
         axes.annotate(
-            _short(index.manifest.names[label]),
+            _class(index.manifest.names[label]),
             np.median(own, axis=0),
             ha="center",
             va="center",
@@ -153,7 +155,7 @@ def draw_map(index: DigitIndex, layout: Layout, names: Sequence[str] = ()) -> Fi
             bbox={"boxstyle": "round", "facecolor": axes.get_facecolor(), "alpha": 0.8},
         )
     for number, (point, name) in enumerate(zip(layout.queries, names, strict=True), 1):
-        shown = f"{number}  {_short(name, LONGEST_NAME)}"
+        shown = f"{number}  {shortened(printable(name), LONGEST_NAME)}"
         x, y = point
         axes.scatter(
             x,
@@ -171,7 +173,8 @@ def draw_map(index: DigitIndex, layout: Layout, names: Sequence[str] = ()) -> Fi
     if names:
         axes.legend(loc="best", fontsize=8)
     _name_axes(axes, layout.method)
-    axes.set_title(f"{len(labels):,} of {len(index):,} digits")
+    shown, classes = f"{len(labels):,} of {len(index):,} digits", len(index.manifest.names)
+    axes.set_title(shown if classes <= LOOKS else f"{shown}; classes {LOOKS} apart look alike")
     return figure
 
 

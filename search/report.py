@@ -18,7 +18,7 @@ from search.answers import (
     SearchAnswer,
     by_picture,
 )
-from search.text import printable
+from search.text import columns, fitted, printable
 
 if TYPE_CHECKING:
     from search.installation import Finding
@@ -120,10 +120,12 @@ def format_facts(facts: dict[str, Any], style: str) -> Iterator[str]:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Lines of a plain table, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    widths = [max(map(columns, column)) for column in zip(header, *rows, strict=True)]
     for row in [header, *rows]:
         cells = [
-            cell.rjust(width) if _is_number(rows, column) else cell.ljust(width)
+            " " * (width - columns(cell)) + cell
+            if _is_number(rows, column)
+            else fitted(cell, width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield "  ".join(cells).rstrip()

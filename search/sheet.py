@@ -13,11 +13,13 @@ from data.normalise import scale_to_unit
 from search.answers import Answered, FailedAnswer, by_picture
 from search.index import DigitIndex
 from search.queries import Query, RefusedQuery
+from search.text import shortened
 
 if TYPE_CHECKING:
     from data.datasets import Dataset
     from search.audit import Audit
 
+NEIGHBOURS = 10  # of a query, at most
 TILE = 84
 GAP = 8
 HUBS = 10  # in a row
@@ -40,13 +42,12 @@ class Tile(NamedTuple):
 Row = tuple[str, Sequence[Tile | None]]  # under its title
 
 
-def draw_sheet(index: DigitIndex, answers: Sequence[Answered], columns: int = 10) -> bytes:
+def draw_sheet(index: DigitIndex, answers: Sequence[Answered]) -> bytes:
     """A PNG with a row for each answered query; of one without a digit, with its picture.
 
     Args:
         index: whose digits are drawn.
         answers: queries with their answers; those that failed are left out.
-        columns: neighbours to draw at most.
     """
     rows = []
     for query, answer in answers:
@@ -57,7 +58,7 @@ def draw_sheet(index: DigitIndex, answers: Sequence[Answered], columns: int = 10
         tiles: list[Tile | None] = [Tile(_close_up(query), "original", FAINT)]
         if isinstance(query, Query):
             tiles += [Tile(query.image, "as seen", FAINT), None]
-        for one in answer.neighbours[:columns]:
+        for one in answer.neighbours[:NEIGHBOURS]:
             colour = AGREES if one.label == label else DIFFERS
             colour = FAINT if answer.reason else TEXT if label is None else colour
             image = scale_to_unit(index.images[index.position(one.id)])
@@ -87,7 +88,7 @@ def draw_rows(rows: Sequence[Row]) -> bytes:
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
     for row, (title, tiles) in enumerate(rows):
         left, top = GAP, row * height + GAP
-        draw.text((left, top), _short(title, size[0] // LETTER), TEXT, font)
+        draw.text((left, top), _drawable(title, size[0] // LETTER), TEXT, font)
         for tile in tiles:
             if tile:
                 _paste(sheet, draw, (left, top + TITLE), *tile)
@@ -167,7 +168,7 @@ def draw_inputs(queries: Sequence[Query | RefusedQuery]) -> bytes:
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
     for row, digits in enumerate(pictures):
         top = row * tall + GAP
-        draw.text((GAP, top), _short(digits[0].name, 90), TEXT, font)
+        draw.text((GAP, top), _drawable(digits[0].name, 90), TEXT, font)
         _paste_boxed(sheet, draw, (GAP, top + TITLE), digits)
         for column, digit in enumerate(digits):
             left = ORIGINAL + 3 * GAP + column * (TILE + GAP)
@@ -219,7 +220,7 @@ def _paste(
     corner = (place[0] + (TILE - size[0]) // 2, place[1] + (TILE - size[1]) // 2)
     sheet.paste(_tile(grey, size), corner)
     draw.rectangle((*place, place[0] + TILE - 1, place[1] + TILE - 1), outline=RIM)
-    caption = _short(caption, TILE // LETTER + 2)
+    caption = _drawable(caption, TILE // LETTER + 2)
     draw.text((place[0], place[1] + TILE + 1), caption, colour, ImageFont.load_default(11))
 
 
@@ -230,7 +231,7 @@ def _tile(grey: np.ndarray, size: tuple[int, int]) -> Image.Image:
     return tile.resize(size, Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS)
 
 
-def _short(text: str, most: int) -> str:
+def _drawable(text: str, most: int) -> str:
     """The end of a text, with each sign that the font lacks written as its code point."""
     font = ImageFont.load_default(12)
     absent = bytes(font.getmask("\uffff"))
@@ -241,4 +242,4 @@ def _short(text: str, most: int) -> str:
     shown = "".join(
         sign if is_drawn(sign) else sign.encode("unicode_escape").decode() for sign in text
     )
-    return shown if len(shown) <= most else f"…{shown[1 - most :]}"
+    return shortened(shown, most)

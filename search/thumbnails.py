@@ -12,6 +12,7 @@ from typing import TextIO
 import numpy as np
 
 from data.normalise import scale_to_unit
+from search.text import fitted
 
 SIDE = 14  # of a thumbnail in pixels: so many columns, half as many lines
 GREYS, BLACK = 24, 232  # of the 256 colours
@@ -61,7 +62,7 @@ def side_by_side(
         row = digits[start : start + many]
         drawn = [thumbnail(image, greys=greys) for image, _ in row]
         yield from (" ".join(lines).rstrip() for lines in zip(*drawn, strict=True))
-        yield " ".join(caption[:SIDE].ljust(SIDE) for _, caption in row).rstrip()
+        yield " ".join(fitted(caption, SIDE) for _, caption in row).rstrip()
 
 
 def _coloured(above: np.ndarray, below: np.ndarray) -> str:

@@ -10,6 +10,7 @@ import click
 
 from search.cli.console import hush_libraries, say
 from search.cli.options import (
+    check_stdin,
     format_option,
     id_option,
     index_option,
@@ -170,6 +171,7 @@ def _open(
 ) -> Reader:
     if not images and not ids:
         raise click.UsageError("expected an IMAGE (a file, a folder or -) or --id, received none")
+    check_stdin(images)
     hush_libraries()
     with importing():
         if isinstance(place, Path):

@@ -9,6 +9,7 @@ import click
 
 from search.cli.console import FAILED, hush_libraries, note, say
 from search.cli.options import (
+    check_stdin,
     format_option,
     index_option,
     max_pixels_option,
@@ -53,6 +54,7 @@ def add(
     from search.queries import Reader
     from search.report import format_additions
 
+    check_stdin(images)
     hush_libraries()
     with open_to_change(index_place, threads) as (change, index):
         reader = Reader(index, max_pixels, single)

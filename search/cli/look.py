@@ -9,6 +9,7 @@ import click
 
 from search.cli.console import FAILED, note, progress_bar, say
 from search.cli.options import (
+    check_stdin,
     format_option,
     index_option,
     k_option,
@@ -80,6 +81,7 @@ def draw_map(
     from search.queries import FailedQuery, Query, Reader, RefusedQuery, without_picture
     from search.report import format_facts
 
+    check_stdin(queries)
     keep_inputs(queries, out)
     require_matplotlib()
     index = DigitIndex.open(index_place, threads)

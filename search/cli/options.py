@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -120,6 +120,14 @@ def _use_threads(
     _context: click.Context, _parameter: click.Parameter, threads: int | None
 ) -> int | None:
     return limit_threads(threads) if threads else None
+
+
+def check_stdin(images: Iterable[str]) -> None:
+    """Refuse to read stdin twice, of which nothing would be left."""
+    if list(images).count("-") > 1:
+        raise click.UsageError(
+            "expected - once, for stdin can be read only once, received it again"
+        )
 
 
 def limit_threads(threads: int) -> int:

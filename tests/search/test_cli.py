@@ -310,6 +310,9 @@ def test_train_index_and_build_from_the_command_line(digits: Run, tmp_path: Path
     ("arguments", "status", "said"),
     [
         (["search"], 2, "IMAGE"),
+        (["search", "-", "-"], 2, "stdin can be read only once"),
+        (["compare", "-", "-"], 2, "stdin can be read only once"),
+        (["add", "-", "-", "--label", "3"], 2, "stdin can be read only once"),
         (["search", "DRAWING", "-k", "0"], 2, "received 0"),
         (["search", "DRAWING", "-k", "99999"], 2, "received 99999"),
         (["search", "DRAWING", "-k", "many"], 2, "many"),

@@ -1,14 +1,17 @@
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from data.errors import MissingExtra, UsageError
 from search import DigitIndex
 from search.layout import lay_out
+from search.plots import LOOKS, draw_map
 from tests.conftest import Run
 from tests.drawings import draw_digit
 
@@ -50,6 +53,20 @@ def test_what_cannot_be_laid_out_is_said(
     monkeypatch.setitem(sys.modules, "umap", None)  # as if it were not installed
     with pytest.raises(MissingExtra, match=r"digit-search\[umap\]"):
         lay_out(plain_index, "umap", most=50)
+
+
+def test_names_on_a_map_are_harmless_and_looks_that_are_shared_are_told(
+    plain_index: DigitIndex,
+) -> None:
+    names = [f"\u202e{number}" for number in range(LOOKS)]
+    for more, said in (([], "digits"), (["one more"], f"classes {LOOKS} apart look alike")):
+        index = replace(plain_index, manifest=replace(plain_index.manifest, names=names + more))
+        layout = lay_out(index, most=50, embeddings=index.embed(index.images[:1]))
+        figure = draw_map(index, layout, ["\u2066query.png"])
+        texts = [text.get_text() for text in figure.findobj(Text)]
+        assert {"\\u202e3", "1  \\u2066query.png"} <= set(texts)
+        assert not {"\u202e", "\u2066"} & set("".join(texts))
+        assert figure.axes[0].get_title().endswith(said)
 
 
 def test_a_map_from_the_command_line(digits: Run, plain_folder: Path, tmp_path: Path) -> None:

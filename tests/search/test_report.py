@@ -18,7 +18,7 @@ from search.answers import (
     SearchAnswer,
 )
 from search.report import format_answers, format_facts
-from search.text import printable
+from search.text import columns, fitted, printable
 
 NEAR = (
     Neighbour(1, "mnist/train/5", 7, 0.25, None),
@@ -87,6 +87,15 @@ def test_tables_line_up() -> None:
     header, named, failed = shown[-3:]
     assert header.index("confidence") + len("confidence") == named.index("75.0%") + len("75.0%")
     assert failed.split()[0] == "c.png"
+
+
+def test_wide_signs_take_two_columns_and_marks_none() -> None:
+    names = ("数字.png", "e\u0301.png", "😀", "plain.png")
+    assert [columns(name) for name in names] == [8, 5, 2, 9]
+    assert [fitted(name, 3) for name in names] == ["数 ", "e\u0301.p", "😀 ", "pla"]
+    named = [replace(NAMED, query=name, label=name) for name in names]
+    rows = lines(list(named), "table")[1:]
+    assert len({columns(row[: row.index("75.0%")]) for row in rows}) == 1
 
 
 def test_files_are_shown_where_any_neighbour_has_one() -> None:
