@@ -2,13 +2,15 @@
 
 Milvus lets one of several callers make a collection of a name and refuses the others. The holder's
 name is that of a field, so that even a server that takes the same request twice tells them apart.
-A holder that was killed leaves its lock behind; after a while it counts no more.
+While it holds the lock it writes down there, again and again, that it lives. One that was killed
+leaves its lock behind; after a while without such a sign it counts no more.
 """
 
 from __future__ import annotations
 
 import contextlib
 import secrets
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,13 +19,14 @@ from data.errors import DigitsError, IndexCorrupt, IndexLocked
 from indexer.milvus.records import UNUSED, create
 from indexer.milvus.server import Server
 
-LEASE = 120  # seconds; a change takes a few
+LEASE = 120  # seconds from one sign of life to the last moment at which the next is waited for
+SIGNS = 4  # of life in a lease
 PREFIX = "held"
 
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock that is held, unless it was taken away because it was held too long."""
+    """A lock that is held, unless it was taken away because its holder gave no sign of life."""
 
     server: Server
     owner: str
@@ -47,7 +50,7 @@ def locked(server: Server) -> Iterator[Lock]:
     """
     owner = f"{PREFIX}_{int(time.time())}_{secrets.token_hex(8)}"
     present = _owner(server)
-    if present and _counts(present):
+    if present and _counts(server, present):
         raise _busy(server)
     if present:
         server.call("drop_collection", _name(server))
@@ -58,7 +61,8 @@ def locked(server: Server) -> Iterator[Lock]:
         raise _busy(server) from exc
     lock.require()
     try:
-        yield lock
+        with _living(server, owner):
+            yield lock
     finally:
         with contextlib.suppress(DigitsError):
             if _owner(server) == owner:
@@ -66,9 +70,9 @@ def locked(server: Server) -> Iterator[Lock]:
 
 
 def is_held(server: Server) -> bool:
-    """Whether a process holds the lock now, and has not held it too long."""
+    """Whether a process holds the lock now, and lives."""
     owner = _owner(server)
-    return owner is not None and _counts(owner)
+    return owner is not None and _counts(server, owner)
 
 
 def _take(server: Server, owner: str) -> None:
@@ -87,9 +91,42 @@ def _owner(server: Server) -> str | None:
     return next((one["name"] for one in fields if one["name"].startswith(PREFIX)), None)
 
 
-def _counts(owner: str) -> bool:
-    """Whether a holder has not held it too long."""
-    return time.time() - int(owner.split("_")[1]) <= LEASE
+@contextlib.contextmanager
+def _living(server: Server, owner: str) -> Iterator[None]:
+    """Give signs of life meanwhile, from a thread of its own."""
+    done = threading.Event()
+
+    def live() -> None:
+        while not done.wait(LEASE / SIGNS):
+            with contextlib.suppress(DigitsError):  # the next sign may come through
+                _give_sign(server, owner)
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _give_sign(server: Server, owner: str) -> None:
+    """Write the time into the lock of `owner`; one of anybody else has no field for it."""
+    server.call("upsert", _name(server), [{owner: int(time.time()), "unused": UNUSED}])
+
+
+def _counts(server: Server, owner: str) -> bool:
+    """Whether a holder took the lock, or gave a sign of life, not too long ago."""
+    earliest = int(time.time() - LEASE)
+    if int(owner.split("_")[1]) >= earliest:
+        return True
+    try:
+        signs = server.call(
+            "query", _name(server), filter=f"{owner} >= {earliest}", output_fields=[owner], limit=1
+        )
+    except IndexCorrupt:  # it was given back meanwhile
+        return False
+    return bool(signs)
 
 
 def _name(server: Server) -> str:

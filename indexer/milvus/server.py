@@ -119,7 +119,9 @@ class Server:
             yield
         except (MilvusException, grpc.RpcError) as exc:
             raise self._failure(exc, seconds) from exc
-        except ValueError as exc:  # what gRPC says of a channel that was closed beneath it
+        except ValueError as exc:
+            if not _is_of_a_closed_channel(exc):
+                raise
             raise self._failure(exc, seconds) from exc
 
     def _failure(self, exc: Exception, seconds: float) -> StoreUnreachable | IndexCorrupt:
@@ -188,9 +190,13 @@ def _unreachable(exc: Exception) -> bool:
 
     if _refuses_caller(exc):
         return False
-    codes = list(_codes(exc))
-    return (
-        any(isinstance(code, grpc.StatusCode) for code in codes)
-        or not isinstance(exc, MilvusException)
-        or "imeout" in str(exc)
-    )
+    if not isinstance(exc, MilvusException | grpc.RpcError):
+        return _is_of_a_closed_channel(exc)
+    status = grpc.StatusCode
+    lost = (status.UNAVAILABLE, status.DEADLINE_EXCEEDED, status.CANCELLED)
+    return any(code in lost for code in _codes(exc)) or "imeout" in str(exc)
+
+
+def _is_of_a_closed_channel(exc: Exception) -> bool:
+    """Whether gRPC says that its channel was closed beneath it."""
+    return isinstance(exc, ValueError) and "closed channel" in str(exc)

@@ -314,6 +314,47 @@ def test_a_lock_that_was_left_behind_counts_no_more_after_a_while(
     assert np.flatnonzero(at.read().vectors.removed).tolist() == [1]
 
 
+def test_a_holder_that_lives_keeps_its_lock(lite: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(lite)
+    with lock.locked(server):
+        assert lock.is_held(server)
+    assert not lock.is_held(server)
+    lock._take(server, "held_1000_long_ago")
+    assert not lock.is_held(server)
+    with pytest.raises(IndexCorrupt):
+        lock._give_sign(server, "held_1000_somebody_else")
+    lock._give_sign(server, "held_1000_long_ago")
+    assert lock.is_held(server)
+    with pytest.raises(IndexLocked), lock.locked(server):
+        pass
+    server.call("drop_collection", f"{lite.collection}_lock")
+
+    before = threading.active_count()
+    monkeypatch.setattr(lock, "LEASE", 0.2)
+    with lock.locked(server) as held:
+        signs: list[Any] = []
+        while not signs:  # the holder does nothing for it
+            signs = server.call("query", f"{lite.collection}_lock", filter="", limit=1)
+        held.require()
+    assert threading.active_count() == before
+    server.close()
+
+
+def test_what_a_server_answers_is_no_silence(lite: Address) -> None:
+    """A mistake in a request is told at once, one of ours as it is; neither is made again."""
+    server = Server(lite, Patience(connecting=60, answering=3600))
+    with pytest.raises(IndexCorrupt, match="Milvus answers"):
+        server.call("query", "absent", filter="")
+    for mistake in (KeyError("x"), ValueError("x"), TypeError("x")):
+
+        def fail(_left: float, mistake: Exception = mistake) -> None:
+            raise mistake
+
+        with pytest.raises(type(mistake)):
+            server._persisting(3600, fail)
+    server.close()
+
+
 def test_more_neighbours_than_milvus_gives_are_refused(
     lite: Address, few: Dataset, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
