@@ -94,6 +94,37 @@ class Manifest:
     files: Mapping[str, FileEntry]
     segments: tuple[SegmentRecord[FileEntry], ...]
 
+    @classmethod
+    def following(
+        cls,
+        before: Manifest | None,
+        facts: Mapping[str, Any],
+        files: Mapping[str, FileEntry],
+        segments: tuple[SegmentRecord[FileEntry], ...],
+        numbered: int,
+    ) -> Manifest:
+        """The generation after `before`, or the first.
+
+        Args:
+            before: what is in place.
+            facts: as :meth:`facts` gives them.
+            files: shared ones, by role.
+            segments: at least one.
+            numbered: how many digits were given numbers from `next_number` on.
+        """
+        from datetime import UTC, datetime  # not before something is written: queries only read
+        from importlib.metadata import version
+
+        return cls(
+            generation=before.generation + 1 if before else 1,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            program=version("digit-search"),
+            next_number=(before.next_number if before else 0) + numbered,
+            files=files,
+            segments=segments,
+            **facts,
+        )
+
     @property
     def count(self) -> int:
         """Number of digits that can answer."""

@@ -6,13 +6,13 @@ apart on the map than their embeddings do.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
 
 from data.errors import IndexCorrupt
 from data.npy import BadArray, read_npy
+from indexer.packing import npy_of
 
 SAMPLE = 20_000  # digits; more of them do not turn the plane
 
@@ -50,9 +50,7 @@ class Projection:
 
     def to_bytes(self) -> bytes:
         """An `.npy` file of (3, d) float32: the origin, then the axes."""
-        file = io.BytesIO()
-        np.save(file, np.vstack([self.origin, self.axes]), allow_pickle=False)
-        return file.getvalue()
+        return npy_of(np.vstack([self.origin, self.axes]))
 
     @classmethod
     def from_bytes(cls, content: bytes, dimension: int, name: str) -> Projection:

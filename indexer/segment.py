@@ -6,7 +6,6 @@ a new one, and the files that a segment shares with the one it came from are not
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -19,7 +18,7 @@ from data.convention import MNIST8M, SIDE
 from data.errors import IndexCorrupt
 from data.npy import BadArray, read_npy
 from indexer.manifest import FileEntry, Part, SegmentRecord
-from indexer.packing import pack, unpack
+from indexer.packing import npy_of, pack, unpack
 from indexer.sources import Sources, pack_sources, parse_sources
 from indexer.store import Content
 from indexer.vectors import VectorIndex
@@ -165,7 +164,7 @@ class Segment:
             arrays["removed"] = self.removed
         ways: dict[str, Callable[[], bytes]] = {
             "sources": partial(pack_sources, self.sources),
-            **{role: partial(_npy, array) for role, array in arrays.items()},
+            **{role: partial(npy_of, array) for role, array in arrays.items()},
         }
         fresh = {role: packed() for role, packed in ways.items() if role not in self.written}
         if "vectors" not in self.written:
@@ -212,9 +211,3 @@ def _redrawn(sources: Sources, path: str) -> Redrawn:
     if len(prefixes) != 1 or prefixes[0][0] != REDRAWN:
         raise IndexCorrupt(f"{path}: expected a run of {REDRAWN}, as there are no pictures stored")
     return Redrawn(prefixes[0][1])
-
-
-def _npy(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=False)
-    return file.getvalue()

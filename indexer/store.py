@@ -183,17 +183,15 @@ class Writer:
         and has its name back if anything fails.
 
         Args:
-            facts: the fields of :class:`Manifest` that are not set here.
-            files: `embedder`, `card` and `projection`.
+            facts: as :meth:`Manifest.facts` gives them.
+            files: `embedder`, `card` and `projection`; a `previous` among them gives way to the
+                generation in place.
             segments: at least one.
             numbered: how many digits among them were given numbers from `next_number` on.
 
         Raises:
             StorageError: disk full or folder not writable; the old generation still answers.
         """
-        from datetime import UTC, datetime  # not before something is written: queries only read
-        from importlib.metadata import version
-
         fresh: dict[str, Part] = {}
 
         def settle(parts: Mapping[str, Part]) -> dict[str, FileEntry]:
@@ -206,18 +204,11 @@ class Writer:
         shared = {role: part for role, part in files.items() if role != PREVIOUS}
         if before:
             shared[PREVIOUS] = before.to_bytes()
-        manifest = Manifest(
-            generation=before.generation + 1 if before else 1,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            program=version("digit-search"),
-            next_number=(before.next_number if before else 0) + numbered,
-            files=settle(shared),
-            segments=tuple(
-                SegmentRecord(one.count, one.removed, one.kind, one.kind_options, settle(one.files))
-                for one in segments
-            ),
-            **facts,
+        settled = tuple(
+            SegmentRecord(one.count, one.removed, one.kind, one.kind_options, settle(one.files))
+            for one in segments
         )
+        manifest = Manifest.following(before, facts, settle(shared), settled, numbered)
         self._put(fresh, manifest)
         return manifest
 

@@ -113,31 +113,26 @@ class UnionVectors:
             allowed = self._labels != labels[row]  # (positions,), of one query at a time
             if exclude is not None and exclude[row] >= 0:
                 allowed[exclude[row]] = False
-            one = np.s_[row : row + 1]
-            ids[one], distances[one] = self.nearest_allowed(queries[one], allowed[None])
+            ids[row], distances[row] = self.nearest_allowed(queries[row], allowed)
         return ids, distances
 
-    def nearest_allowed(
-        self, queries: np.ndarray, allowed: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The nearest vector of each query among those it may be answered by.
+    def nearest_allowed(self, query: np.ndarray, allowed: np.ndarray) -> tuple[int, float]:
+        """The vector nearest to a query among those that it may be answered by.
 
         Args:
-            queries: (n, d) float32, finite.
-            allowed: (n, count) bool; removed ones are left out whatever it says.
+            query: (d,) float32, finite.
+            allowed: (count,) bool; removed ones are left out whatever it says.
 
         Returns:
-            ids (n,) int64 and Euclidean distances (n,) float32; -1 and infinity where none may.
+            Its id and its Euclidean distance; -1 and infinity where none may.
         """
         allowed = allowed & ~self.removed
-        ids = np.full((len(queries), len(self._parts)), -1, np.int64)
-        distances = np.full(ids.shape, np.inf, np.float32)
-        for part, (vectors, start) in enumerate(zip(self._parts, self._starts, strict=False)):
-            own = np.s_[:, start : start + len(vectors)]
-            rows, distances[:, part] = vectors.nearest_allowed(queries, allowed[own])
-            ids[:, part] = np.where(rows < 0, -1, rows + start)
-        nearest = np.arange(len(queries)), distances.argmin(axis=1)
-        return ids[nearest], distances[nearest]
+        nearest = -1, np.inf
+        for vectors, start in zip(self._parts, self._starts, strict=False):
+            row, apart = vectors.nearest_allowed(query, allowed[start : start + len(vectors)])
+            if apart < nearest[1]:
+                nearest = int(start) + row, apart
+        return nearest
 
     def distances(self, queries: np.ndarray, ids: np.ndarray, dimensions: int) -> np.ndarray:
         """Euclidean distances (n, k) float32 of queries (n, d) to stored vectors ids (n, k).

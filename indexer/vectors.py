@@ -243,31 +243,29 @@ class VectorIndex:
         rows = np.arange(ids.size).reshape(ids.shape)
         return squares_to(queries, stored, np.where(ids < 0, -1, rows))
 
-    def nearest_allowed(
-        self, queries: np.ndarray, allowed: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The nearest vector of each query among those it may be answered by.
+    def nearest_allowed(self, query: np.ndarray, allowed: np.ndarray) -> tuple[int, float]:
+        """The vector nearest to a query among those that it may be answered by.
 
         Args:
-            queries: (n, d) float32, finite.
-            allowed: (n, count) bool.
+            query: (d,) float32, finite.
+            allowed: (count,) bool.
 
         Returns:
-            ids (n,) int64 and Euclidean distances (n,) float32; -1 and infinity where none may.
+            Its id and its Euclidean distance; -1 and infinity where none may.
 
         Raises:
             IndexCorrupt: what must be read for the answer is damaged.
         """
-        check_vectors(queries, self.engine.d, "queries")
-        queries = np.ascontiguousarray(queries)
-        ids = np.full((len(queries), 1 + SPARE), -1, np.int64)
-        for row, bits in enumerate(np.packbits(allowed, axis=1, bitorder="little")):
-            selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg]  # as faiss wraps it
-            if allowed[row].any():
-                ids[row] = self._selected(queries[row : row + 1], selector)
-        squares = self._squares(queries, ids)  # (n, f)
-        nearest = np.arange(len(queries)), squares.argmin(axis=1)
-        return ids[nearest], np.sqrt(squares[nearest])
+        asked = np.ascontiguousarray(query[None])  # (1, d)
+        check_vectors(asked, self.engine.d, "queries")
+        if not allowed.any():
+            return -1, np.inf
+        bits = np.packbits(allowed, bitorder="little")
+        selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]  # as faiss wraps it
+        ids = self._selected(asked, selector)  # (f,)
+        (squares,) = self._squares(asked, ids[None])  # (f,)
+        nearest = squares.argmin()
+        return int(ids[nearest]), float(np.sqrt(squares[nearest]))
 
     def _selected(self, query: np.ndarray, selector: Any) -> np.ndarray:
         """Ids (f,) of the nearest vectors that `selector` lets through, -1 where no more are."""

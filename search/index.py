@@ -18,7 +18,6 @@ from indexer.checks import as_numbers, check_number
 from indexer.embedder import CANARY_TOLERANCE, Embedder
 from indexer.manifest import Manifest
 from indexer.place import Generation, Place, Rows, Vectors, parse_place, store_at
-from indexer.segment import Segment
 from indexer.sources import Sources
 from indexer.store import Content
 from indexer.vectors import set_threads
@@ -47,7 +46,6 @@ class DigitIndex:
     Attributes:
         manifest: what it is.
         embedder: the one it was built with.
-        segments: its digits, as they were written; none where a server keeps them.
         vectors: the embeddings of its digits, searched as one.
         labels: (positions,) uint8, read where they are asked for.
         images: (positions, 28, 28) uint8, likewise.
@@ -57,7 +55,6 @@ class DigitIndex:
 
     manifest: Manifest
     embedder: Embedder
-    segments: tuple[Segment, ...]
     vectors: Vectors
     labels: Rows
     images: Rows
@@ -100,7 +97,6 @@ class DigitIndex:
         return cls(
             manifest,
             embedder or Embedder.of_generation(place, manifest, contents, threads),
-            generation.segments,
             generation.vectors,
             generation.labels,
             generation.images,

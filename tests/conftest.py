@@ -90,8 +90,8 @@ def embedder_folder(train_set: Dataset, make_once: Make) -> Path:
 
     require_backend()
     from training.export import export
-    from training.fit import Limits, fit
-    from training.recipes import find_recipe
+    from training.fit import fit
+    from training.recipes import Limits, find_recipe
 
     recipe = find_recipe("default")
 

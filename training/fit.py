@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -26,7 +25,7 @@ from training.networks import class_dimension, siamese
 from training.optimizers import OPTIMIZERS
 from training.pace import Pace
 from training.pairs import pairs_of
-from training.recipes import Recipe
+from training.recipes import UNLIMITED, Limits, Recipe
 
 CALIBRATION_PAIRS = 100_000  # with a fifth of them, it is chance where the threshold lies
 REFERENCES, WATCHED = 3_000, 1_000
@@ -51,30 +50,11 @@ class Trained:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Limits:
-    """When a run ends, where it is kept, and where it is watched from.
-
-    Attributes:
-        epochs: passes over the data instead of the recipe's.
-        budget: seconds after which it must be done.
-        checkpoint: folder to keep the last finished epoch in.
-        resume: go on from what `checkpoint` holds.
-        tensorboard: folder for TensorBoard's logs.
-    """
-
-    epochs: int | None = None
-    budget: float | None = None
-    checkpoint: Path | None = None
-    resume: bool = False
-    tensorboard: Path | None = None
-
-
 def fit(
     recipe: Recipe,
     dataset: Dataset,
     seed: int,
-    limits: Limits = Limits(),
+    limits: Limits = UNLIMITED,
     progress: Progress = silent,
 ) -> Trained:
     """Train an embedder.

@@ -7,6 +7,7 @@ A recipe names its parts; :mod:`training.networks`, :mod:`training.losses` and
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from data.errors import UsageError
@@ -248,6 +249,28 @@ RECIPES = {
         ),
     )
 }
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a run ends, where it is kept, and where it is watched from.
+
+    Attributes:
+        epochs: passes over the data instead of the recipe's.
+        budget: seconds after which it must be done.
+        checkpoint: folder to keep the last finished epoch in.
+        resume: go on from what `checkpoint` holds.
+        tensorboard: folder for TensorBoard's logs.
+    """
+
+    epochs: int | None = None
+    budget: float | None = None
+    checkpoint: Path | None = None
+    resume: bool = False
+    tensorboard: Path | None = None
+
+
+UNLIMITED = Limits()
 
 
 def find_recipe(name: str) -> Recipe:

@@ -88,7 +88,7 @@ class Records:
         return entry_of(text, str(self._server.address))
 
     def store(self, role: str, content: bytes) -> FileEntry:
-        """Store a content under a name of its own, unless it is there."""
+        """Store a content under a name made of its role and hash, so the same is stored once."""
         digest = hashlib.sha256(content).hexdigest()
         entry = FileEntry(f"{role}-{digest[:16]}", len(content), digest)
         chunks = {

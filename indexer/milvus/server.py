@@ -105,10 +105,6 @@ class Server:
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
-    def close(self) -> None:
-        """Let go of the connection."""
-        self.client.close()
-
     @contextlib.contextmanager
     def _translated(self, seconds: float) -> Iterator[None]:
         """Failures of the client as ours."""

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +37,7 @@ from indexer.milvus.records import Records
 from indexer.milvus.rows import Batch, RowTable
 from indexer.milvus.server import PATIENCE, Patience, Server
 from indexer.milvus.vectors import MilvusVectors
+from indexer.packing import npy_of
 from indexer.place import Generation
 from indexer.segment import Segment
 from indexer.sources import ADDED, Sources, pack_sources, parse_sources
@@ -210,19 +208,12 @@ class MilvusStore:
         before = self._before(records)
         own = {"sources": records.store("sources", pack_sources(sources))}
         if removed.any():
-            own["removed"] = records.store("removed", _npy(np.flatnonzero(removed)))
+            own["removed"] = records.store("removed", npy_of(np.flatnonzero(removed)))
         shared = {role: one for role, one in files.items() if role != PREVIOUS}
         if before:
             shared[PREVIOUS] = records.store(PREVIOUS, before.to_bytes())
-        manifest = Manifest(
-            generation=before.generation + 1 if before else 1,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            program=version("digit-search"),
-            next_number=(before.next_number if before else 0) + numbered,
-            files=shared,
-            segments=(replace(segment, count=len(removed), removed=int(removed.sum()), files=own),),
-            **facts,
-        )
+        grown = replace(segment, count=len(removed), removed=int(removed.sum()), files=own)
+        manifest = Manifest.following(before, facts, shared, (grown,), numbered)
         entry = records.store("manifest", manifest.to_bytes())
         lock.require()
         records.point(entry)
@@ -380,9 +371,3 @@ def _parsed(
 
 def _names(files: Mapping[str, FileEntry]) -> list[str]:
     return [entry.name for entry in files.values()]
-
-
-def _npy(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=False)
-    return file.getvalue()

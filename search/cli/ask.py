@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os.path import isdir
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
@@ -31,6 +31,7 @@ from search.start import importing
 
 if TYPE_CHECKING:
     from indexer.place import Place
+    from indexer.votes import Weights
     from search.index import DigitIndex
     from search.queries import Reader
 
@@ -104,7 +105,7 @@ def classify(
     k: int | None,
     max_pixels: int,
     single: bool,
-    weights: Literal["uniform", "distance"],
+    weights: Weights,
     explain: bool,
     style: str,
     sheet_file: Path | None,

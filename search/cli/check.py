@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -28,6 +28,7 @@ from search.text import named
 if TYPE_CHECKING:
     from data.datasets import Dataset
     from indexer.place import Place
+    from indexer.votes import Weights
     from search.evaluate import Evaluation
     from search.index import DigitIndex
 
@@ -71,7 +72,7 @@ def evaluate(
     index_place: Place,
     embedder_folder: Path | None,
     k: int | None,
-    weights: Literal["uniform", "distance"],
+    weights: Weights,
     threshold: float | None,
     seed: int,
     threads: int | None,
@@ -128,7 +129,7 @@ def measure(
     seed: int,
     *,
     k: int | None = None,
-    weights: Literal["uniform", "distance"] | None = None,
+    weights: Weights | None = None,
     threshold: float | None = None,
 ) -> Evaluation:
     """An evaluation with a progress bar; what is None is as where nobody says."""

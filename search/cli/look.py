@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,6 +28,7 @@ from search.cli.show import keep_inputs
 
 if TYPE_CHECKING:
     from indexer.place import Place
+    from indexer.votes import Weights
     from search.audit import Audit
     from search.index import DigitIndex
 
@@ -131,7 +132,7 @@ def report(
     source: str | None,
     index_place: Place,
     k: int | None,
-    weights: Literal["uniform", "distance"],
+    weights: Weights,
     seed: int,
     threads: int | None,
     style: str,

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from indexer.manifest import Manifest
     from indexer.place import Place
     from indexer.ray_cluster import Cluster
+    from training.recipes import Limits, Recipe
 
 LOCK = "lock"
 
@@ -83,12 +84,13 @@ def train(
     """
     from data.datasets import load_dataset
     from search.report import format_facts
+    from training.recipes import Limits, find_recipe
 
     del threads
-    _check_recipe(recipe_name)
+    recipe = find_recipe(recipe_name)  # before anything slow begins
     dataset = load_dataset(source, "train")
-    asked = (epochs, budget, resume, tensorboard_folder)
-    card = _train(dataset, recipe_name, asked, embedder_folder, seed, plots_folder)
+    limits = Limits(epochs, budget, embedder_folder, resume, tensorboard_folder)
+    card = _train(dataset, recipe, limits, embedder_folder, seed, plots_folder)
     say(format_facts(_card_facts(card, embedder_folder), style))
 
 
@@ -177,17 +179,18 @@ def build(
     from search.cli.look import write_report
     from search.index import DigitIndex
     from search.report import format_facts
+    from training.recipes import Limits, find_recipe
 
     if report_file:
         require_matplotlib()
     wish = Wish(kind, memory, recall)
-    _check_recipe(recipe_name)
+    recipe = find_recipe(recipe_name)  # before anything slow begins
     dataset = load_dataset(source, "train")
     wish.check_count(len(dataset))
     with store_at(index_place).replacing():
         pass  # it can be; not only tried once hours are spent
-    asked = (epochs, budget, resume, tensorboard_folder)
-    card = _train(dataset, recipe_name, asked, embedder_folder, seed, plots_folder)
+    limits = Limits(epochs, budget, embedder_folder, resume, tensorboard_folder)
+    card = _train(dataset, recipe, limits, embedder_folder, seed, plots_folder)
     embedder = Embedder.open(embedder_folder, threads)
     manifest = _index(dataset, embedder, index_place, wish, seed, threads)
     facts = _card_facts(card, embedder_folder) | _index_facts(manifest, index_place)
@@ -201,17 +204,10 @@ def build(
     say(format_facts(facts | figures_of(evaluation, style), style))
 
 
-def _check_recipe(name: str) -> None:
-    """Refuse an unknown recipe before anything slow begins."""
-    from training.recipes import find_recipe
-
-    find_recipe(name)
-
-
 def _train(
     dataset: Dataset,
-    recipe_name: str,
-    asked: tuple[int | None, float | None, bool, Path | None],
+    recipe: Recipe,
+    limits: Limits,
     folder: Path,
     seed: int,
     plots_folder: Path | None,
@@ -230,30 +226,26 @@ def _train(
     busy = f"{folder}: another process is training into this folder; choose another folder"
     with locked(folder / LOCK, busy):
         clear_debris(folder)
-        return _train_alone(dataset, recipe_name, asked, folder, seed, plots_folder)
+        return _train_alone(dataset, recipe, limits, folder, seed, plots_folder)
 
 
 def _train_alone(
     dataset: Dataset,
-    recipe_name: str,
-    asked: tuple[int | None, float | None, bool, Path | None],
+    recipe: Recipe,
+    limits: Limits,
     folder: Path,
     seed: int,
     plots_folder: Path | None,
 ) -> EmbedderCard:
     from training import require_backend, require_tensorboard, run_abreast
-    from training.recipes import find_recipe
 
     run_abreast()
     require_backend()
     from training.checkpoint import CHECKPOINT_NAME, remove_checkpoint
     from training.export import export
-    from training.fit import Limits, fit
+    from training.fit import fit
 
-    recipe = find_recipe(recipe_name)
-    epochs, budget, resume, tensorboard = asked
-    limits = Limits(epochs, budget, folder, resume, tensorboard)
-    if tensorboard:
+    if limits.tensorboard:
         require_tensorboard()
     try:
         with progress_bar("Training") as progress:

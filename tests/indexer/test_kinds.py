@@ -135,7 +135,8 @@ def test_only_the_allowed_answer(
     allowed = np.zeros((ASKED, COUNT), bool)
     for row in range(1, ASKED):
         allowed[row, rng.choice(COUNT, row)] = True
-    ids, distances = index.nearest_allowed(queries, allowed)
+    found = [index.nearest_allowed(*one) for one in zip(queries, allowed, strict=True)]
+    ids, distances = map(np.array, zip(*found, strict=True))
     assert (ids[0], distances[0]) == (-1, np.inf)
     assert allowed[np.arange(1, ASKED), ids[1:]].all()
     expected = np.where(allowed, brute_force(index.vectors(np.arange(COUNT)), queries), np.inf)

@@ -279,7 +279,7 @@ def test_what_is_not_ours_or_not_whole_is_refused(
     records.point(replace(entry, sha256="0" * 64))
     with pytest.raises(IndexCorrupt, match="missing or was changed"):
         at.read()
-    connection.close()
+    connection.client.close()
 
 
 def test_of_two_that_load_at_once_one_is_told(
@@ -337,7 +337,7 @@ def test_a_holder_that_lives_keeps_its_lock(lite: Address, monkeypatch: pytest.M
             signs = server.call("query", f"{lite.collection}_lock", filter="", limit=1)
         held.require()
     assert threading.active_count() == before
-    server.close()
+    server.client.close()
 
 
 def test_what_a_server_answers_is_no_silence(lite: Address) -> None:
@@ -352,7 +352,7 @@ def test_what_a_server_answers_is_no_silence(lite: Address) -> None:
 
         with pytest.raises(type(mistake)):
             server._persisting(3600, fail)
-    server.close()
+    server.client.close()
 
 
 def test_more_neighbours_than_milvus_gives_are_refused(

@@ -234,7 +234,7 @@ def test_another_embedder_is_refused(place: Place, tmp_path: Path) -> None:
     (tmp_path / CARD_NAME).write_bytes(other.card.to_bytes())
     (tmp_path / ONNX_NAME).write_bytes(other.onnx)
     with pytest.raises(EmbedderMismatch, match="expected embedder"):
-        DigitIndex.open(place).require_embedder(tmp_path)
+        DigitIndex.open(place).require_embedder(tmp_path, place)
 
 
 def test_where_there_is_nothing_one_line_says_so(place: Place) -> None:

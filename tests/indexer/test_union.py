@@ -98,7 +98,8 @@ def test_the_nearest_allowed(
     queries = rng.normal(size=(30, DIMENSION)).astype(np.float32)
     allowed = rng.random((30, COUNT)) < 0.05
     allowed[0] = False
-    ids, distances = union.nearest_allowed(queries, allowed)
+    found = [union.nearest_allowed(*one) for one in zip(queries, allowed, strict=True)]
+    ids, distances = zip(*found, strict=True)
     allowed[:, removed] = False
     apart = np.linalg.norm(queries[:, None] - vectors[None], axis=2)
     apart[~allowed] = np.inf

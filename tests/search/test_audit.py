@@ -9,6 +9,7 @@ from PIL import Image
 from data.datasets import Dataset
 from data.errors import UsageError
 from indexer.build import build_index
+from indexer.place import store_at
 from indexer.union import UnionVectors
 from search import DigitIndex
 from search.audit import (
@@ -26,7 +27,7 @@ from tests.search.test_grow import take
 
 
 @pytest.fixture(scope="module")
-def spoilt(train_set: Dataset, tmp_path_factory: pytest.TempPathFactory) -> DigitIndex:
+def spoilt_folder(train_set: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """300 digits, of which 5 has a wrong label and 299 is the same picture as 17."""
     images, labels = train_set.images[:300].copy(), train_set.labels[:300].copy()
     rows = np.flatnonzero(labels == labels[5])
@@ -38,7 +39,12 @@ def spoilt(train_set: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Digi
     files = [f"spoilt/{row}.png" for row in range(300)]
     digits = Dataset("spoilt", "train", images, labels, files=files)
     build_index(digits, linear_embedder(), folder, 0)
-    return DigitIndex.open(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def spoilt(spoilt_folder: Path) -> DigitIndex:
+    return DigitIndex.open(spoilt_folder)
 
 
 def test_the_table_of_neighbours_is_that_of_brute_force(spoilt: DigitIndex) -> None:
@@ -161,12 +167,13 @@ def test_from_the_command_line(digits: Run, plain_folder: Path, tmp_path: Path) 
         assert drawn.height > 4 * 100
 
 
-def test_a_removed_digit_is_not_asked_and_does_not_answer(spoilt: DigitIndex) -> None:
-    segment = spoilt.segments[0].without(np.array([299]))
+def test_a_removed_digit_is_not_asked_and_does_not_answer(
+    spoilt: DigitIndex, spoilt_folder: Path
+) -> None:
+    (whole,) = store_at(spoilt_folder).read().segments
+    segment = whole.without(np.array([299]))
     manifest = replace(spoilt.manifest, segments=(replace(spoilt.manifest.segments[0], removed=1),))
-    fewer = replace(
-        spoilt, manifest=manifest, segments=(segment,), vectors=UnionVectors((segment,))
-    )
+    fewer = replace(spoilt, manifest=manifest, vectors=UnionVectors((segment,)))
     found = audit(fewer, most=400)
     assert found.asked == 299
     assert not [one for one in found.duplicates if "spoilt/train/299" in (one.a, one.b)]

@@ -74,7 +74,7 @@ def test_the_healthy_and_the_ailing(place: Address, embedder: Folder) -> None:
     assert "is gone" in examined(place, embedder)["index"].detail
     absent = examined(replace(place, collection="absent"), embedder)["index"]
     assert (absent.status, "no index at" in absent.detail) == ("problem", True)
-    server.close()
+    server.client.close()
 
 
 def test_what_cannot_be_reached_is_told_and_nothing_is_made(

@@ -27,6 +27,7 @@ from indexer.build import build_index
 from indexer.embedder import Embedder
 from indexer.grow import SMALL
 from indexer.manifest import SegmentRecord
+from indexer.place import store_at
 from indexer.vectors import VectorIndex
 from indexer.votes import DEFAULT_WEIGHTS
 from search import DigitIndex
@@ -204,7 +205,7 @@ def test_a_change_costs_what_is_new(folder: Path, train_set: Dataset) -> None:
         assert size > 20 or cost < (SMALL + size) * digit + fixed
         total, first = total + cost - fixed, first + size
     assert total < 3 * first * digit
-    assert len(DigitIndex.open(folder).segments) == 3
+    assert len(store.read_manifest(folder).segments) == 3
     assert bytes_made(folder, partial(take, folder, ["few/train/3", "added/1"])) < fixed
     assert bytes_made(folder, partial(undo, folder)) < fixed
     assert [path.stat().st_ino for path in unchanged] == inodes
@@ -257,7 +258,7 @@ def test_removed_rows_that_make_no_sense_are_refused(folder: Path) -> None:
     with store.open_writer(folder) as writer:
         manifest = store.read_manifest(folder)
         for rows in ([9, 3], [3, 3], [-1, 3], [3, 200]):
-            bad = DigitIndex.open(folder).segments[0].record()
+            bad = store_at(folder).read().segments[0].record()
             files = dict(bad.files)
             file = Path(folder / "bad.npy")
             np.save(file, np.array(rows, np.int64))

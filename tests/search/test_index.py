@@ -99,8 +99,8 @@ def test_the_embedder_must_be_the_index_s(
 
     require_backend()
     from training.export import export
-    from training.fit import Limits, fit
-    from training.recipes import find_recipe
+    from training.fit import fit
+    from training.recipes import Limits, find_recipe
 
     recipe = find_recipe("notebook")
     export(fit(recipe, train_set, 1, Limits(epochs=1)), train_set, 1, tmp_path)

@@ -20,7 +20,7 @@ import keras  # noqa: E402
 from training.batches import DRAWN, batches_of  # noqa: E402
 from training.ensemble import networks_of, side_by_side, tower_of  # noqa: E402
 from training.export import export, onnx_bytes  # noqa: E402
-from training.fit import Limits, fit  # noqa: E402
+from training.fit import fit  # noqa: E402
 from training.history import embed  # noqa: E402
 from training.losses import supervised_contrastive  # noqa: E402
 from training.networks import class_dimension, siamese  # noqa: E402
@@ -28,6 +28,7 @@ from training.recipes import (  # noqa: E402
     Affine,
     Block,
     Canvas,
+    Limits,
     Member,
     Recipe,
     find_recipe,

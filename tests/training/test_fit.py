@@ -22,12 +22,20 @@ from training import pace  # noqa: E402
 from training.batches import batches_of  # noqa: E402
 from training.checkpoint import CHECKPOINT_NAME  # noqa: E402
 from training.export import export, onnx_bytes  # noqa: E402
-from training.fit import Limits, Trained, fit  # noqa: E402
+from training.fit import Trained, fit  # noqa: E402
 from training.history import embed  # noqa: E402
 from training.networks import class_dimension, conv_tower  # noqa: E402
 from training.pace import Pace, learning_rate, momentum  # noqa: E402
 from training.pairs import pairs_of  # noqa: E402
-from training.recipes import RECIPES, STILL, Affine, Block, Member, find_recipe  # noqa: E402
+from training.recipes import (  # noqa: E402
+    RECIPES,
+    STILL,
+    Affine,
+    Block,
+    Limits,
+    Member,
+    find_recipe,
+)
 
 DEFAULT = find_recipe("default")
 STRAIGHTENED = next(member for member in DEFAULT.members if member.straighten)
