@@ -278,6 +278,10 @@ def check_pairing(wanted: str, place: Folder, again: str) -> Finding:
 def check_folder(name: str, place: Folder) -> Iterator[Finding]:
     """Who may write to a folder, or to where it would be made, and the room there."""
     home = next(path for path in (place.folder, *place.folder.absolute().parents) if path.exists())
+    if not home.is_dir():
+        remedy = f"another folder, named by --{name}"
+        yield Finding(f"{name} folder", "problem", f"{named(home)} is no folder", remedy)
+        return
     status, quoted = home.stat(), shlex.quote(named(home))
     if not os.access(home, os.W_OK):
         detail = f"{named(home)} is not writable: searching works, changing does not"

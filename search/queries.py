@@ -161,7 +161,11 @@ class Reader:
         except OSError as exc:
             yield FailedQuery(STDIN, f"{STDIN}: stdin cannot be read ({exc.strerror})")
             return
-        yield from self._content(STDIN, io.BytesIO(content), len(content))
+        if content:
+            yield from self._content(STDIN, io.BytesIO(content), len(content))
+        else:
+            expected = "expected a picture or an array from stdin, received nothing"
+            yield FailedQuery(STDIN, f"{STDIN}: {expected}")
 
     def _folder(self, folder: str) -> Iterator[AnyQuery]:
         unreadable: list[OSError] = []

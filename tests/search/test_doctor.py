@@ -217,6 +217,14 @@ def test_folders_that_all_may_write_to(tmp_path: Path) -> None:
     assert (found.status, found.remedy) == ("warning", f"chmod o-w {tmp_path}")
 
 
+def test_what_is_no_folder_is_not_to_be_given_rights(tmp_path: Path) -> None:
+    (tmp_path / "file").touch(0o666)
+    for place in (tmp_path / "file", Path(os.devnull)):
+        (found,) = check_folder("index", Folder(place, "the default"))
+        assert (found.status, found.detail) == ("problem", f"{place} is no folder")
+        assert "chmod" not in str(found.remedy)
+
+
 def test_mnist_that_is_not_where_it_should_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -444,6 +444,7 @@ def test_a_folder_here_with_a_class_called_as_stdin_is(
 def test_stdin_and_one_digit_of_all_ink(run: Run, folder: Path, tmp_path: Path) -> None:
     draw_digit(5).save(tmp_path / "five.png")
     content = (tmp_path / "five.png").read_bytes()
+    assert "from stdin, received nothing" in errors(run("add", "--label", 5, "-", stdin=b""))[0]
     (row,) = records(run("add", "--label", 5, "--single", "-", stdin=content))
     assert (row["query"], row["label"], row["id"]) == ("-", 5, "added/0")
     (answer,) = records(run("search", "--single", "five.png", "-k", 1))
