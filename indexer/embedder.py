@@ -7,6 +7,7 @@ names, and only if it still gives the card's canaries their recorded embeddings 
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from data.errors import (
     UsageError,
 )
 from data.files import read_plain, unreadable
+from data.names import named
 from data.normalise import NORMALISER_VERSION, scale_to_unit
 from data.processors import processors
 from data.progress import Progress, silent
@@ -66,6 +68,7 @@ class Embedder:
         except (FileNotFoundError, NotADirectoryError) as exc:
             raise EmbedderNotFound(
                 f"no embedder in {folder}: {CARD_NAME} is not there; make one with: digits train"
+                f" --embedder {shlex.quote(named(folder))}"
             ) from exc
         except OSError as exc:
             raise unreadable(folder / CARD_NAME, exc, EmbedderCorrupt, "train again") from exc

@@ -26,7 +26,7 @@ from data.errors import (
     UsageError,
 )
 from search.installation import Finding, examine_installation
-from search.text import named
+from search.text import counted, named
 
 if TYPE_CHECKING:
     from indexer.manifest import Manifest
@@ -251,7 +251,7 @@ def check_writing(place: Folder) -> Iterator[Finding]:
         return  # without a manifest nothing tells what belongs to it
     if left:
         size = sum(path.lstat().st_size for path in left)
-        detail = f"{len(left)} files of {size:,} bytes that no generation names"
+        detail = f"{counted(len(left), 'file')} of {size:,} bytes that no generation names"
         remedy = f"digits add --index {place.quoted}  # or any other change"
         yield Finding("debris", "warning", detail, remedy)
     else:

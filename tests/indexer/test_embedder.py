@@ -101,7 +101,7 @@ def test_half_an_embedder_is_damaged_not_absent(copied: Path) -> None:
 
 
 def test_an_absent_embedder_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(EmbedderNotFound, match="digits train"):
+    with pytest.raises(EmbedderNotFound, match=f"digits train --embedder {tmp_path}"):
         Embedder.open(tmp_path)
 
 

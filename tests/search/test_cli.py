@@ -322,7 +322,11 @@ def test_train_index_and_build_from_the_command_line(digits: Run, tmp_path: Path
         (["train", "--dataset", "NOWHERE"], 1, "no dataset"),
         (["train", "--dataset", "mnist8m"], 1, "train and evaluate with mnist"),
         (["index", "--dataset", "optdigits", "--count", "9"], 2, "--count with --dataset mnist8m"),
-        (["index", "--dataset", "optdigits", "--embedder", "NOWHERE"], 1, "digits train"),
+        (
+            ["index", "--dataset", "optdigits", "--embedder", "NOWHERE"],
+            1,
+            "digits train --embedder ",
+        ),
         (["evaluate", "--dataset", "optdigits", "-k", "0"], 2, "received 0"),
         (["search", "DRAWING", "--sheet", "NOWHERE/sheet.png"], 2, "existing folder"),
         (["dance"], 2, "dance"),

@@ -127,7 +127,7 @@ def _replace(path: Path, make: Callable[[Path], None]) -> None:
             lambda f: (f / "index" / ".writing-xyz").write_bytes(b"left"),
             "debris",
             "warning",
-            "1 files of 4 bytes",
+            "1 file of 4 bytes",
             "digits add --index",
         ),
         (
