@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
+from data.components import Box, Components, Mask, components, holes
 from data.errors import PictureNotDigits
-from data.ink import Mask
-from data.segment import MOST_PARTS, Box, components
+from data.segment import MOST_PARTS
 
 # On fewer pixels than this a side, a digit's stroke may look like any of it.
 _SMALLEST = 48
@@ -42,34 +42,37 @@ _SIDE, _STRAY, _NEAR_SIDE = 0.2, 0.05, 0.04
 _POINTS = 3_000
 
 
-def without_clutter(mask: Mask) -> Mask:
+def without_clutter(strokes: Components) -> Components:
     """Remove margins, frames, a page's edges, rulings and underlines.
 
     Args:
-        mask: (h, w) uint8, 1 on strokes.
+        strokes: on a mask (h, w).
 
     Returns:
-        (h, w) uint8, the strokes that remain.
+        The strokes that remain.
 
     Raises:
         PictureNotDigits: all there is are pieces of a page's edges.
     """
-    if min(mask.shape) < _SMALLEST or _is_one_outline(mask):
-        return mask
+    if min(strokes.mask.shape) < _SMALLEST or _is_one_outline(strokes):
+        return strokes
     for kind in (_margins, _frames, _edges, _rulings, _dashes):
-        found = kind(mask)
-        if found is not None and (rest := mask * ~found).any():
-            mask = rest
-    return mask
+        found = kind(strokes)
+        if found is not None:
+            rest = strokes.mask * (found == 0)
+            if 0 < cv2.countNonZero(rest) < cv2.countNonZero(strokes.mask):
+                strokes = components(rest)
+    return strokes
 
 
-def _is_one_outline(mask: Mask) -> bool:
-    """Whether all ink is one component without a hole: found in a fraction of the time of labels.
+def _is_one_outline(strokes: Components) -> bool:
+    """Whether all ink is one component without a hole.
 
     Such ink may still be cut by a ruling, but then it reaches across the picture.
     """
-    outlines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    return len(outlines) == 1 and not _reach(mask)[0] and not _reach(mask)[1]
+    if len(strokes.boxes) != 1 or any(_reach(strokes.mask)):
+        return False
+    return holes(strokes.only([0], strokes.box(0))) == 0
 
 
 def _reach(mask: Mask) -> tuple[bool, bool]:
@@ -79,50 +82,48 @@ def _reach(mask: Mask) -> tuple[bool, bool]:
     return across >= _ALONG * width, down >= _ALONG * height
 
 
-def _margins(mask: Mask) -> np.ndarray | None:
+def _margins(strokes: Components) -> Mask | None:
     """Components that cover a whole side of the picture."""
-    sides = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
-    if max(float(side.mean()) for side in sides) < _ALONG:
+    labels = strokes.labels
+    sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    if max(np.mean(side > 0) for side in sides) < _ALONG:
         return None
-    labels, _ = components(mask)
     covering = []
-    for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        label = np.bincount(side).argmax()
+    for side in sides:
+        label = int(np.bincount(side).argmax())
         if label and np.mean(side == label) >= _ALONG:
-            covering.append(label)
-    return np.isin(labels, covering)
+            covering.append(label - 1)
+    return strokes.only(covering) if covering else None
 
 
-def _frames(mask: Mask) -> np.ndarray | None:
+def _frames(strokes: Components) -> Mask | None:
     """Components drawn around others: rectangles that hold something, and rings."""
-    labels, boxes = components(mask)
-    largest = max(max(box.width, box.height) for box in boxes)
-    notable = [box for box in boxes if max(box.width, box.height) >= _HELD * largest]
+    least = _HELD * strokes.longest.max()
+    notable = np.flatnonzero(strokes.longest >= least)
     if not 1 < len(notable) <= MOST_PARTS:
         return None
+    boxes = {i: strokes.box(i) for i in notable.tolist()}
     frames = []
-    for label, box in enumerate(boxes, start=1):
-        least = max(_HELD * min(box.width, box.height), _HELD * largest)
-        if min(box.width, box.height) < least:
-            continue  # as most specks are, of which there may be thousands
-        held = [
-            b
-            for b in notable
-            if b != box and b.union(box) == box and max(b.width, b.height) >= least
-        ]
-        if held and _is_frame(labels, label, box, held):
-            frames.append(label)
-    return np.isin(labels, frames) if frames else None
+    for i, box in boxes.items():
+        held = [b for b in boxes.values() if b != box and b.union(box) == box]
+        is_wide = min(box.width, box.height) >= least
+        if is_wide and held and _is_frame(strokes.only([i], box), box, held):
+            frames.append(i)
+    return strokes.only(frames) if frames else None
 
 
-def _is_frame(labels: np.ndarray, label: int, box: Box, held: list[Box]) -> bool:
-    """Whether a component keeps to the sides of its box, or closes around what it holds.
+def _is_frame(ink: Mask, box: Box, held: list[Box]) -> bool:
+    """Whether a component keeps to the sides of its box, or closes around what it holds there.
 
     What fills it from side to side is drawn on it, as the curve on a chart, and not framed.
+
+    Args:
+        ink: (box.height, box.width) uint8, 1 on the component.
+        box: around it.
+        held: boxes in that, at least one.
     """
     if max(inner.width for inner in held) >= _FILLED * box.width:
         return False
-    ink = labels[box.y : box.bottom, box.x : box.right] == label
     across, down = (1 + round(_FRAME_WIDTH * n) for n in (box.width, box.height))
     is_rectangle = ink[down:-down, across:-across].sum() <= (1 - _FRAME_INK) * ink.sum()
     least = _HELD_BY_RING * max(box.width, box.height)
@@ -131,7 +132,7 @@ def _is_frame(labels: np.ndarray, label: int, box: Box, held: list[Box]) -> bool
     )
 
 
-def _edges(mask: Mask) -> np.ndarray | None:
+def _edges(strokes: Components) -> Mask | None:
     """Pieces of the edges of a page that is nearly of its table's shade.
 
     They lie along the sides of the tightest rectangle around all ink, and cover most of three.
@@ -139,17 +140,16 @@ def _edges(mask: Mask) -> np.ndarray | None:
     Raises:
         PictureNotDigits: there is nothing else.
     """
-    labels, boxes = components(mask)
-    if len(boxes) < _PIECES:
+    if len(strokes.boxes) < _PIECES:
         return None
-    points = cv2.findNonZero(mask).reshape(-1, 2)
+    points = cv2.findNonZero(strokes.mask).reshape(-1, 2)
     some = np.ascontiguousarray(points[:: 1 + len(points) // _POINTS])
     centre, sides, angle = cv2.minAreaRect(some)
-    if min(sides) < _SIDE * min(mask.shape):
+    if min(sides) < _SIDE * min(strokes.mask.shape):
         return None
     turn = cv2.getRotationMatrix2D(centre, angle, 1)[:, :2]
     along = (points - np.array(centre)) @ turn.T / np.array(sides) + 0.5  # (n, 2) in [0, 1]
-    own = labels[points[:, 1], points[:, 0]]
+    own = strokes.labels[points[:, 1], points[:, 0]]
     from_side = np.minimum(along, 1 - along) * sides  # (n, 2) pixels
     near = from_side.min(axis=1) <= _NEAR_SIDE * min(sides) + 1
     counted = np.bincount(own)
@@ -161,8 +161,7 @@ def _edges(mask: Mask) -> np.ndarray | None:
         raise PictureNotDigits(
             "expected digits, but the picture shows the edges of a bare page; crop to the digits"
         )
-    found: np.ndarray = chosen[labels] & (labels > 0)
-    return found
+    return strokes.only(np.flatnonzero(chosen[1:]))
 
 
 def _covered(along: np.ndarray) -> Iterator[float]:
@@ -173,50 +172,47 @@ def _covered(along: np.ndarray) -> Iterator[float]:
         yield len(np.unique(places)) / _STEPS
 
 
-def _is_enclosed(inner: Box, outer: Box, ink: np.ndarray) -> bool:
+def _is_enclosed(inner: Box, outer: Box, ink: Mask) -> bool:
     """Whether no way leads from a box to the outside without crossing the ink of the outer one."""
-    walls = np.pad(ink.astype(np.uint8), 1)
+    walls = np.pad(ink, 1)
     cv2.floodFill(walls, None, (0, 0), 2, flags=4)
     x, y = inner.x - outer.x + 1, inner.y - outer.y + 1
     return not (walls[y : y + inner.height, x : x + inner.width] == 2).any()
 
 
-def _dashes(mask: Mask) -> np.ndarray | None:
+def _dashes(strokes: Components) -> Mask | None:
     """Straight level lines longer than the tallest other mark: underlines, fraction bars."""
-    labels, boxes = components(mask)
-    if len(boxes) > MOST_PARTS:
+    if len(strokes.boxes) > MOST_PARTS:
         return None
-    level = [is_dash(labels[b.y : b.bottom, b.x : b.right] == i) for i, b in enumerate(boxes, 1)]
+    boxes = [strokes.box(i) for i in range(len(strokes.boxes))]
+    level = [is_dash(strokes.only([i], box)) for i, box in enumerate(boxes)]
     tallest = max((b.height for b, dash in zip(boxes, level, strict=True) if not dash), default=0)
-    dashes = [
-        label
-        for label, (box, dash) in enumerate(zip(boxes, level, strict=True), 1)
-        if dash and 0 < tallest <= box.width
-    ]
-    return np.isin(labels, dashes) if dashes else None
+    dashes = [i for i, box in enumerate(boxes) if level[i] and 0 < tallest <= box.width]
+    return strokes.only(dashes) if dashes else None
 
 
-def is_block(mask: np.ndarray) -> bool:
+def is_block(mask: Mask) -> bool:
     """Whether strokes (h, w), cropped to their box, fill a rectangle that no pen is as wide as."""
     ink = np.count_nonzero(mask)
     if min(mask.shape) < _SMALLEST or ink < _BLOCK * mask.size / 2:
         return False  # a digit of few pixels; or less than half of the box, which a block fills
-    _, sides, _ = cv2.minAreaRect(cv2.findNonZero(mask.astype(np.uint8)))
+    _, sides, _ = cv2.minAreaRect(cv2.findNonZero(mask))
     area = (sides[0] + 1) * (sides[1] + 1)
     return bool(min(sides) > _BROAD * max(sides) and ink >= _BLOCK * area)
 
 
-def is_dash(mask: np.ndarray) -> bool:
+def is_dash(mask: Mask) -> bool:
     """Whether strokes (h, w), cropped to their box, are one straight level line."""
     height, width = mask.shape
     if width < _LEVEL * height:
         return False
-    _, sides, _ = cv2.minAreaRect(cv2.findNonZero(mask.astype(np.uint8)))
+    _, sides, _ = cv2.minAreaRect(cv2.findNonZero(mask))
     return bool(min(sides) <= _NARROW * max(sides))
 
 
-def _rulings(mask: Mask) -> np.ndarray | None:
+def _rulings(strokes: Components) -> np.ndarray | None:
     """Straight lines across the whole picture, less where a stroke crosses them."""
+    mask = strokes.mask
     across, down = _reach(mask)
     if not across and not down:
         return None
@@ -238,12 +234,13 @@ def _lines_across(mask: Mask) -> np.ndarray:
     runs = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, reach), np.uint8))
     if cv2.boundingRect(runs)[2] < _ALONG * w:
         return lines
-    labels, boxes = components(np.asarray(runs, np.uint8))
-    long = [i for i, b in enumerate(boxes) if b.width >= _ALONG * w and b.height <= _THIN * h + 1]
-    if not long:
+    level = components(runs)
+    widths, heights = level.boxes[:, 2], level.boxes[:, 3]
+    long = np.flatnonzero((widths >= _ALONG * w) & (heights <= _THIN * h + 1))
+    if not len(long):
         return lines
-    lines = np.isin(labels, [i + 1 for i in long])
-    thickness = max(boxes[i].height for i in long)
+    lines = level.only(long) > 0
+    thickness = int(heights[long].max())
     others = np.pad(mask * ~lines, ((thickness, thickness), (0, 0)))
     above, below = (
         cv2.dilate(side, np.ones((1, 2 * thickness + 1), np.uint8)) > 0

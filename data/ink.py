@@ -14,11 +14,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from data.components import Components, Mask, components
 from data.errors import PictureBlank, PictureNotDigits
 from data.grey import Plane
 from data.reduce import reduced
-
-Mask = np.ndarray
 
 # Light varies slowly, so it is studied on a thumbnail of this length.
 _THUMB = 128
@@ -60,12 +59,12 @@ class Ink(NamedTuple):
 
     Attributes:
         density: (h, w) float32 in [0, 1], 0 bare paper, 1 full ink.
-        mask: (h, w) uint8, 1 where a stroke is, 0 elsewhere.
+        strokes: the connected components of a mask (h, w).
         is_dark: whether the ink is darker than the paper.
     """
 
     density: Plane
-    mask: Mask
+    strokes: Components
     is_dark: bool
 
 
@@ -80,7 +79,7 @@ def find_ink(grey: Plane, *, shaded: bool = False, is_dark: bool | None = None) 
         is_dark: whether the ink is darker than the paper; None to find out.
 
     Returns:
-        Ink density and stroke mask, both (h, w).
+        Ink density (h, w), and the strokes in it.
 
     Raises:
         PictureBlank: nothing stands out from the paper.
@@ -109,7 +108,7 @@ def find_ink(grey: Plane, *, shaded: bool = False, is_dark: bool | None = None) 
         )
     if shaded and (contrast < _DARKEST or _is_hollow(dark, mask)):
         raise PictureBlank("expected strokes darker than any shadow, but they are as dark as it")
-    return Ink(density, mask, is_dark)
+    return Ink(density, components(mask), is_dark)
 
 
 def _above(plane: Plane, level: Plane | float) -> Plane:

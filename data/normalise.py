@@ -121,7 +121,7 @@ def _digits(
     Raises:
         PictureBlank, PictureNotDigits: there are none.
     """
-    glyphs = find_glyphs(without_clutter(ink.mask), single=single)
+    glyphs = find_glyphs(without_clutter(ink.strokes), single=single)
     if strangeness is not None and not single:
         glyphs = _reread(glyphs, ink, strangeness)
     large = [glyph for glyph in glyphs if max(glyph.box.width, glyph.box.height) >= _SMALLEST]
@@ -181,7 +181,7 @@ def already_normal(grey: Plane) -> Plane | None:
 def _ink_on_page(grey: Plane, *, shaded: bool = False) -> tuple[Homography, Ink]:
     """Find ink; when the picture shows a page on a table, only that on the page, turned upright."""
     ink = find_ink(grey, shaded=shaded)
-    page = find_page(ink.mask)
+    page = find_page(ink.strokes)
     if page is None:
         return SAME, ink
     try:

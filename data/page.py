@@ -13,11 +13,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from data.components import Box, Components, Mask
 from data.grey import Plane
-from data.ink import Mask
 from data.perspective import SAME, Homography, clockwise, is_rectangle, laid_flat
 from data.reduce import reduced
-from data.segment import Box, lines_of
+from data.segment import lines_of
 
 # A page fills at least this share of the picture, ...
 _AREA = 0.08
@@ -65,19 +65,24 @@ class Page(NamedTuple):
         return np.asarray(np.linalg.inv(self.flatten) @ from_box)
 
 
-def find_page(mask: Mask) -> Page | None:
+def find_page(strokes: Components) -> Page | None:
     """Find a page that was taken for ink because of its table.
 
     Args:
-        mask: (h, w) uint8, 1 on strokes.
+        strokes: on a mask (h, w), perhaps none.
 
     Returns:
         The page, if the largest component is a solid rectangle, perhaps seen at a slant, with
         something on it.
     """
-    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    outline = max(outlines, key=cv2.contourArea, default=None)
-    if outline is None or cv2.contourArea(outline) < _AREA * mask.size:
+    mask = strokes.mask
+    widths, heights = strokes.boxes[:, 2], strokes.boxes[:, 3]
+    large = np.flatnonzero(widths * heights >= _AREA * mask.size)
+    if not len(large):
+        return None  # as of most texture, of which there would be outlines for seconds
+    outlines, _ = cv2.findContours(strokes.only(large), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    outline = max(outlines, key=cv2.contourArea)
+    if cv2.contourArea(outline) < _AREA * mask.size:
         return None
     corners = _corners(outline, mask.shape)
     if corners is None:

@@ -12,9 +12,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from data.components import Mask
 from data.convention import SIDE
 from data.grey import Plane
-from data.ink import Mask
 
 LONGEST = 20
 

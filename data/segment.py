@@ -14,8 +14,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from data.components import Box, Components, Mask, components, holes
 from data.errors import PictureNotDigits
-from data.ink import Mask
 
 # Of the height of the tallest component: smaller parts are dirt, ...
 _DIRT = 0.2
@@ -37,46 +37,6 @@ _SLOPED, _NEXT, _STEEPEST, _LEVEL = 4, 3.0, 0.55, 0.09
 _STACKED = 0.12
 
 
-class Box(NamedTuple):
-    """A rectangle in pixels: left and top edge, width and height."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    @property
-    def right(self) -> int:
-        """The first column after the box."""
-        return self.x + self.width
-
-    @property
-    def bottom(self) -> int:
-        """The first row after the box."""
-        return self.y + self.height
-
-    def shared_width(self, other: Box) -> int:
-        """Columns in both boxes; negative is the gap between them."""
-        return min(self.right, other.right) - max(self.x, other.x)
-
-    def shared_height(self, other: Box) -> int:
-        """Rows in both boxes; negative is the gap between them."""
-        return min(self.bottom, other.bottom) - max(self.y, other.y)
-
-    def gap(self, other: Box) -> int:
-        """Distance in pixels, the larger of the horizontal and the vertical gap; 0 if they meet."""
-        return max(0, -self.shared_width(other), -self.shared_height(other))
-
-    def union(self, other: Box) -> Box:
-        """The smallest box around both."""
-        x, y = min(self.x, other.x), min(self.y, other.y)
-        return Box(x, y, max(self.right, other.right) - x, max(self.bottom, other.bottom) - y)
-
-    def moved(self, x: int, y: int) -> Box:
-        """The same box, x columns further right and y rows further down."""
-        return Box(self.x + x, self.y + y, self.width, self.height)
-
-
 class Glyph(NamedTuple):
     """The strokes of one digit.
 
@@ -93,11 +53,11 @@ class Glyph(NamedTuple):
         return Glyph(self.box.moved(x, y), self.mask)
 
 
-def find_glyphs(mask: Mask, *, single: bool = False) -> list[Glyph]:
+def find_glyphs(strokes: Components, *, single: bool = False) -> list[Glyph]:
     """Group strokes into digits.
 
     Args:
-        mask: (h, w) uint8, 1 on strokes; at least one pixel is.
+        strokes: on a mask (h, w), at least one.
         single: take everything but dirt as one digit.
 
     Returns:
@@ -106,31 +66,19 @@ def find_glyphs(mask: Mask, *, single: bool = False) -> list[Glyph]:
     Raises:
         PictureNotDigits: there are far too many marks for digits, or holes for a digit.
     """
-    labels, boxes = components(mask)
-    tall = _height(boxes)
-    parts = [i for i, box in enumerate(boxes) if max(box.width, box.height) >= _DIRT * tall]
+    tall = _height(strokes)
+    parts = np.flatnonzero(strokes.longest >= _DIRT * tall).tolist()
     if len(parts) > MOST_PARTS:
         raise PictureNotDigits(
             f"expected at most {MOST_PARTS} strokes, but {len(parts):,} marks stand out, like "
             "texture or noise; crop to the digits"
         )
+    boxes = {i: strokes.box(i) for i in parts}
     groups = [parts] if single else _grouped(boxes, parts, tall)
-    glyphs = [_glyph(labels, boxes, group) for group in groups]
-    _refuse_specks(glyphs, mask)
+    glyphs = [_glyph(strokes, boxes, group) for group in groups]
+    _refuse_specks(glyphs, strokes.mask)
     _refuse_texture(max(glyphs, key=lambda glyph: glyph.box.width * glyph.box.height))
     return [glyph for line in in_lines(glyphs) for glyph in line]
-
-
-def components(mask: Mask) -> tuple[np.ndarray, list[Box]]:
-    """Connected components: labels (h, w), 0 for paper; the box of label i + 1 at i."""
-    x, y, w, h = cv2.boundingRect(mask)
-    labels = np.zeros(mask.shape, np.int32)
-    if w == 0:
-        return labels, []  # OpenCV crashes on an empty array
-    inked = np.s_[y : y + h, x : x + w]  # labelling takes time for bare paper too
-    _, labels[inked], stats, _ = cv2.connectedComponentsWithStats(mask[inked], connectivity=8)
-    boxes = [Box(x + left, y + top, *size) for left, top, *size, _ in stats[1:].tolist()]
-    return labels, boxes
 
 
 def _refuse_specks(glyphs: list[Glyph], mask: Mask) -> None:
@@ -145,24 +93,22 @@ def _refuse_specks(glyphs: list[Glyph], mask: Mask) -> None:
 
 def _refuse_texture(glyph: Glyph) -> None:
     """Raise PictureNotDigits if paper is enclosed by strokes more often than digits do."""
-    _, levels = cv2.findContours(glyph.mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    holes = int(np.count_nonzero(levels[0, :, 3] >= 0))  # outlines inside another
+    found = holes(glyph.mask)
     most = _MOST_HOLES * max(1, glyph.box.width // glyph.box.height)
-    if holes > most:
+    if found > most:
         raise PictureNotDigits(
-            f"expected strokes with at most {most} holes, but the largest mark has {holes:,}, like "
+            f"expected strokes with at most {most} holes, but the largest mark has {found:,}, like "
             "texture or noise; crop to the digits"
         )
 
 
-def _height(boxes: list[Box]) -> int:
+def _height(strokes: Components) -> int:
     """How tall digits are here: the tallest component, unless all are flat."""
-    longest = max(max(box.width, box.height) for box in boxes)
-    tallest = max(box.height for box in boxes)
+    longest, tallest = int(strokes.longest.max()), int(strokes.boxes[:, 3].max())
     return tallest if tallest >= 0.3 * longest else longest
 
 
-def _grouped(boxes: list[Box], parts: list[int], tall: int) -> list[list[int]]:
+def _grouped(boxes: dict[int, Box], parts: list[int], tall: int) -> list[list[int]]:
     """Indices of the parts of each digit; fragments without a digit nearby are dropped."""
     bodies = [i for i in parts if max(boxes[i].height, boxes[i].width / 2) >= _BODY * tall]
     groups = _stacks(boxes, sorted(bodies, key=lambda i: boxes[i].x), tall)
@@ -173,7 +119,7 @@ def _grouped(boxes: list[Box], parts: list[int], tall: int) -> list[list[int]]:
     return groups
 
 
-def _stacks(boxes: list[Box], parts: Iterable[int], tall: int) -> list[list[int]]:
+def _stacks(boxes: dict[int, Box], parts: Iterable[int], tall: int) -> list[list[int]]:
     """Parts that lie over or under each other, each with the first group that it belongs to."""
     groups: list[list[int]] = []
     for i in parts:
@@ -185,30 +131,28 @@ def _stacks(boxes: list[Box], parts: Iterable[int], tall: int) -> list[list[int]
     return groups
 
 
-def _stacked(boxes: list[Box], group: list[int], i: int, tall: int) -> bool:
+def _stacked(boxes: dict[int, Box], group: list[int], i: int, tall: int) -> bool:
     """Whether part i lies over or just above or below the group: one digit in two pieces."""
     around, box = _around(boxes, group), boxes[i]
     over = around.shared_width(box) > 0.5 * min(around.width, box.width)
     return over and around.shared_height(box) > -_STACKED * tall
 
 
-def _around(boxes: list[Box], group: list[int]) -> Box:
+def _around(boxes: dict[int, Box], group: list[int]) -> Box:
     return reduce(Box.union, (boxes[i] for i in group))
 
 
-def _glyph(labels: np.ndarray, boxes: list[Box], group: list[int]) -> Glyph:
+def _glyph(strokes: Components, boxes: dict[int, Box], group: list[int]) -> Glyph:
     box = _around(boxes, group)
-    chosen = np.zeros(len(boxes) + 1, np.uint8)
-    chosen[[i + 1 for i in group]] = 1
-    return Glyph(box, chosen[labels[box.y : box.bottom, box.x : box.right]])
+    return Glyph(box, strokes.only(group, box))
 
 
 def split_up(glyph: Glyph) -> list[Glyph]:
     """The components of a glyph, except that what lies over or under another stays with it."""
-    labels, boxes = components(glyph.mask)
-    tall = _height(boxes)
-    groups = _stacks(boxes, sorted(range(len(boxes)), key=lambda i: -boxes[i].width), tall)
-    return [_glyph(labels, boxes, group).moved(glyph.box.x, glyph.box.y) for group in groups]
+    strokes = components(glyph.mask)
+    boxes = {i: strokes.box(i) for i in range(len(strokes.boxes))}
+    groups = _stacks(boxes, sorted(boxes, key=lambda i: -boxes[i].width), _height(strokes))
+    return [_glyph(strokes, boxes, group).moved(glyph.box.x, glyph.box.y) for group in groups]
 
 
 def merged(glyphs: list[Glyph]) -> Glyph:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from data.ink import Mask
-from data.segment import Box, Glyph
+from data.components import Box, Mask
+from data.segment import Glyph
 
 Seam = np.ndarray  # its column in every row, (h,)
 

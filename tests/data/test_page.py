@@ -109,7 +109,7 @@ def test_a_page_that_is_nearly_upright_is_not_turned(angle: int) -> None:
     desk = Image.new("L", (1000, 800), 60)
     desk.paste(page.rotate(angle, Image.Resampling.BILINEAR, expand=True), (120, 120), where)
     grey = pixels(desk).astype(np.float32) / 255
-    table = find_page(find_ink(grey).mask)
+    table = find_page(find_ink(grey).strokes)
     assert table is not None
     x, y, width, height = table.box
     assert np.array_equal(

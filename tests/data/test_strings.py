@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from data.components import components
 from data.datasets import Dataset
 from data.errors import PictureNotDigits
 from data.mnist import load_mnist
@@ -73,7 +74,7 @@ def test_pieces_are_all_the_ink_and_each_has_some(
         page[:, :28] = one
         page[:, 18:] = np.maximum(page[:, 18:], other)
         inked = cv2.resize(page, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC) > 0.4
-        glyph = merged(find_glyphs(inked.astype(np.uint8)))
+        glyph = merged(find_glyphs(components(inked.astype(np.uint8))))
         pieces, crossed = cut_apart(glyph)
         assert len(crossed) == len(pieces) - 1
         assert all(piece.mask.any() for piece in pieces)
