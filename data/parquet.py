@@ -18,7 +18,8 @@ import numpy as np
 
 from data.convention import SIDE
 from data.errors import DatasetCorrupt, DatasetInvalid, DatasetNotFound, MissingExtra
-from data.folders import labelled_picture
+from data.folders import labelled_pictures
+from data.names import is_hidden
 from data.pictures import stamp_of
 
 SUFFIX = ".parquet"
@@ -91,7 +92,7 @@ def open_parquet(place: Path) -> list[tuple[ParquetPictures, np.ndarray]]:
         MissingExtra: pyarrow is not installed.
         DatasetCorrupt, DatasetInvalid: a file is damaged or holds something else.
     """
-    files = [place] if place.is_file() else sorted(place.glob(f"*{SUFFIX}"))
+    files = [place] if place.is_file() else _tables(place)
     splits = [[file for file in files if file.name.startswith(s)] for s in ("train", "test")]
     return [_open_files(some) for some in (splits if all(splits) else [files])]
 
@@ -113,7 +114,11 @@ def _open_files(files: list[Path]) -> tuple[ParquetPictures, np.ndarray]:
 
 def has_parquet(folder: Path) -> bool:
     """Whether a folder holds Parquet files."""
-    return next(folder.glob(f"*{SUFFIX}"), None) is not None
+    return bool(_tables(folder))
+
+
+def _tables(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob(f"*{SUFFIX}") if not is_hidden(file.name))
 
 
 @contextlib.contextmanager
@@ -163,11 +168,9 @@ def _digits(column: Any, file: Path, rows: np.ndarray) -> np.ndarray:
     if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         column, kind = column.field("bytes"), kind.field("bytes").type
     if types.is_binary(kind) or types.is_large_binary(kind):
-        return np.stack(
-            [
-                labelled_picture(content.as_py() or b"", f"{file}, row {row:,}")
-                for row, content in zip(rows, column, strict=True)
-            ]
+        return labelled_pictures(
+            (content.as_py() or b"", f"{file}, row {row:,}")
+            for row, content in zip(rows, column, strict=True)
         )
     if types.is_list(kind) or types.is_fixed_size_list(kind):
         numbers = column.flatten()

@@ -15,14 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from data.errors import DatasetNotFound, UsageError
-from data.names import is_hidden
+from data.errors import DatasetInvalid, UsageError
+from data.folders import list_classes
 from data.normalise import scale_to_bytes
 from indexer.manifest import Manifest
 from indexer.place import Change, Place, store_at
 from search.answers import Addition, FailedAnswer
 from search.index import DigitIndex
 from search.queries import (
+    QUERY_SUFFIXES,
     STDIN,
     AnyQuery,
     FailedQuery,
@@ -74,7 +75,8 @@ def from_folders(reader: Reader, folders: Sequence[str]) -> Iterator[Labelled]:
     """Every digit on the pictures in folders of LABEL/name.png.
 
     Raises:
-        UsageError: no folder, none with folders in it, or the index knows no such class.
+        UsageError: no folder, none with folders in it, pictures that lie elsewhere than in these,
+            or the index knows no such class.
         DatasetNotFound: a folder cannot be read.
     """
     inner = [path for folder in folders for path in _label_folders(folder)]
@@ -137,17 +139,15 @@ def _label_folders(folder: str) -> list[Path]:
             f"expected --label for what is on {named(folder)}, or a folder of LABEL/name.png"
         )
     try:
-        inner = sorted(
-            path for path in Path(folder).iterdir() if path.is_dir() and not is_hidden(path.name)
-        )
-    except OSError as exc:
-        raise DatasetNotFound(f"{named(folder)}: cannot be read ({exc.strerror})") from exc
-    if not inner:
+        classes = list_classes(Path(folder), QUERY_SUFFIXES)
+    except DatasetInvalid as exc:
+        raise UsageError(f"{exc}, or give --label if all of its pictures show the same") from exc
+    if not classes:
         raise UsageError(
             f"{named(folder)}: expected folders named by what is in them; give --label if all of"
             " its pictures show the same"
         )
-    return inner
+    return [Path(folder) / label for label in classes]
 
 
 def _labels(index: DigitIndex, names: Sequence[str]) -> list[int]:

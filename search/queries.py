@@ -12,7 +12,6 @@ import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -25,7 +24,7 @@ from data.errors import (
     PictureUnreadable,
     UsageError,
 )
-from data.names import is_hidden
+from data.folders import find_pictures, tell_unread
 from data.normalise import find_digits, scale_to_unit
 from data.npy import MAX_HEADER, BadArray, read_header, read_npy
 from data.picture import (
@@ -168,22 +167,16 @@ class Reader:
             yield FailedQuery(STDIN, f"{STDIN}: {expected}")
 
     def _folder(self, folder: str) -> Iterator[AnyQuery]:
-        unreadable: list[OSError] = []
-        files = []
-        for place, inner, names in os.walk(folder, onerror=unreadable.append):
-            inner[:] = [name for name in inner if not is_hidden(name)]
-            files += [
-                os.path.join(place, name)  # noqa: PTH118
-                for name in names
-                if Path(name).suffix.lower() in QUERY_SUFFIXES and not is_hidden(name)
-            ]
-        for exc in unreadable:
+        found = find_pictures(folder, QUERY_SUFFIXES)
+        for exc in found.refusals:
             name = named(exc.filename)
             yield FailedQuery(name, f"{name}: cannot be read ({exc.strerror})")
-        if not files and not unreadable:
-            name = named(folder)
+        name = named(folder)
+        if found.unread:
+            yield FailedQuery(name, f"{name}: {tell_unread(found.unread)}")
+        if not any(found):
             yield FailedQuery(name, f"{name}: expected images in this folder, found none")
-        for file in sorted(files):
+        for file in found.pictures:
             yield from self._file(file)
 
     def _file(self, path: str) -> Iterator[AnyQuery]:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +74,43 @@ def test_a_class_without_an_image_is_named_and_hidden_files_are_none(tmp_path: P
     (folder / ".git").mkdir()
     (folder / "3" / "._0.png").write_bytes(b"what a Mac leaves beside a file")
     assert len(load_dataset(str(folder), "train")) == 8
-    (folder / "9" / "further").mkdir(parents=True)
+    (folder / "9" / "empty").mkdir(parents=True)
     with pytest.raises(DatasetInvalid, match=r"mine/9: expected images in it, found none"):
+        load_dataset(str(folder), "train")
+
+
+def test_a_picture_that_lies_elsewhere_is_told_of(tmp_path: Path) -> None:
+    folder = labelled_folder(tmp_path / "mine")
+    (folder / "notes.txt").write_text("no picture")
+    assert len(load_dataset(str(folder), "train")) == 8
+    (folder / "3" / "further").mkdir()
+    for place in ("page.JPG", "3/further/a.heic"):
+        (folder / place).write_bytes(b"picture")
+        with pytest.raises(DatasetInvalid, match=rf"mine/7/a\.png, .*received .*/mine/{place}; mo"):
+            load_dataset(str(folder), "train")
+        (folder / place).unlink()
+    for number in range(9):
+        draw_digit(3).save(folder / f"{number}.png")
+    with pytest.raises(DatasetInvalid, match=r"/0\.png, .*/4\.png and 4 more; move or remove"):
+        load_dataset(str(folder), "train")
+
+
+def test_pictures_of_other_kinds_are_read_or_told_of(tmp_path: Path) -> None:
+    folder = labelled_folder(tmp_path / "mine")
+    draw_digit(3).convert("L").save(folder / "3" / "5.jfif", "JPEG")
+    assert len(load_dataset(str(folder), "train")) == 9
+    for name in ("3/6.HEIC", "7/6.svg", "7/7.svg"):
+        (folder / name).write_bytes(b"picture")
+    with pytest.raises(DatasetInvalid, match=r"mine: .*received 3 in others \(\.heic, \.svg\); s"):
+        load_dataset(str(folder), "train")
+
+
+def test_a_folder_whose_name_is_no_text_is_no_class(tmp_path: Path) -> None:
+    folder = labelled_folder(tmp_path / "mine")
+    (folder / "3").rename(folder / "\\xff")  # a name of four characters, which are text
+    assert load_dataset(str(folder), "train").names == ("7", "\\xff")
+    (folder / "7").rename(os.fsdecode(os.fsencode(folder) + b"/\xff"))
+    with pytest.raises(DatasetInvalid, match=r"mine/\\xff: expected .* in UTF-8; rename it"):
         load_dataset(str(folder), "train")
 
 
@@ -141,8 +177,24 @@ def test_a_class_of_one_image_is_named(tmp_path: Path) -> None:
 def test_a_broken_picture_in_a_folder_is_named(tmp_path: Path) -> None:
     folder = labelled_folder(tmp_path / "mine")
     (folder / "3" / "broken.png").write_bytes(b"not a picture")
-    with pytest.raises(DatasetInvalid, match=r"3/broken\.png"):
+    with pytest.raises(
+        DatasetInvalid, match=r"3/broken\.png: .*; save it as PNG, or remove it from"
+    ):
         load_dataset(str(folder), "train")
+
+
+def test_all_bad_pictures_are_told_of_at_once(tmp_path: Path) -> None:
+    folder = labelled_folder(tmp_path / "mine", each=8)
+    bad = [folder / "3" / f"{number}.png" for number in range(7)]
+    for path in bad[:2]:
+        path.write_bytes(b"not a picture")
+    with pytest.raises(DatasetInvalid, match=r"3/0\.png: .*; neither can be used: .*/3/1\.png$"):
+        load_dataset(str(folder), "train")
+    for path in bad:
+        path.write_bytes(b"not a picture")
+    with pytest.raises(DatasetInvalid, match=r"/3/6\.png$") as caught:  # the fifth is held out
+        load_dataset(str(folder), "train")
+    assert str(caught.value).count(str(folder)) == 7
 
 
 def test_npz_with_and_without_a_test_split(tmp_path: Path, test_set: Dataset) -> None:

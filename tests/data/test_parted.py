@@ -14,7 +14,7 @@ from pyarrow import parquet
 from data import idx
 from data.datasets import Dataset, Parted, load_dataset, open_dataset
 from data.errors import DatasetCorrupt, DatasetError, DatasetInvalid, DatasetNotFound
-from data.folders import labelled_picture
+from data.folders import labelled_pictures
 
 COUNT = 60
 
@@ -110,7 +110,7 @@ def test_files_of_a_folder_are_those_of_its_digits(some: Dataset, tmp_path: Path
         assert len(digits.files) == len(digits)
         for file, image, label in zip(digits.files, digits.images, digits.labels, strict=True):
             assert file.split("/")[:2] == ["set", str(label)]
-            assert np.array_equal(labelled_picture(tmp_path / file, file), image)
+            assert np.array_equal(labelled_pictures([(tmp_path / file, file)])[0], image)
 
 
 def test_a_changed_file_is_told_without_reading_it(some: Dataset, tmp_path: Path) -> None:
@@ -131,6 +131,8 @@ def test_parquet_with_a_test_split_and_names(some: Dataset, tmp_path: Path) -> N
     assert np.array_equal(train.images, some.images)
     assert np.array_equal(train.labels, 1 - some.labels % 2)
     assert np.array_equal(test.images, some.images[:9])
+    (tmp_path / "._train-0.parquet").write_bytes(b"what a Mac leaves beside a file")
+    assert len(load_dataset(str(tmp_path), "train")) == COUNT
 
 
 def test_idx_in_gzip(some: Dataset, tmp_path: Path) -> None:

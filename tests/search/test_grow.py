@@ -471,6 +471,7 @@ def test_stdin_and_one_digit_of_all_ink(run: Run, folder: Path, tmp_path: Path) 
         (["add", "--label", "", "three.png"], 2, "received ''"),
         (["add", "odd"], 2, "received 'three', 'zwei'"),
         (["add", "absent"], 2, "expected --label"),
+        (["add", "strays"], 2, "received strays/three.png, strays/7/further/three.png; move"),
         (["add", "--label", "3", "three.png", "--index", "nowhere"], 1, "--index nowhere"),
         (["remove"], 2, "ID"),
         (["remove", "few/train/1", "added/0", "", "few/train/x"], 2,
@@ -490,6 +491,9 @@ def test_misuse_changes_nothing(
     for label in ("three", "7", "zwei"):
         (tmp_path / "odd" / label).mkdir(parents=True)
         draw_digit(3).save(tmp_path / "odd" / label / "three.png")
+    for stray in ("7/further", "."):
+        (tmp_path / "strays" / stray).mkdir(parents=True, exist_ok=True)
+        draw_digit(3).save(tmp_path / "strays" / stray / "three.png")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     done = run(*arguments)
     assert done.returncode == status, done.stderr

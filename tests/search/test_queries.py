@@ -103,6 +103,18 @@ def test_what_is_not_there_is_named(tiny: DigitIndex, tmp_path: Path) -> None:
     assert failed(Reader(tiny), "").startswith("'': expected a picture")
 
 
+def test_pictures_in_a_folder_are_read_or_told_of(tiny: DigitIndex, tmp_path: Path) -> None:
+    (tmp_path / "further").mkdir()
+    draw_digit(3, 60, 6).convert("L").save(tmp_path / "further" / "a.jfif", "JPEG")
+    for name in ("a.heic", "b.HEIC", "further/c.svg", ".d.svg"):
+        (tmp_path / name).write_bytes(b"picture")
+    unread, query = Reader(tiny).read([str(tmp_path)], ())
+    assert isinstance(unread, FailedQuery)
+    assert unread.error.startswith(f"{tmp_path}: expected pictures in formats such as PNG")
+    assert "received 3 in others (.heic, .svg); save them as PNG" in unread.error
+    assert query.name == f"{tmp_path}/further/a.jfif"
+
+
 def test_names_that_are_not_utf8_are_text_in_answers(tiny: DigitIndex, tmp_path: Path) -> None:
     path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n.png")
     draw_digit(3, 60, 6).save(path)
