@@ -10,7 +10,6 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
@@ -20,8 +19,8 @@ from data.convention import DIGITS, MNIST8M, SIDE
 from data.errors import DatasetInvalid, DatasetNotFound, MissingExtra
 from data.folders import list_folder
 from data.idx_set import is_idx, open_idx
+from data.labels import check_classes, joined, numbered
 from data.mnist import is_mnist_place, load_mnist
-from data.names import is_text
 from data.normalise import scale_to_bytes
 from data.npz import read_npz
 from data.parquet import SUFFIX as PARQUET
@@ -31,7 +30,6 @@ from data.render import render
 
 BUILT_IN = ("mnist", "optdigits", MNIST8M)
 HELD_OUT = 5
-MOST_CLASSES = 250
 
 
 class Digits(Protocol):
@@ -231,40 +229,15 @@ def _crop(ink: np.ndarray) -> np.ndarray:
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _numbered(labels: np.ndarray, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels as positions among their names, which are the digits if all of them are digits.
-
-    Names are in the order of the alphabet, or of numbers where all are.
-    """
-    unique = np.unique(labels)
-    try:
-        found = tuple(str(label) for label in unique)
-    except (ValueError, SystemError) as exc:  # numpy meets what is no character
-        raise DatasetInvalid(f"{source}: expected labels that are text, received {exc}") from exc
-    if any(not label or not is_text(label) for label in found):
-        raise DatasetInvalid(
-            f"{source}: expected labels of whole characters, at least one, received {found!r}"
-        )
-    ordered = sorted(found, key=Decimal) if all(map(str.isdecimal, found)) else found
-    names = DIGITS if set(found) <= set(DIGITS) else tuple(ordered)
-    if len(names) > MOST_CLASSES:
-        raise DatasetInvalid(
-            f"{source}: expected at most {MOST_CLASSES} classes, received {len(names):,}"
-        )
-    place = {name: number for number, name in enumerate(names)}
-    numbers = np.array([place[label] for label in found], np.uint8)
-    return numbers[np.searchsorted(unique, labels)], names
-
-
 def _parquet(path: Path, split: str) -> Dataset | Parted:
     parts = open_parquet(path)
     name, where = _name(path), str(path)
     if len(parts) == 1:
         return _held_out(name, split, *parts[0], where)
-    numbered, names = _numbered(np.concatenate([labels for _, labels in parts]), where)
+    positions, names = numbered(joined([labels for _, labels in parts]), where)
     n = len(parts[0][1])
-    _check_classes(numbered[:n], names, where)
-    labels = numbered[:n] if split == "train" else numbered[n:]
+    check_classes(positions[:n], names, where)
+    labels = positions[:n] if split == "train" else positions[n:]
     return Parted(name, split, labels, names, np.arange(len(labels)), parts[split == "test"][0])
 
 
@@ -274,16 +247,21 @@ def _npz(path: Path, split: str) -> Dataset | Parted:
         raise DatasetInvalid(
             f"{path}: expected arrays x_train and y_train, received {sorted(arrays)}"
         )
-    if not {"x_test", "y_test"} <= arrays.keys():
+    given = {"x_test", "y_test"} & arrays.keys()
+    if len(given) == 1:
+        raise DatasetInvalid(
+            f"{path}: expected arrays x_test and y_test, or neither, received only {given.pop()}"
+        )
+    if not given:
         images, labels = _checked(arrays["x_train"], arrays["y_train"], path)
         return _held_out(_name(path), split, images, labels, str(path))
     parts = [_checked(arrays[f"x_{one}"], arrays[f"y_{one}"], path) for one in ("train", "test")]
-    numbered, names = _numbered(np.concatenate([labels for _, labels in parts]), str(path))
+    positions, names = numbered(joined([labels for _, labels in parts]), str(path))
     n = len(parts[0][1])
-    _check_classes(numbered[:n], names, str(path))
+    check_classes(positions[:n], names, str(path))
     chosen = slice(n) if split == "train" else slice(n, None)
     images, _ = parts[split == "test"]
-    return Dataset(_name(path), split, images, numbered[chosen], names)
+    return Dataset(_name(path), split, images, positions[chosen], names)
 
 
 def _checked(images: np.ndarray, labels: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -306,8 +284,8 @@ def _held_out(
     name: str, split: str, images: np.ndarray | Pictures, labels: np.ndarray, source: str
 ) -> Dataset | Parted:
     """One split of what has none: of labels (n,) of any kind, for which `source` is to blame."""
-    labels, names = _numbered(labels, source)
-    _check_classes(labels, names, name)
+    labels, names = numbered(labels, source)
+    check_classes(labels, names, name)
     rank = np.empty(len(labels), np.intp)  # position of each item within its class
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
@@ -322,20 +300,6 @@ def _held_out(
     if isinstance(images, np.ndarray):
         return Dataset(name, split, images[rows], labels[rows], names)
     return Parted(name, split, labels[rows], names, rows, images)
-
-
-def _check_classes(labels: np.ndarray, names: tuple[str, ...], source: str) -> None:
-    present, counts = np.unique(labels, return_counts=True)
-    if len(present) < 2:
-        raise DatasetInvalid(
-            f"{source}: expected at least two classes, received only"
-            f" {[names[label] for label in present]}"
-        )
-    if counts.min() < 2:
-        raise DatasetInvalid(
-            f"{source}: expected at least two images of each class, received one of"
-            f" {names[present[counts.argmin()]]!r}; add some or remove it"
-        )
 
 
 def _name(path: Path) -> str:

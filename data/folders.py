@@ -173,7 +173,7 @@ def labelled_pictures(pictures: Iterable[tuple[Path | bytes, str]]) -> np.ndarra
             reasons[name] = exc
     if reasons:
         first, *others = reasons
-        more = f"; neither can be used: {_some(others)}" if others else ""
+        more = f"; these cannot be used either: {_some(others)}" if others else ""
         raise DatasetInvalid(f"{first}: {reasons[first]}, or remove it from the dataset{more}")
     return np.stack(digits)
 

@@ -19,6 +19,7 @@ import numpy as np
 from data.convention import SIDE
 from data.errors import DatasetCorrupt, DatasetInvalid, DatasetNotFound, MissingExtra
 from data.folders import labelled_pictures
+from data.labels import joined
 from data.names import is_hidden
 from data.pictures import stamp_of
 
@@ -68,7 +69,8 @@ class ParquetPictures:
                 some = slice(done, int(np.searchsorted(rows, first + len(batch))))
                 if some.stop > done:
                     inside = rows[some] - first
-                    found[places[some]] = _digits(batch.column(0).take(inside), file, rows[some])
+                    column = _plain(batch.column(0)).take(inside)
+                    found[places[some]] = _digits(column, file, rows[some])
                 first, done = first + len(batch), some.stop
                 if done == len(rows):
                     return
@@ -109,7 +111,7 @@ def _open_files(files: list[Path]) -> tuple[ParquetPictures, np.ndarray]:
     if not count:
         raise DatasetInvalid(f"{files[0]}: expected pictures and labels, found no row")
     where = tuple(file.absolute() for file in files)
-    return ParquetPictures(where, np.array(groups, np.int64)), np.concatenate(labels)
+    return ParquetPictures(where, np.array(groups, np.int64)), joined(labels)
 
 
 def has_parquet(folder: Path) -> bool:
@@ -134,9 +136,14 @@ def _opened(file: Path) -> Iterator[Any]:
             yield opened
     except FileNotFoundError as exc:
         raise DatasetNotFound(f"{file}: cannot be read ({exc.strerror})") from exc
+    except pyarrow.ArrowNotImplementedError as exc:
+        raise DatasetInvalid(f"{file}: expected pictures and labels, but {_said(exc)}") from exc
     except (pyarrow.ArrowException, OSError) as exc:
-        said = " ".join(str(exc).split())[:200]
-        raise DatasetCorrupt(f"{file}: expected a whole Parquet file, but {said}") from exc
+        raise DatasetCorrupt(f"{file}: expected a whole Parquet file, but {_said(exc)}") from exc
+
+
+def _said(exc: Exception) -> str:
+    return " ".join(str(exc).split())[:200]
 
 
 def _check_columns(schema: Any, file: Path) -> None:
@@ -158,6 +165,15 @@ def _labels(column: Any, file: Path) -> np.ndarray:
     return np.asarray(labels, str if labels.dtype.kind == "O" else None)
 
 
+def _plain(column: Any) -> Any:
+    """A column of pictures as one of bytes or lists, of which rows can be taken."""
+    from pyarrow import compute, large_binary, types
+
+    if types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0:
+        column = compute.struct_field(column, "bytes")
+    return column.cast(large_binary()) if types.is_binary_view(column.type) else column
+
+
 def _digits(column: Any, file: Path, rows: np.ndarray) -> np.ndarray:
     """A column of pictures as digits (m, 28, 28) uint8; `rows` (m,) are to blame."""
     from pyarrow import compute, types
@@ -165,14 +181,15 @@ def _digits(column: Any, file: Path, rows: np.ndarray) -> np.ndarray:
     if column.null_count:
         raise DatasetInvalid(f"{file}: expected an {IMAGE} in every row, received none in some")
     kind = column.type
-    if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
-        column, kind = column.field("bytes"), kind.field("bytes").type
-    if types.is_binary(kind) or types.is_large_binary(kind):
+    binary = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary)
+    if any(is_one(kind) for is_one in binary):
         return labelled_pictures(
-            (content.as_py() or b"", f"{file}, row {row:,}")
+            (content.as_py(), f"{file}, row {row:,}")
             for row, content in zip(rows, column, strict=True)
         )
-    if types.is_list(kind) or types.is_fixed_size_list(kind):
+    lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+    views = (types.is_list_view, types.is_large_list_view)
+    if any(is_one(kind) for is_one in (*lists, *views)):
         numbers = column.flatten()
         lengths = compute.list_value_length(column).to_numpy()
         whole = types.is_integer(numbers.type) and (lengths == SIDE * SIDE).all()

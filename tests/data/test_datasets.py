@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.convention import DIGITS
 from data.datasets import BUILT_IN, Dataset, load_dataset
 from data.errors import DatasetInvalid, DatasetNotFound
 from tests.drawings import draw_digit
@@ -188,7 +189,7 @@ def test_all_bad_pictures_are_told_of_at_once(tmp_path: Path) -> None:
     bad = [folder / "3" / f"{number}.png" for number in range(7)]
     for path in bad[:2]:
         path.write_bytes(b"not a picture")
-    with pytest.raises(DatasetInvalid, match=r"3/0\.png: .*; neither can be used: .*/3/1\.png$"):
+    with pytest.raises(DatasetInvalid, match=r"3/0\.png: .*; these cannot .*: .*/3/1\.png$"):
         load_dataset(str(folder), "train")
     for path in bad:
         path.write_bytes(b"not a picture")
@@ -211,6 +212,31 @@ def test_npz_with_and_without_a_test_split(tmp_path: Path, test_set: Dataset) ->
         y_test=test_set.labels[:20],
     )
     assert len(load_dataset(str(path), "test")) == 20
+
+
+@pytest.mark.parametrize("left_out", ["x_test", "y_test"])
+def test_half_a_test_split_is_none(tmp_path: Path, test_set: Dataset, left_out: str) -> None:
+    arrays = {f"x_{split}": test_set.images for split in ("train", "test")}
+    arrays |= {f"y_{split}": test_set.labels for split in ("train", "test")}
+    (given,) = {"x_test", "y_test"} - {left_out}
+    del arrays[left_out]
+    np.savez(tmp_path / "set.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(DatasetInvalid, match=f"or neither, received only {given}"):
+        load_dataset(str(tmp_path / "set.npz"), "train")
+
+
+@pytest.mark.parametrize("kinds", [("int64", "uint64"), ("uint64", "int8"), ("int64", "U1")])
+def test_labels_of_mixed_integers_are_the_same_integers(
+    tmp_path: Path, test_set: Dataset, kinds: tuple[str, str]
+) -> None:
+    path = tmp_path / "set.npz"
+    arrays = {f"x_{split}": test_set.images for split in ("train", "test")}
+    labels = [test_set.labels.astype(kind) for kind in kinds]
+    np.savez(path, **arrays, y_train=labels[0], y_test=labels[1])  # type: ignore[arg-type]
+    for split in ("train", "test"):
+        read = load_dataset(str(path), split)
+        assert read.names == DIGITS
+        assert np.array_equal(read.labels, test_set.labels)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from data import idx
+from data.convention import DIGITS
 from data.datasets import Dataset, Parted, load_dataset, open_dataset
 from data.errors import DatasetCorrupt, DatasetError, DatasetInvalid, DatasetNotFound
 from data.folders import labelled_pictures
@@ -135,6 +136,43 @@ def test_parquet_with_a_test_split_and_names(some: Dataset, tmp_path: Path) -> N
     assert len(load_dataset(str(tmp_path), "train")) == COUNT
 
 
+def test_parquet_whose_files_have_labels_of_other_integers(some: Dataset, tmp_path: Path) -> None:
+    for number, kind in enumerate((np.int64, np.uint64)):
+        rows = slice(number * 30, number * 30 + 30)
+        labels = some.labels[rows].astype(kind)
+        write_parquet(tmp_path / f"{number}.parquet", pixels(some.images[rows]), labels)
+    read = [load_dataset(str(tmp_path), split) for split in ("train", "test")]
+    assert {digits.names for digits in read} == {DIGITS}
+    assert labelled(read[0]) | labelled(read[1]) == labelled(some)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.large_binary(),
+        pa.binary_view(),
+        pa.large_list(pa.int16()),
+        pa.list_(pa.uint8(), 784),
+        pa.list_view(pa.uint8()),
+    ],
+    ids=str,
+)
+def test_parquet_of_any_kind_of_bytes_and_lists(
+    some: Dataset, tmp_path: Path, kind: pa.DataType
+) -> None:
+    files = [cv2.imencode(".png", image)[1].tobytes() for image in some.images]
+    lists = [image.ravel().tolist() for image in some.images]
+    plain, values = (
+        (pa.list_(pa.uint8()), lists) if pa.types.is_nested(kind) else (pa.binary(), files)
+    )
+    labels = pa.array([str(label) for label in some.labels], pa.string_view())
+    path = write_parquet(tmp_path / "set.parquet", pa.array(values, kind), labels)
+    reference = write_parquet(tmp_path / "plain.parquet", pa.array(values, plain), some.labels)
+    read, expected = (load_dataset(str(place), "train") for place in (path, reference))
+    assert read.names == expected.names
+    assert read.sha256() == expected.sha256()
+
+
 def test_idx_in_gzip(some: Dataset, tmp_path: Path) -> None:
     plain = write_idx(tmp_path, some)
     expected = load_dataset(str(plain), "train")
@@ -170,6 +208,8 @@ def test_damaged_idx(some: Dataset, tmp_path: Path) -> None:
         (pa.array([b"no picture"] * 10), [0, 1] * 5, r"set\.parquet, row 0: .*remove it"),
         (pa.array([None, b""] * 5), [0, 1] * 5, "an image in every row"),
         (pa.array(["text"] * 10), [0, 1] * 5, "received string"),
+        (pa.array(["text"] * 10, pa.string_view()), [0, 1] * 5, "string_view"),
+        (pa.array([{"bytes": None}] * 10), [0, 1] * 5, "an image in every row"),
         (pa.array([[1] * 783] * 10), [0, 1] * 5, "lists of 784"),
         (pa.array([[1] * 783, [1] * 785, *[[1] * 784] * 8]), [0, 1] * 5, "lists of 784"),
         (pa.array([[256] * 784] * 10), [0, 1] * 5, "numbers from 0 to 255"),
