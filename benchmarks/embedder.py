@@ -18,7 +18,8 @@ import onnx
 
 from benchmarks.measure import DIGITS, Run, run, table
 from data.card import ONNX_NAME, EmbedderCard
-from data.datasets import Dataset, load_dataset
+from data.dataset import Dataset
+from data.datasets import load_dataset
 from data.deform import deformed
 from data.errors import PictureError
 from data.normalise import find_digits, scale_to_unit

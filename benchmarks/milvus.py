@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import table
-from data.datasets import Dataset, load_dataset
+from data.dataset import Dataset
+from data.datasets import load_dataset
 from indexer.build import build_index
 from indexer.embedder import Embedder
 from indexer.place import parse_place

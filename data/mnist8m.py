@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from data.convention import MNIST8M, SIDE
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.errors import UsageError
 from data.mnist import load_mnist
 
@@ -104,10 +104,6 @@ class EndlessDigits:
     def labels(self, numbers: np.ndarray) -> np.ndarray:
         """Labels (m,) uint8 of items `numbers` (m,): those of the digits they are made of."""
         return np.asarray(self.base.labels[numbers % len(self.base)])
-
-    def picture(self, number: int) -> np.ndarray:
-        """The (28, 28) uint8 picture of one item."""
-        return np.asarray(self.pictures(np.array([number]))[0])
 
     def pictures(self, numbers: np.ndarray) -> np.ndarray:
         """The pictures (m, 28, 28) uint8 of items `numbers` (m,), in any order.

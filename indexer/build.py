@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from data.card import EmbedderCard
-from data.datasets import Dataset, Digits
+from data.dataset import Dataset, Digits
 from data.holdout import hold_out
 from data.mnist8m import EndlessDigits
 from data.progress import Progress, silent

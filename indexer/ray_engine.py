@@ -26,7 +26,7 @@ import numpy as np
 from data import errors
 from data.card import EmbedderCard
 from data.convention import SIDE
-from data.datasets import Digits
+from data.dataset import Digits
 from data.errors import ClusterFailed, DigitsError, StorageError
 from data.files import (
     TEMPORARY_PREFIX,

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from data.datasets import Digits
+from data.dataset import Digits
 from data.files import (
     check_no_link,
     make_folder,

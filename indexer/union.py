@@ -11,7 +11,6 @@ from copy import copy
 
 import numpy as np
 
-from data.convention import SIDE
 from indexer.checks import check_excluded, check_k
 from indexer.segment import Segment
 
@@ -181,11 +180,6 @@ class UnionImages:
     def __len__(self) -> int:
         """Number of pictures, removed ones included."""
         return int(self._starts[-1])
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(count, 28, 28)."""
-        return len(self), SIDE, SIDE
 
     def __getitem__(self, chosen: int | np.integer | slice | np.ndarray) -> np.ndarray:
         """One picture (28, 28) of a position, several (m, 28, 28) of a slice or of positions.

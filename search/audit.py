@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.progress import Progress, silent
 from search.index import DigitIndex
 

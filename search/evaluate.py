@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.deform import deformed
 from data.errors import UsageError
 from data.pairs import SAME, make_pairs

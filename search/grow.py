@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import DatasetInvalid, UsageError
-from data.folders import list_classes
+from data.listing import list_classes
 from data.normalise import scale_to_bytes
 from indexer.manifest import Manifest
 from indexer.place import Change, Place, store_at

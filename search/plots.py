@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.figures import (
     HUES,
     MARKERS,

@@ -24,7 +24,7 @@ from data.errors import (
     PictureUnreadable,
     UsageError,
 )
-from data.folders import find_pictures, tell_unread
+from data.listing import find_pictures, tell_unread
 from data.normalise import find_digits, scale_to_unit
 from data.npy import MAX_HEADER, BadArray, read_header, read_npy
 from data.picture import (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.figures import draw_curves
 from indexer.sources import ADDED
 from indexer.votes import DEFAULT_WEIGHTS

@@ -16,7 +16,7 @@ from search.queries import Query, RefusedQuery
 from search.text import shortened
 
 if TYPE_CHECKING:
-    from data.datasets import Dataset
+    from data.dataset import Dataset
     from search.audit import Audit
 
 NEIGHBOURS = 10  # of a query, at most

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from data.card import CARD_NAME, ONNX_NAME
-from data.datasets import Dataset, load_dataset
+from data.dataset import Dataset
+from data.datasets import load_dataset
 from data.errors import DigitsError
 from data.mnist import find_mnist
 from indexer.build import build_index

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from search import DigitIndex
 from search.cli.reference import PLACE, reference
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.convention import DIGITS, SIDE
-from data.datasets import Dataset
+from data.dataset import Dataset
 from training.augment import coarsen, deform, straighten_nearly, vary_strokes
 from training.drawn_digits import draw_digits
 from training.outliers import draw_outliers

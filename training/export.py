@@ -20,7 +20,7 @@ import keras
 import numpy as np
 
 from data.card import CARD_NAME, KERAS_NAME, ONNX_NAME, EmbedderCard
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.errors import TrainingError
 from data.files import make_folder, write_together
 from data.normalise import NORMALISER_VERSION, scale_to_unit

@@ -11,7 +11,7 @@ import numpy as np
 
 from data.card import SameDifferent
 from data.convention import DIGITS
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.holdout import hold_out
 from data.pairs import make_pairs
 from data.progress import Progress, silent

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.pairs import make_pairs
 from training.batches import AHEAD, untuned
 from training.recipes import Recipe

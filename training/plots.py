@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.figures import (
     NEUTRAL,
     draw_curves,

@@ -26,7 +26,7 @@ from search.cli.options import (
 from search.text import named
 
 if TYPE_CHECKING:
-    from data.datasets import Dataset
+    from data.dataset import Dataset
     from indexer.place import Place
     from indexer.votes import Weights
     from search.evaluate import Evaluation

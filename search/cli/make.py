@@ -34,7 +34,7 @@ from search.text import named
 
 if TYPE_CHECKING:
     from data.card import EmbedderCard
-    from data.datasets import Dataset, Parted
+    from data.dataset import Dataset, Parted
     from data.mnist8m import EndlessDigits
     from indexer.choose import Wish
     from indexer.embedder import Embedder

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from data.convention import DIGITS
-from data.datasets import BUILT_IN, Dataset, load_dataset
+from data.dataset import Dataset
+from data.datasets import BUILT_IN, load_dataset
 from data.errors import DatasetInvalid, DatasetNotFound
 from tests.drawings import draw_digit
 

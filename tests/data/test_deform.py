@@ -1,6 +1,6 @@
 import numpy as np
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.deform import deformed
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.datasets import Dataset, load_dataset
+from data.dataset import Dataset
+from data.datasets import load_dataset
 from data.errors import DatasetInvalid, UsageError
 from data.mnist import load_mnist
 from data.mnist8m import FIELDS, LIMIT, MARGIN, MOST, THICK, THIN, TILE, EndlessDigits, open_mnist8m
@@ -72,7 +73,7 @@ def test_a_number_has_one_picture_in_any_company(
     assert np.array_equal(endless.pictures(shuffled), images[shuffled])
     assert np.array_equal(endless.labels(shuffled), labels[shuffled])
     for number in shuffled[:20]:
-        assert np.array_equal(endless.picture(number), images[number])
+        assert np.array_equal(endless.pictures(np.array([number]))[0], images[number])
     for start, stop in ((0, 1), (1000, 2777), (len(endless) - 5, len(endless) + 5)):
         assert np.array_equal(endless.part(start, stop)[0], images[start:stop])
 
@@ -81,7 +82,7 @@ def test_a_picture_is_what_plain_integers_give(endless: EndlessDigits) -> None:
     base = len(endless.base)
     for number in (base, 2 * base - 1, 3 * base + 77, EACH * base - 1):
         expected = deformed_plainly(endless.base.images[number % base], number)
-        assert np.array_equal(endless.picture(number), expected)
+        assert np.array_equal(endless.pictures(np.array([number]))[0], expected)
 
 
 def test_sums_of_fields_are_exact_in_float32() -> None:
@@ -130,7 +131,7 @@ def test_a_count_that_cannot_be_is_refused(train_set: Dataset, count: int) -> No
 def test_a_number_outside_is_refused(endless: EndlessDigits) -> None:
     for number in (-1, len(endless)):
         with pytest.raises(UsageError, match="expected numbers of mnist8m from 0 to"):
-            endless.picture(number)
+            endless.pictures(np.array([number]))
 
 
 def test_its_hash_is_of_all_that_decides_the_pictures(

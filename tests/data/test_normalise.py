@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.errors import PictureBlank, PictureError, PictureNotDigits
 from data.mnist import load_mnist
 from data.normalise import find_digits, scale_to_unit

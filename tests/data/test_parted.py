@@ -13,7 +13,8 @@ from pyarrow import parquet
 
 from data import idx
 from data.convention import DIGITS
-from data.datasets import Dataset, Parted, load_dataset, open_dataset
+from data.dataset import Dataset, Parted
+from data.datasets import load_dataset, open_dataset
 from data.errors import DatasetCorrupt, DatasetError, DatasetInvalid, DatasetNotFound
 from data.folders import labelled_pictures
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from data.components import components
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.errors import PictureNotDigits
 from data.mnist import load_mnist
 from data.normalise import Digit, Strangeness, find_digits, scale_to_unit

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.mnist8m import EndlessDigits
 from indexer.build import build_index, build_streamed, calibration_sample, index_vectors
 from indexer.choose import Wish

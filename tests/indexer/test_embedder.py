@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data.card import CARD_NAME, KERAS_NAME, ONNX_NAME, EmbedderCard
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.errors import EmbedderCorrupt, EmbedderMismatch, EmbedderNotFound, UsageError
 from data.normalise import scale_to_unit
 from indexer.embedder import Embedder

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.errors import (
     EmbedderMismatch,
     IndexCorrupt,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.errors import DigitsError, EmbedderMismatch, IndexLocked, IndexNotFound, UsageError
 from indexer.build import build_index
 from indexer.embedder import Embedder

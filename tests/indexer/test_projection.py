@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.errors import IndexCorrupt
 from indexer.build import build_index
 from indexer.projection import Projection

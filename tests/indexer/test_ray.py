@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.datasets import Dataset, load_dataset, open_dataset
+from data.dataset import Dataset
+from data.datasets import load_dataset, open_dataset
 from data.errors import ClusterFailed, DatasetInvalid, IndexLocked, UsageError
 from indexer import ray_engine
 from indexer.build import build_index, build_on_cluster

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.errors import IndexLocked, StorageError
 from data.mnist8m import EndlessDigits
 from indexer import stream

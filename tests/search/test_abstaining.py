@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from indexer.build import build_index
 from indexer.embedder import Embedder
 from indexer.votes import DEFAULT_WEIGHTS

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.errors import UsageError
 from indexer.build import build_index
 from indexer.place import store_at

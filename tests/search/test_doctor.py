@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from data.card import CARD_NAME, ONNX_NAME
-from data.datasets import Dataset
+from data.dataset import Dataset
 from indexer.build import build_index
 from indexer.choose import Wish
 from search import DigitIndex

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from data.card import CARD_NAME, ONNX_NAME
-from data.datasets import Dataset
+from data.dataset import Dataset
 from indexer.build import build_index
 from indexer.milvus.address import Address
 from indexer.milvus.lock import locked

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.errors import IndexCorrupt, IndexLocked, UsageError
 from indexer import store
 from indexer.build import build_index

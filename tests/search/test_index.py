@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.errors import EmbedderMismatch, EmbedderNotFound, IndexNotFound, UsageError
 from indexer.votes import DEFAULT_WEIGHTS
 from search import Classification, DigitIndex, Neighbours

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 
 
 def digits(*arguments: object) -> subprocess.CompletedProcess[str]:

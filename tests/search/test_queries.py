@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from indexer.build import build_index
 from search.cli.show import MAX_ROWS, to_be_drawn
 from search.index import DigitIndex

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from indexer.build import build_index
 from search import DigitIndex
 from search.evaluate import Evaluation, evaluate, worst_mistakes

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import validate_data
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.errors import EmbedderNotFound
 from indexer.embedder import Embedder
 from search.sklearn import PIXELS, EmbedderTransformer, KNNDigitClassifier

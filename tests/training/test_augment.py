@@ -1,6 +1,6 @@
 import numpy as np
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.normalise import scale_to_unit
 from training import require_backend
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.normalise import scale_to_unit
 from search import DigitIndex
 from training.drawn_digits import draw_digits

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from data.card import ONNX_NAME
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.normalise import scale_to_unit
 from indexer.embedder import Embedder
 from training import require_backend

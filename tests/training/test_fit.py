@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data.card import CARD_NAME, KERAS_NAME, ONNX_NAME, EmbedderCard
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.errors import TrainingError, UsageError
 from data.pairs import SAME, make_pairs
 from training import require_backend

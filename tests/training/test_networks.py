@@ -3,7 +3,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from data.normalise import scale_to_unit
 from training import require_backend
 

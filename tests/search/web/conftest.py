@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from indexer.build import build_index
 from search import DigitIndex
 from tests.embedders import linear_embedder

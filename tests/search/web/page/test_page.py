@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from data.datasets import Dataset
+from data.dataset import Dataset
 from indexer.build import build_index
 from search.web.access import Access
 from tests.embedders import linear_embedder
