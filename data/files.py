@@ -1,8 +1,10 @@
 """Write a file whole or not at all; open one that was written here.
 
-Files that others rely on go through here: a temporary name in the same folder, fsync, rename, fsync
-of the folder; under a lock where several may write. Failures of the disk become
-:class:`StorageError`.
+A file gets a temporary name in the same folder, fsync, its own name, fsync of the folder; under a
+lock where several may write. Others are written elsewhere: FAISS's large vectors, which
+`indexer.store` moves into place; Ray's shards; what `indexer.stream` takes up again where it was
+stopped; and the line that a shell's start-up file gets. Failures of the disk become
+:class:`StorageError`, whoever writes.
 """
 
 from __future__ import annotations
@@ -47,10 +49,10 @@ def write_together(folder: Path, contents: dict[str, bytes]) -> None:
         written = {name: temporaries.enter_context(_temporary(folder)) for name in contents}
         for name, file in written.items():
             file.write(contents[name])
-            _sync(file)
+            _flush(file)
         for name, file in written.items():
             Path(file.name).replace(folder / name)
-        sync_folder(folder)
+        sync(folder)
 
 
 @contextlib.contextmanager
@@ -64,9 +66,9 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     with storage_errors(path):
         with _temporary(path.parent) as file:
             yield file
-            _sync(file)
+            _flush(file)
             Path(file.name).replace(path)
-        sync_folder(path.parent)
+        sync(path.parent)
 
 
 @contextlib.contextmanager
@@ -80,7 +82,7 @@ def _temporary(folder: Path) -> Iterator[IO[bytes]]:
             path.unlink(missing_ok=True)
 
 
-def _sync(file: IO[bytes]) -> None:
+def _flush(file: IO[bytes]) -> None:
     """Make what was written to a file durable."""
     file.flush()
     os.fsync(file.fileno())
@@ -234,13 +236,8 @@ def take_lock(file: IO[Any], refusal: str) -> None:
         raise IndexLocked(refusal) from exc
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames inside `folder` durable."""
-    sync_file(folder)
-
-
-def sync_file(path: Path) -> None:
-    """Make what `path` holds durable."""
+def sync(path: Path) -> None:
+    """Make durable what a file holds, or which names a folder has."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

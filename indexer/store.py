@@ -33,8 +33,7 @@ from data.files import (
     open_plain,
     read_plain,
     storage_errors,
-    sync_file,
-    sync_folder,
+    sync,
     unreadable,
     write_together,
     write_whole,
@@ -275,9 +274,9 @@ def _moved(folder: Path, staged: Mapping[str, Path]) -> Iterator[None]:
     """Staged files under their names in `folder`; they go back if what follows fails."""
     try:
         for name, path in staged.items():
-            sync_file(path)
+            sync(path)
             path.rename(folder / name)
-        sync_folder(folder)
+        sync(folder)
         yield
     except BaseException:
         for name, path in staged.items():
