@@ -96,12 +96,15 @@ def png_of(figure: Figure) -> bytes:
 
 
 def legible(text: str) -> str:
-    """`text` with each sign that the font of plots lacks written as its code point."""
+    """`text` with each sign that cannot be seen, or that the font lacks, as its code point."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
-    known = {ord("\n"), *get_font(findfont(FontProperties())).get_charmap()}
+    known = get_font(findfont(FontProperties())).get_charmap()
     return "".join(
-        sign if ord(sign) in known else sign.encode("unicode_escape").decode() for sign in text
+        sign
+        if sign == "\n" or (ord(sign) in known and sign.isprintable())
+        else sign.encode("unicode_escape").decode()
+        for sign in text
     )
 
 

@@ -1,4 +1,4 @@
-"""Read an array from the bytes of an `.npy` file, without trusting what its header claims.
+"""An array as the bytes of an `.npy` file; and back, without trusting what its header claims.
 
 numpy allocates what a header asks for before it reads on, and a 128-byte file can ask for 32 GiB;
 so the header is held against the size of what follows first. Pickled objects are never loaded.
@@ -61,3 +61,10 @@ def read_header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     if not dtype.itemsize or any(not 0 <= side <= LONGEST_SIDE for side in shape):
         raise BadArray("its header tells of no shape that an array can have")
     return shape, fortran, dtype
+
+
+def npy_of(array: np.ndarray) -> bytes:
+    """The content of an `.npy` file that holds `array`."""
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return file.getvalue()

@@ -1,12 +1,11 @@
-"""Arrays and a vector index as files, and the index back.
+"""A vector index as files, and back.
 
-Of the index that is FAISS's own file, and beside it, where there are lists, a table of hashes that
-vouches for it part by part.
+FAISS's own file, and beside it, where there are lists, a table of hashes that vouches for it part
+by part.
 """
 
 from __future__ import annotations
 
-import io
 import mmap
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,13 +22,6 @@ from indexer.store import Content
 from indexer.vectors import NO_OPTIONS, VectorIndex
 
 WRITTEN = 1 << 20  # bytes at a time
-
-
-def npy_of(array: np.ndarray) -> bytes:
-    """The content of an `.npy` file that holds `array`."""
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=False)
-    return file.getvalue()
 
 
 def pack(index: VectorIndex) -> dict[str, bytes]:

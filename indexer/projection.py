@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.errors import IndexCorrupt
-from data.npy import BadArray, read_npy
-from indexer.packing import npy_of
+from data.npy import BadArray, npy_of, read_npy
 
 SAMPLE = 20_000  # digits; more of them do not turn the plane
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from data.convention import MNIST8M, SIDE
 from data.errors import IndexCorrupt
-from data.npy import BadArray, read_npy
+from data.npy import BadArray, npy_of, read_npy
 from indexer.manifest import FileEntry, Part, SegmentRecord
-from indexer.packing import npy_of, pack, unpack
+from indexer.packing import pack, unpack
 from indexer.sources import Sources, pack_sources, parse_sources
 from indexer.store import Content
 from indexer.vectors import VectorIndex

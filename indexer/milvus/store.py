@@ -27,7 +27,7 @@ from data.errors import (
     UsageError,
 )
 from data.home import cache_folder
-from data.npy import BadArray, read_npy
+from data.npy import BadArray, npy_of, read_npy
 from data.progress import Progress
 from indexer.manifest import PREVIOUS, FileEntry, Manifest, SegmentRecord
 from indexer.milvus.address import Address
@@ -37,7 +37,6 @@ from indexer.milvus.records import Records
 from indexer.milvus.rows import Batch, RowTable
 from indexer.milvus.server import PATIENCE, Patience, Server
 from indexer.milvus.vectors import MilvusVectors
-from indexer.packing import npy_of
 from indexer.place import Generation
 from indexer.segment import Segment
 from indexer.sources import ADDED, Sources, pack_sources, parse_sources

@@ -38,3 +38,4 @@ def test_names_are_drawn_as_text_whatever_they_mean_to_tex(name: str) -> None:
 def test_signs_that_cannot_be_drawn_are_spelled() -> None:
     assert legible("caf\u00e9 \u2717\nnext") == "caf\u00e9 \u2717\nnext"
     assert legible("\u4e03 seven") == "\\u4e03 seven"
+    assert legible("\u202e3") == "\\u202e3"
