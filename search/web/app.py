@@ -29,6 +29,7 @@ from search.report import strict_json
 from search.web import ask
 from search.web.access import Access, Refusal
 from search.web.body import JSON, Sent, media_type
+from search.web.commitment import committed
 from search.web.describe import (
     BODY,
     FORM,
@@ -91,12 +92,14 @@ def create_app(
         lifespan=lifespan,
     )
 
-    async def in_pool(call: Callable[..., T], *arguments: Any, **options: Any) -> T:
-        work = partial(call, *arguments, **options)
-        return await asyncio.get_running_loop().run_in_executor(pool, work)
-
     async def asked(call: Callable[..., T], *arguments: Any, **options: Any) -> T:
-        return await in_pool(lambda: call(live.current(), *arguments, **options))
+        def ask_newest() -> T:
+            return call(live.current(), *arguments, **options)
+
+        return await asyncio.get_running_loop().run_in_executor(pool, ask_newest)
+
+    async def changed(call: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        return await committed(pool, lambda begin: call(live, begin, *arguments, **options))
 
     async def answered(
         call: Callable[..., T], question: ask.Question, *arguments: Any, **options: Any
@@ -108,7 +111,7 @@ def create_app(
         return await asked(call, question, *arguments, **options)
 
     add_questions(app, asked, answered)
-    add_changes(app, live, asked, in_pool, writable=writable)
+    add_changes(app, live, asked, changed, writable=writable)
     add_pages(app)
     add_errors(app)
     return Guard(app, access, limits or Limits())
@@ -157,7 +160,7 @@ def add_questions(app: FastAPI, asked: Run, answered: Run) -> None:
         return _json(await asked(ask.points))
 
 
-def add_changes(app: FastAPI, live: LiveIndex, asked: Run, in_pool: Run, *, writable: bool) -> None:
+def add_changes(app: FastAPI, live: LiveIndex, asked: Run, changed: Run, *, writable: bool) -> None:
     """Routes that change the index, and the one that says whether they may."""
 
     def require_writable() -> None:
@@ -179,14 +182,14 @@ def add_changes(app: FastAPI, live: LiveIndex, asked: Run, in_pool: Run, *, writ
         require_writable()
         options = parsed(Addition, request)
         sent = await _sent(request)
-        return _answer(await in_pool(ask.add, live, sent, options.label, single=options.single))
+        return _answer(await changed(ask.add, sent, options.label, single=options.single))
 
     @app.post("/api/undo", openapi_extra=described(Undoing, {}))
     async def undo(request: Request) -> Response:
         """Take the last change back; only where the server may change the index."""
         require_writable()
         generation = parsed(Undoing, request).generation
-        return _json(await in_pool(ask.undo, live, generation))
+        return _json(await changed(ask.undo, generation))
 
     @app.get("/healthz")
     async def health() -> dict[str, str]:

@@ -6,14 +6,14 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from data.errors import UsageError
 from indexer.place import Place
-from indexer.votes import DEFAULT_WEIGHTS
+from indexer.votes import DEFAULT_WEIGHTS, Weights
 from search.answers import (
     Addition,
     Answer,
@@ -29,6 +29,7 @@ from search.index import DEFAULT_K, DigitIndex
 from search.queries import AnyQuery, Query, Reader
 from search.web.access import Refusal
 from search.web.body import Sent, as_rows, read_all
+from search.web.commitment import Begin
 from search.web.limits import MOST_DIGITS
 from search.web.live import LiveIndex
 from search.web.map import map_points, place
@@ -84,7 +85,7 @@ def search(index: DigitIndex, question: Question) -> list[Row]:
 def classify(
     index: DigitIndex,
     question: Question,
-    weights: Literal["uniform", "distance"],
+    weights: Weights,
     *,
     explain: bool,
 ) -> list[Row]:
@@ -137,17 +138,17 @@ def info(index: DigitIndex, origin: Place, *, writable: bool) -> Row:
     return index_facts(index, origin) | {"server": server}
 
 
-def add(live: LiveIndex, sent: Sent, label: str, *, single: bool) -> list[Row]:
+def add(live: LiveIndex, begin: Begin, sent: Sent, label: str, *, single: bool) -> list[Row]:
     """As `digits add`; and to each digit, the generation that holds it."""
     queries = read_all(Reader(live.current(), single=single), sent)
-    rows, manifest = live.add(queries, label)
+    rows, manifest = live.add(queries, label, begin)
     held = {"generation": manifest.generation}
     return [_row(row) | (held if isinstance(row, Addition) else {}) for row in rows]
 
 
-def undo(live: LiveIndex, generation: int | None) -> Row:
+def undo(live: LiveIndex, begin: Begin, generation: int | None) -> Row:
     """As `digits undo`, but only of that `generation` if there is one."""
-    return generation_facts(live.undo(generation), live.place)
+    return generation_facts(live.undo(generation, begin), live.place)
 
 
 def _rows(index: DigitIndex, question: Question, answers: Iterable[Answered]) -> list[Row]:
