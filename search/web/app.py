@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -25,9 +26,13 @@ from starlette.types import ASGIApp, Scope
 from data.processors import processors
 from indexer.place import Place as IndexPlace
 from indexer.vectors import set_threads
+from search.answers import ClassifyAnswer, ExplainedAnswer, SearchAnswer
+from search.compare import Comparison
+from search.facts import GenerationFacts
 from search.report import strict_json
 from search.web import ask
 from search.web.access import Access, Refusal
+from search.web.ask import StoredAddition
 from search.web.body import JSON, Sent, media_type
 from search.web.commitment import committed
 from search.web.describe import (
@@ -47,6 +52,8 @@ from search.web.failures import add_errors
 from search.web.guard import Guard
 from search.web.limits import Limits
 from search.web.live import LiveIndex
+from search.web.map import MapPoints
+from search.web.replies import FAILURES, Health, Info, Png, one, rows
 
 PAGE = Path(__file__).parent / "page"
 FRESH = {"cache-control": "no-cache"}
@@ -89,6 +96,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        responses=FAILURES,
         lifespan=lifespan,
     )
 
@@ -120,14 +128,18 @@ def create_app(
 def add_questions(app: FastAPI, asked: Run, answered: Run) -> None:
     """Routes that only read: what is asked of the newest generation."""
 
-    @app.post("/api/search", openapi_extra=described(Search, BODY))
+    @app.post("/api/search", responses=rows(SearchAnswer), openapi_extra=described(Search, BODY))
     async def search(request: Request) -> Response:
         """The stored digits most like each digit, nearest first."""
         options = parsed(Search, request)
         question = _question(await _sent(request), options)
         return _answer(await answered(ask.search, question))
 
-    @app.post("/api/classify", openapi_extra=described(Naming, BODY))
+    @app.post(
+        "/api/classify",
+        responses=rows(ClassifyAnswer | ExplainedAnswer),
+        openapi_extra=described(Naming, BODY),
+    )
     async def classify(request: Request) -> Response:
         """The name of each digit, by the vote of its nearest stored ones."""
         options = parsed(Naming, request)
@@ -136,7 +148,7 @@ def add_questions(app: FastAPI, asked: Run, answered: Run) -> None:
             await answered(ask.classify, question, options.weights, explain=options.explain)
         )
 
-    @app.post("/api/compare", openapi_extra=described(Pair, PAIR))
+    @app.post("/api/compare", responses=one(Comparison), openapi_extra=described(Pair, PAIR))
     async def compare(request: Request) -> Response:
         """How far apart two digits are, and whether they are the same."""
         options = parsed(Pair, request)
@@ -145,15 +157,15 @@ def add_questions(app: FastAPI, asked: Run, answered: Run) -> None:
             await asked(ask.compare, sent, single=options.single, show_input=options.input)
         )
 
-    @app.get("/api/items/{id:path}.png", response_class=Response)
+    @app.get("/api/items/{id:path}.png", response_class=Png)
     async def item(request: Request, id: str) -> Response:  # noqa: A002, as API names it
         """A stored digit as a picture of 28 x 28."""
         parsed(Nothing, request)
         content = await asked(ask.item_png, id)
         kept = {"cache-control": f"private, max-age={THUMBNAILS_SECONDS}"}
-        return Response(content, media_type="image/png", headers=kept)
+        return Png(content, headers=kept)
 
-    @app.get("/api/map")
+    @app.get("/api/map", responses=one(MapPoints))
     async def points(request: Request) -> Response:
         """Stored digits in two dimensions, in columns."""
         parsed(Nothing, request)
@@ -170,13 +182,13 @@ def add_changes(app: FastAPI, live: LiveIndex, asked: Run, changed: Run, *, writ
                 "expected a server that may change the index: start it with --writable",
             )
 
-    @app.get("/api/info")
+    @app.get("/api/info", responses=one(Info))
     async def info(request: Request) -> Response:
         """What the index is, and under server what this server allows."""
         parsed(Nothing, request)
         return _json(await asked(ask.info, live.place, writable=writable))
 
-    @app.post("/api/items", openapi_extra=described(Addition, BODY))
+    @app.post("/api/items", responses=rows(StoredAddition), openapi_extra=described(Addition, BODY))
     async def add(request: Request) -> Response:
         """Store each digit as one called label; only where the server may change the index."""
         require_writable()
@@ -184,17 +196,17 @@ def add_changes(app: FastAPI, live: LiveIndex, asked: Run, changed: Run, *, writ
         sent = await _sent(request)
         return _answer(await changed(ask.add, sent, options.label, single=options.single))
 
-    @app.post("/api/undo", openapi_extra=described(Undoing, {}))
+    @app.post("/api/undo", responses=one(GenerationFacts), openapi_extra=described(Undoing, {}))
     async def undo(request: Request) -> Response:
         """Take the last change back; only where the server may change the index."""
         require_writable()
         generation = parsed(Undoing, request).generation
         return _json(await changed(ask.undo, generation))
 
-    @app.get("/healthz")
-    async def health() -> dict[str, str]:
+    @app.get("/healthz", responses=one(Health))
+    async def health() -> Response:
         """Whether the server is up."""
-        return {"status": "ok"}
+        return _json(asdict(Health("ok")))
 
 
 def add_pages(app: FastAPI) -> None:

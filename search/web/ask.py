@@ -74,6 +74,22 @@ class Question:
         return read_all(Reader(index, single=self.single), self.sent, self.ids)
 
 
+@dataclass(frozen=True)
+class ServerFacts:
+    """What a server allows, and how its votes count where nobody says."""
+
+    writable: bool
+    most_digits: int
+    weights: Weights
+
+
+@dataclass(eq=False)
+class StoredAddition(Addition):
+    """As :class:`Addition`, and the generation that holds the digit."""
+
+    generation: int
+
+
 def search(index: DigitIndex, question: Question) -> list[Row]:
     """As `digits search`."""
     queries = question.queries(index)
@@ -130,20 +146,20 @@ def points(index: DigitIndex) -> Row:
 
 def info(index: DigitIndex, origin: Place, *, writable: bool) -> Row:
     """As `digits info`, and what this server allows."""
-    server = {
-        "writable": writable,
-        "most_digits": MOST_DIGITS,
-        "weights": DEFAULT_WEIGHTS,
-    }
-    return index_facts(index, origin) | {"server": server}
+    server = ServerFacts(writable, MOST_DIGITS, DEFAULT_WEIGHTS)
+    return index_facts(index, origin) | {"server": asdict(server)}
 
 
 def add(live: LiveIndex, begin: Begin, sent: Sent, label: str, *, single: bool) -> list[Row]:
     """As `digits add`; and to each digit, the generation that holds it."""
     queries = read_all(Reader(live.current(), single=single), sent)
     rows, manifest = live.add(queries, label, begin)
-    held = {"generation": manifest.generation}
-    return [_row(row) | (held if isinstance(row, Addition) else {}) for row in rows]
+    return [
+        _row(StoredAddition(**vars(row), generation=manifest.generation))
+        if isinstance(row, Addition)
+        else _row(row)
+        for row in rows
+    ]
 
 
 def undo(live: LiveIndex, begin: Begin, generation: int | None) -> Row:
