@@ -21,7 +21,7 @@ from data.errors import PictureBlank, PictureNotDigits
 from data.grey import Plane
 from data.halftone import without_dots
 from data.ink import Ink, find_ink, is_evenly_lit
-from data.page import find_light_pages, find_page, without_table
+from data.page import find_light_pages, find_page, within_edges, without_table
 from data.perspective import SAME, Homography
 from data.picture import Picture
 from data.render import LONGEST, render
@@ -104,7 +104,8 @@ def _on_light_pages(grey: Plane, read: Read, *, single: bool) -> list[Digit]:
         for shaded in (False,) if is_evenly_lit(paper) else (True, False):
             with contextlib.suppress(PictureBlank, PictureNotDigits):
                 ink = find_ink(paper, shaded=shaded, is_dark=True)
-                digits += read(page.to_picture(), ink)
+                held = ink._replace(strokes=within_edges(ink.strokes, page))
+                digits += read(page.to_picture(), held)
                 break
     return digits
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from data.components import Box, Components, Mask
+from data.components import Box, Components, Mask, components
 from data.grey import Plane
 from data.perspective import SAME, Homography, clockwise, is_rectangle, laid_flat
 from data.reduce import reduced
@@ -36,8 +36,8 @@ _LIGHTER = 0.08
 # Shades within it differ, from one pixel to the next, by less than one of so many shares between
 # the first two of these, and by more all along its edge.
 _EDGES = (0.03, 0.4, 6)
-# It fills at least this share of the picture, and this share of it is no ink.
-_LEAST, _PAPER = 0.015, 0.6
+# It fills at least this share of the picture, and this share of it is paper, not ink or a finger.
+_LEAST, _PAPER = 0.015, 0.7
 # Without its edges it is at least so many pixels wide and tall.
 _SMALLEST = 48
 # What shows at its edges is cut off by this share of its sides.
@@ -132,7 +132,7 @@ def _regions(smooth: Mask) -> Iterator[np.ndarray]:
     for outline, (*_, around) in zip(outlines, () if tree is None else tree[0], strict=True):
         is_hole = around >= 0
         if not is_hole and cv2.contourArea(outline) >= _LEAST * smooth.size:
-            corners = _quadrilateral(outline, smooth.shape)
+            corners = _quadrilateral(cv2.convexHull(outline), smooth.shape)
             if corners is not None and np.mean(smooth[_within(corners, smooth.shape)]) >= _PAPER:
                 yield corners.astype(np.float32)
 
@@ -247,3 +247,19 @@ def without_table(grey: Plane, page: Page, *, is_light: bool) -> Plane:
     shades[nearest[surface > 0]] = paper[surface > 0]
     filled = np.where(surface > 0, light, shades[nearest])
     return filled if is_light else 1 - filled
+
+
+def within_edges(strokes: Components, page: Page) -> Components:
+    """Strokes on a page but for those that reach its edges, as fingers do that hold it.
+
+    Args:
+        strokes: on a mask of the page's box.
+        page: on which something else may lie.
+
+    Returns:
+        All of them, if all reach its edges.
+    """
+    inner = cv2.erode(page.surface, _square(1), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    reaching = np.unique(strokes.labels[page.surface > inner])
+    rest = strokes.mask * (strokes.only(reaching[reaching > 0] - 1) == 0)
+    return components(rest) if rest.any() else strokes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -161,6 +162,20 @@ def test_cards_are_read_one_by_one_line_by_line(rng: np.random.Generator) -> Non
     digits = find_digits(read_picture(encode(desk, "JPEG")))
     assert named(digits) == [3, 0, 8, 2, 7, 4, 1, 8]
     assert len(find_digits(read_picture(encode(desk, "JPEG")), single=True)) == 1
+
+
+@pytest.mark.parametrize("place", [(210, 330), (20, 100), (390, 160)])
+def test_a_finger_that_holds_a_card_is_no_digit(
+    place: tuple[int, int], rng: np.random.Generator
+) -> None:
+    card = draw(3, canvas=(420, 340), at=(130, 60), size=190, width=18, paper=235, ink=40)
+    taken = photo(card, camera(card.size, (12, 0, -8)), texture("wood", 90, rng))
+    x, y = cv2.perspectiveTransform(
+        np.array([[place]], np.float64), camera(card.size, (12, 0, -8))
+    )[0, 0]
+    ImageDraw.Draw(taken).ellipse((x - 40, y - 55, x + 40, y + 55), fill=150)
+    digits = find_digits(read_picture(encode(taken, "JPEG")))
+    assert named(digits) == [3]
 
 
 def test_a_light_frame_or_block_beside_a_light_digit_is_no_page() -> None:
