@@ -17,11 +17,12 @@ import numpy as np
 
 from data.clutter import is_block, is_dash, without_clutter
 from data.convention import SIDE
+from data.desk import find_light_pages
 from data.errors import PictureBlank, PictureNotDigits
 from data.grey import Plane
 from data.halftone import without_dots
 from data.ink import Ink, find_ink, is_evenly_lit
-from data.page import find_light_pages, find_page, within_edges, without_table
+from data.page import find_page, within_edges, without_table
 from data.perspective import SAME, Homography
 from data.picture import Picture
 from data.render import LONGEST, render
