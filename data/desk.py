@@ -53,7 +53,7 @@ def find_light_pages(grey: Plane) -> list[Page]:
 
 
 def _candidates(small: Plane) -> list[np.ndarray]:
-    """Corners (4, 2) float32 of what may be pages on a thumbnail; one may be there several times."""
+    """Corners (4, 2) float32 of what may be pages on a thumbnail; of one perhaps several times."""
     side = round(_STROKE * max(small.shape)) | 1
     paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
     rim = np.concatenate([paper[0], paper[-1], paper[:, 0], paper[:, -1]])
