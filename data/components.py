@@ -79,9 +79,11 @@ class Components(NamedTuple):
 
     def only(self, chosen: Sequence[int] | np.ndarray, box: Box | None = None) -> Mask:
         """The mask of the chosen components alone, (h, w), or that part of it which is in a box."""
+        labels = self.labels[box.y : box.bottom, box.x : box.right] if box else self.labels
+        if len(chosen) == 1:  # many times as fast as to look each label up
+            return np.asarray(labels == chosen[0] + 1, np.uint8)
         value = np.zeros(len(self.boxes) + 1, np.uint8)  # of each label
         value[np.asarray(chosen, np.intp) + 1] = 1
-        labels = self.labels[box.y : box.bottom, box.x : box.right] if box else self.labels
         mask: Mask = value[labels]
         return mask
 

@@ -27,7 +27,7 @@ _DARKEST = 0.03
 _LIGHTER = 0.08
 # Shades within it differ, from one pixel to the next, by less than one of so many shares between
 # the first two of these, and by more all along its edge.
-_EDGES = (0.03, 0.4, 6)
+_EDGES = (0.05, 0.4, 5)
 # It fills at least this share of the picture, and this share of it is paper, not ink or a finger.
 _LEAST, _PAPER = 0.015, 0.7
 
@@ -70,7 +70,10 @@ def _regions(smooth: Mask) -> Iterator[np.ndarray]:
     outlines, tree = cv2.findContours(smooth, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     for outline, (*_, around) in zip(outlines, () if tree is None else tree[0], strict=True):
         is_hole = around >= 0
-        if not is_hole and cv2.contourArea(outline) >= _LEAST * smooth.size:
+        if is_hole or cv2.contourArea(outline) < _LEAST * smooth.size:
+            continue
+        *_, width, height = cv2.boundingRect(outline)
+        if (height, width) != smooth.shape:  # or it is all of the picture, which takes time
             corners = quadrilateral(cv2.convexHull(outline), smooth.shape)
             if corners is not None and np.mean(smooth[_within(corners, smooth.shape)]) >= _PAPER:
                 yield corners.astype(np.float32)
