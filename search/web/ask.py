@@ -6,14 +6,14 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
 from data.errors import UsageError
 from indexer.place import Place
-from indexer.votes import DEFAULT_WEIGHTS, Weights
+from indexer.votes import DEFAULT_WEIGHTS
 from search.answers import (
     Addition,
     Answer,
@@ -29,7 +29,6 @@ from search.index import DEFAULT_K, DigitIndex
 from search.queries import AnyQuery, Query, Reader
 from search.web.access import Refusal
 from search.web.body import Sent, as_rows, read_all
-from search.web.commitment import Begin
 from search.web.limits import MOST_DIGITS
 from search.web.live import LiveIndex
 from search.web.map import map_points, place
@@ -74,22 +73,6 @@ class Question:
         return read_all(Reader(index, single=self.single), self.sent, self.ids)
 
 
-@dataclass(frozen=True)
-class ServerFacts:
-    """What a server allows, and how its votes count where nobody says."""
-
-    writable: bool
-    most_digits: int
-    weights: Weights
-
-
-@dataclass(eq=False)
-class StoredAddition(Addition):
-    """As :class:`Addition`, and the generation that holds the digit."""
-
-    generation: int
-
-
 def search(index: DigitIndex, question: Question) -> list[Row]:
     """As `digits search`."""
     queries = question.queries(index)
@@ -101,7 +84,7 @@ def search(index: DigitIndex, question: Question) -> list[Row]:
 def classify(
     index: DigitIndex,
     question: Question,
-    weights: Weights,
+    weights: Literal["uniform", "distance"],
     *,
     explain: bool,
 ) -> list[Row]:
@@ -146,25 +129,25 @@ def points(index: DigitIndex) -> Row:
 
 def info(index: DigitIndex, origin: Place, *, writable: bool) -> Row:
     """As `digits info`, and what this server allows."""
-    server = ServerFacts(writable, MOST_DIGITS, DEFAULT_WEIGHTS)
-    return index_facts(index, origin) | {"server": asdict(server)}
+    server = {
+        "writable": writable,
+        "most_digits": MOST_DIGITS,
+        "weights": DEFAULT_WEIGHTS,
+    }
+    return index_facts(index, origin) | {"server": server}
 
 
-def add(live: LiveIndex, begin: Begin, sent: Sent, label: str, *, single: bool) -> list[Row]:
+def add(live: LiveIndex, sent: Sent, label: str, *, single: bool) -> list[Row]:
     """As `digits add`; and to each digit, the generation that holds it."""
     queries = read_all(Reader(live.current(), single=single), sent)
-    rows, manifest = live.add(queries, label, begin)
-    return [
-        _row(StoredAddition(**vars(row), generation=manifest.generation))
-        if isinstance(row, Addition)
-        else _row(row)
-        for row in rows
-    ]
+    rows, manifest = live.add(queries, label)
+    held = {"generation": manifest.generation}
+    return [_row(row) | (held if isinstance(row, Addition) else {}) for row in rows]
 
 
-def undo(live: LiveIndex, begin: Begin, generation: int | None) -> Row:
+def undo(live: LiveIndex, generation: int | None) -> Row:
     """As `digits undo`, but only of that `generation` if there is one."""
-    return generation_facts(live.undo(generation, begin), live.place)
+    return generation_facts(live.undo(generation), live.place)
 
 
 def _rows(index: DigitIndex, question: Question, answers: Iterable[Answered]) -> list[Row]:

@@ -19,7 +19,6 @@ from search.answers import Addition, FailedAnswer
 from search.index import DigitIndex
 from search.queries import AnyQuery
 from search.web.access import Refusal
-from search.web.commitment import Begin
 
 
 class LiveIndex:
@@ -58,14 +57,9 @@ class LiveIndex:
         return index if is_near and held == self._signature() else None
 
     def add(
-        self, queries: Iterable[AnyQuery], label: str, begin: Begin
+        self, queries: Iterable[AnyQuery], label: str
     ) -> tuple[tuple[Addition | FailedAnswer, ...], Manifest]:
         """Store digits that are all of the class called `label`.
-
-        Args:
-            queries: the digits.
-            label: what they are called.
-            begin: called when nothing else is waited for; what it raises ends the change.
 
         Returns:
             What became of each, and the generation that holds them, which answers from now on.
@@ -76,17 +70,15 @@ class LiveIndex:
         """
         with self._changing:
             with grow.open_to_change(self.place, threads=1) as (writer, index):
-                begin()
                 added = grow.add(writer, index, grow.with_label(index, queries, label))
             self._reopen()
         return added.rows, added.manifest
 
-    def undo(self, generation: int | None, begin: Begin) -> Manifest:
+    def undo(self, generation: int | None) -> Manifest:
         """Go back to the generation before; a second time, forth again.
 
         Args:
             generation: the one to go back from; None is whichever is in place.
-            begin: as for :meth:`add`.
 
         Raises:
             Refusal: another one is in place.
@@ -95,7 +87,6 @@ class LiveIndex:
         """
         with self._changing:
             with self._store.change() as change:
-                begin()
                 if generation is not None:
                     _require(generation, change.base.manifest.generation)
                 manifest = change.undo()
