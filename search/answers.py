@@ -118,6 +118,7 @@ class ClassifyAnswer(Judged):
 class ExplainedAnswer(ClassifyAnswer):
     """A name with its nearest rival; the neighbours are explained too."""
 
+    neighbours: tuple[ExplainedNeighbour, ...]
     rival: Rival | None
 
 

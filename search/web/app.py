@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, Response
@@ -25,6 +26,8 @@ from starlette.types import ASGIApp, Scope
 from data.processors import processors
 from indexer.place import Place as IndexPlace
 from indexer.vectors import set_threads
+from search.facts import GenerationFacts
+from search.index import DigitIndex
 from search.report import strict_json
 from search.web import ask
 from search.web.access import Access, Refusal
@@ -46,12 +49,30 @@ from search.web.failures import add_errors
 from search.web.guard import Guard
 from search.web.limits import Limits
 from search.web.live import LiveIndex
+from search.web.map import MapPoints
+from search.web.replies import (
+    FOUND,
+    GENERATION,
+    NAMED,
+    PNG,
+    STORED,
+    Compared,
+    Health,
+    Info,
+    failing,
+    replies,
+)
 
 PAGE = Path(__file__).parent / "page"
 FRESH = {"cache-control": "no-cache"}
 THUMBNAILS_SECONDS = 300
-T = TypeVar("T")
-Run = Callable[..., Any]
+UNFINISHED = (
+    "the change takes too long to wait for, but may still be made: then /api/info tells of another"
+    " generation"
+)
+Call = Callable[..., Any]
+Reply = Callable[[Any], Response]
+Run = Callable[..., Awaitable[Response]]
 
 
 def create_app(
@@ -91,24 +112,36 @@ def create_app(
         lifespan=lifespan,
     )
 
-    async def in_pool(call: Callable[..., T], *arguments: Any, **options: Any) -> T:
-        work = partial(call, *arguments, **options)
+    async def in_pool(work: Callable[[], Response]) -> Response:
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 
-    async def asked(call: Callable[..., T], *arguments: Any, **options: Any) -> T:
-        return await in_pool(lambda: call(live.current(), *arguments, **options))
+    async def asked(reply: Reply, call: Call, *arguments: Any, **options: Any) -> Response:
+        work = partial(call, *arguments, **options)
+        return await in_pool(lambda: _replied(live.current(), reply, work))
 
-    async def answered(
-        call: Callable[..., T], question: ask.Question, *arguments: Any, **options: Any
-    ) -> T:
+    async def answered(call: Call, question: ask.Question, **options: Any) -> Response:
         # To wake another thread and to be woken takes a tenth of a quick answer.
         index = live.at_hand() if question.is_quick else None
         if index is not None:
-            return call(index, question, *arguments, **options)
-        return await asked(call, question, *arguments, **options)
+            return _replied(index, _answer, partial(call, question=question, **options))
+        return await asked(_answer, call, question=question, **options)
+
+    async def changed(reply: Reply, change: Call, *arguments: Any, **options: Any) -> Response:
+        turn = threading.Lock()  # is taken once: by the change, or by whoever has waited too long
+
+        def work() -> Response:
+            response = reply(change(live, turn, *arguments, **options))
+            return _of_generation(live.current(), response)
+
+        try:
+            return await in_pool(work)
+        except asyncio.CancelledError as exc:
+            if turn.acquire(blocking=False):
+                raise
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, UNFINISHED) from exc
 
     add_questions(app, asked, answered)
-    add_changes(app, live, asked, in_pool, writable=writable)
+    add_changes(app, live, asked, changed, writable=writable)
     add_pages(app)
     add_errors(app)
     return Guard(app, access, limits or Limits())
@@ -117,47 +150,52 @@ def create_app(
 def add_questions(app: FastAPI, asked: Run, answered: Run) -> None:
     """Routes that only read: what is asked of the newest generation."""
 
-    @app.post("/api/search", openapi_extra=described(Search, BODY))
+    @app.post(
+        "/api/search",
+        openapi_extra=described(Search, BODY),
+        responses=replies(FOUND, 404, 415),
+    )
     async def search(request: Request) -> Response:
         """The stored digits most like each digit, nearest first."""
         options = parsed(Search, request)
-        question = _question(await _sent(request), options)
-        return _answer(await answered(ask.search, question))
+        return await answered(ask.search, _question(await _sent(request), options))
 
-    @app.post("/api/classify", openapi_extra=described(Naming, BODY))
+    @app.post(
+        "/api/classify",
+        openapi_extra=described(Naming, BODY),
+        responses=replies(NAMED, 404, 415),
+    )
     async def classify(request: Request) -> Response:
         """The name of each digit, by the vote of its nearest stored ones."""
         options = parsed(Naming, request)
         question = _question(await _sent(request), options)
-        return _answer(
-            await answered(ask.classify, question, options.weights, explain=options.explain)
+        return await answered(
+            ask.classify, question, weights=options.weights, explain=options.explain
         )
 
-    @app.post("/api/compare", openapi_extra=described(Pair, PAIR))
+    @app.post("/api/compare", openapi_extra=described(Pair, PAIR), responses=replies(Compared, 415))
     async def compare(request: Request) -> Response:
         """How far apart two digits are, and whether they are the same."""
         options = parsed(Pair, request)
         sent = await _pair(request)
-        return _json(
-            await asked(ask.compare, sent, single=options.single, show_input=options.input)
+        return await asked(
+            _json, ask.compare, sent=sent, single=options.single, show_input=options.input
         )
 
-    @app.get("/api/items/{id:path}.png", response_class=Response)
+    @app.get("/api/items/{id:path}.png", response_class=Response, responses=replies(PNG, 404))
     async def item(request: Request, id: str) -> Response:  # noqa: A002, as API names it
         """A stored digit as a picture of 28 x 28."""
         parsed(Nothing, request)
-        content = await asked(ask.item_png, id)
-        kept = {"cache-control": f"private, max-age={THUMBNAILS_SECONDS}"}
-        return Response(content, media_type="image/png", headers=kept)
+        return await asked(_picture, ask.item_png, name=id)
 
-    @app.get("/api/map")
+    @app.get("/api/map", responses=replies(MapPoints))
     async def points(request: Request) -> Response:
         """Stored digits in two dimensions, in columns."""
         parsed(Nothing, request)
-        return _json(await asked(ask.points))
+        return await asked(_json, ask.points)
 
 
-def add_changes(app: FastAPI, live: LiveIndex, asked: Run, in_pool: Run, *, writable: bool) -> None:
+def add_changes(app: FastAPI, live: LiveIndex, asked: Run, changed: Run, *, writable: bool) -> None:
     """Routes that change the index, and the one that says whether they may."""
 
     def require_writable() -> None:
@@ -167,28 +205,35 @@ def add_changes(app: FastAPI, live: LiveIndex, asked: Run, in_pool: Run, *, writ
                 "expected a server that may change the index: start it with --writable",
             )
 
-    @app.get("/api/info")
+    @app.get("/api/info", responses=replies(Info))
     async def info(request: Request) -> Response:
         """What the index is, and under server what this server allows."""
         parsed(Nothing, request)
-        return _json(await asked(ask.info, live.place, writable=writable))
+        return await asked(_json, ask.info, origin=live.place, writable=writable)
 
-    @app.post("/api/items", openapi_extra=described(Addition, BODY))
+    @app.post(
+        "/api/items",
+        openapi_extra=described(Addition, BODY),
+        responses=replies(STORED, 409, 415, 507),
+    )
     async def add(request: Request) -> Response:
         """Store each digit as one called label; only where the server may change the index."""
         require_writable()
         options = parsed(Addition, request)
         sent = await _sent(request)
-        return _answer(await in_pool(ask.add, live, sent, options.label, single=options.single))
+        return await changed(_answer, ask.add, sent, options.label, single=options.single)
 
-    @app.post("/api/undo", openapi_extra=described(Undoing, {}))
+    @app.post(
+        "/api/undo",
+        openapi_extra=described(Undoing, {}),
+        responses=replies(GenerationFacts, 409, 507),
+    )
     async def undo(request: Request) -> Response:
         """Take the last change back; only where the server may change the index."""
         require_writable()
-        generation = parsed(Undoing, request).generation
-        return _json(await in_pool(ask.undo, live, generation))
+        return await changed(_json, ask.undo, parsed(Undoing, request).generation)
 
-    @app.get("/healthz")
+    @app.get("/healthz", response_model=Health, responses=failing())
     async def health() -> dict[str, str]:
         """Whether the server is up."""
         return {"status": "ok"}
@@ -213,6 +258,21 @@ class _Fresh(StaticFiles):
         response = await super().get_response(path, scope)
         response.headers.update(FRESH)
         return response
+
+
+def _replied(index: DigitIndex, reply: Reply, work: Call) -> Response:
+    """What `work` finds in `index`, as a response."""
+    return _of_generation(index, reply(work(index)))
+
+
+def _of_generation(index: DigitIndex, response: Response) -> Response:
+    response.headers[GENERATION] = str(index.manifest.generation)
+    return response
+
+
+def _picture(content: bytes) -> Response:
+    kept = {"cache-control": f"private, max-age={THUMBNAILS_SECONDS}"}
+    return Response(content, media_type="image/png", headers=kept)
 
 
 def _json(facts: dict[str, Any]) -> Response:

@@ -6,6 +6,8 @@ import os
 import struct
 import subprocess
 import sys
+import threading
+import time
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,18 +18,20 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi import FastAPI
+from jsonschema import Draft202012Validator
 from PIL import Image, ImageOps
 
-from search import DigitIndex
+from search import DigitIndex, grow
 from search.grow import add, open_to_change, with_label
 from search.queries import Reader
+from search.web.access import Access, Refusal
 from search.web.body import Sent
 from search.web.failures import add_errors
 from search.web.limits import Limits
 from search.web.live import LiveIndex
 from tests.drawings import draw_digit
 from tests.samples import samples
-from tests.search.web.serving import Client, running, served
+from tests.search.web.serving import PATIENCE, Client, Reply, running, served
 
 Run = Callable[..., list[Any]]
 
@@ -548,3 +552,144 @@ def test_every_route_is_described(client: Client) -> None:
     assert label["name"] == "label"
     page = client.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
+
+
+class Described:
+    """What OpenAPI says of a server, read strictly: an answer has no other fields than are told."""
+
+    def __init__(self, client: Client) -> None:
+        self.client, self.told = client, client.get("/openapi.json").json
+        for schema in self.told["components"]["schemas"].values():
+            if "properties" in schema:
+                schema["additionalProperties"] = False
+        self.seen: set[tuple[str, int]] = set()
+
+    def check(self, method: str, path: str, reply: Reply, status: int) -> None:
+        """That an answer has this status and is described."""
+        assert reply.status == status, (path, reply.content)
+        path = path.partition("?")[0]
+        path = "/api/items/{id}.png" if path.startswith("/api/items/") else path
+        response = self.told["paths"][path][method.lower()]["responses"][str(status)]
+        content = response["content"][reply.headers["content-type"]]
+        if reply.headers["content-type"] == "application/json":
+            schema = content["schema"] | {"components": self.told["components"]}
+            assert schema.keys() > {"components"}
+            Draft202012Validator(schema).validate(reply.json)
+        assert set(response.get("headers", ())) <= {name.lower() for name in reply.headers}
+        self.seen.add((path, status))
+
+
+def test_every_answer_is_described(few_folder: Path, tmp_path: Path, client: Client) -> None:
+    three, string = png(draw_digit(3, 240, 9)), png(samples()["2026-string.jpg"])
+    bodies = (three, string, png(Image.new("L", (60, 60))), png(Image.fromarray(plain(3))))
+    form, kind = multipart({"a": three, "b": three})
+    array = {"Content-Type": "application/json"}
+    rich = "input=true&place=true"
+    asked: list[tuple[int, str, str, bytes, dict[str, str]]] = [
+        (200, "GET", "/healthz", b"", {}),
+        (200, "GET", "/api/info", b"", {}),
+        (200, "GET", "/api/map", b"", {}),
+        (422, "GET", "/api/map?x=1", b"", {}),
+        (200, "GET", "/api/items/few/train/1.png", b"", {}),
+        (404, "GET", "/api/items/nobody.png", b"", {}),
+        (403, "GET", "/api/info", b"", {"Host": "evil.example"}),
+        (413, "GET", "/api/info", b"", {"Content-Length": "99999999"}),
+        (200, "POST", "/api/compare?input=true", form, {"Content-Type": kind}),
+        (200, "POST", "/api/compare", form, {"Content-Type": kind}),
+        (422, "POST", "/api/compare", three, {}),
+        (400, "POST", "/api/compare", b"", {}),
+        (200, "POST", "/api/items?label=3", three, {}),
+        (200, "POST", "/api/items?label=3", three, {}),
+        (200, "POST", "/api/items?label=3", string, {}),
+        (422, "POST", "/api/items?label=4", three, {}),
+        (422, "POST", "/api/items", three, {}),
+        (409, "POST", "/api/undo?generation=9", b"", {}),
+        (200, "POST", "/api/undo", b"", {}),
+        (422, "POST", "/api/undo?generation=x", b"", {}),
+    ]
+    for route in ("/api/search", "/api/classify", "/api/classify?explain=true"):
+        more = f"{route}{'&' if '?' in route else '?'}"
+        for options in ("", rich):
+            asked += [(200, "POST", f"{more}{options}", body, {}) for body in bodies]
+            asked.append((422, "POST", f"{more}{options}", b"rubbish", {}))
+        asked += [
+            (200, "POST", f"{more}id=few/train/1&id=nobody", b"", {}),
+            (404, "POST", f"{more}id=nobody", b"", {}),
+            (400, "POST", route, b"[[1, 2], [3]]", array),
+            (413, "POST", route, json.dumps([[[9] * 28] * 28] * 300).encode(), array),
+            (415, "POST", route, three, {"Content-Type": "text/html"}),
+            (422, "POST", f"{more}k=0", three, {}),
+        ]
+    with served(Path(copytree(few_folder, tmp_path / "index")), writable=True) as writable:
+        described = Described(writable)
+        for status, method, path, body, headers in asked:
+            described.check(method, path, writable.ask(method, path, body, headers), status)
+    for path in ("/api/items?label=3", "/api/undo"):
+        described.check("POST", path, client.post(path, three), 403)
+    with served(few_folder, Access(token="a-token-of-the-tests")) as closed:  # noqa: S106
+        for path, methods in described.told["paths"].items():
+            method = next(iter(methods)).upper()
+            status = 200 if path == "/healthz" else 401
+            described.check(method, path, closed.ask(method, path), status)
+    paths = {path for path, status in described.seen if status == 200}
+    assert paths == set(described.told["paths"])
+    assert {status for _, status in described.seen} >= {400, 401, 403, 404, 409, 413, 415, 422}
+    assert "HTTPValidationError" not in described.told["components"]["schemas"]
+
+
+def test_a_change_is_given_up_or_may_be_made(
+    few_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_begun, may_go_on = threading.Event(), threading.Event()
+    really_add = grow.add
+
+    def slowly(*arguments: Any) -> Any:
+        is_begun.set()
+        assert may_go_on.wait(PATIENCE)
+        return really_add(*arguments)
+
+    monkeypatch.setattr(grow, "add", slowly)
+    folder = Path(copytree(few_folder, tmp_path / "index"))
+    limits = Limits(request_seconds=1)
+    with (
+        served(folder, limits=limits, writable=True, threads=4) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        first = pool.submit(client.post, "/api/items?label=3", png(draw_digit(3, 240, 9)))
+        assert is_begun.wait(PATIENCE)
+        second = client.post("/api/items?label=4", png(draw_digit(4, 240, 9)))
+        undone = client.post("/api/undo")
+        assert "may still be made" in first.result().error(503)
+        for reply in (second, undone):
+            assert reply.error(503) == "expected an answer within 1 s; try again"
+        may_go_on.set()
+        deadline = time.monotonic() + PATIENCE
+        while (made := client.get("/api/info").json)["generation"] == 1:
+            assert time.monotonic() < deadline
+        assert made["count"] == 301
+    live, turn = LiveIndex(folder), threading.Lock()
+    turn.acquire()
+    queries = list(Reader(live.current()).content("four", png(draw_digit(4, 240, 9))))
+    with pytest.raises(Refusal):
+        live.add(queries, "4", turn)
+    with pytest.raises(Refusal):
+        live.undo(None, turn)
+    assert live.current().manifest.generation == 2
+
+
+def test_answers_tell_which_generation_is_in_place(few_folder: Path, tmp_path: Path) -> None:
+    folder = Path(copytree(few_folder, tmp_path / "index"))
+    with served(folder, writable=True) as client:
+
+        def told(reply: Reply) -> str | None:
+            return reply.headers["index-generation"]
+
+        assert told(client.get("/api/map")) == "1"
+        assert told(client.post("/api/items?label=3", png(draw_digit(3, 240, 9)))) == "2"
+        with open_to_change(folder) as (writer, _):
+            writer.undo()
+        for body in (plain(3).tolist(), png(Image.fromarray(plain(3)))):
+            assert told(client.post("/api/classify", body)) == "3"
+        refused = client.post("/api/undo?generation=2")
+        assert refused.status == 409
+        assert told(refused) == "3"
