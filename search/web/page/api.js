@@ -1,11 +1,18 @@
-// The HTTP API of this server: what it answers, or an Error with its one line, and `passes` where it
-// may soon answer after all.
+// The HTTP API of this server: what it answers, or an Error with its one line; `passes` where it may
+// soon answer after all, `isPast` where the index is no longer what the request is about.
 
 const JSON_TYPE = "application/json";
 const WAIT = 80; // ms
 const RETRY = 3000; // ms
 const BUSY = 503;
+const CONFLICT = 409;
+const GENERATION = "index-generation"; // of the index, a header
 const UNNAMED = /^-(\[0\])?: /; // what the API calls the body of a request
+
+let told = () => {};
+
+// Call `tell` with the generation of the index, whenever an answer tells of it.
+export function watchIndex(tell) { told = tell; }
 
 async function ask(method, path, body) {
   const headers = typeof body === "string" ? { "Content-Type": JSON_TYPE } : {};
@@ -16,7 +23,12 @@ async function ask(method, path, body) {
     throw Object.assign(new Error("The server does not answer. Is it still running?"), { passes: true });
   }
   const answer = await response.json();
-  if (!response.ok) throw Object.assign(new Error(answer.error.replace(UNNAMED, "")), { passes: response.status === BUSY });
+  const generation = response.headers.get(GENERATION);
+  if (generation) told(Number(generation));
+  if (!response.ok) {
+    const isPast = response.status === CONFLICT && generation !== null;
+    throw Object.assign(new Error(answer.error.replace(UNNAMED, "")), { passes: response.status === BUSY, isPast });
+  }
   return answer;
 }
 

@@ -17,15 +17,13 @@ let answers = [];
 let chosen = 0;
 let pad;
 let moved = () => {};
-let changed = () => {};
 let added = null; // what a person can take back, as `tell` takes it
 const ask = api.latest(answer, byId("answer"));
 
 // Start the view; `onAnswer` is called with every answer that is shown, and with null where there is
-// none; `onChange` after every change of the index.
-export function startDraw(info, onAnswer, onChange) {
+// none.
+export function startDraw(info, onAnswer) {
   moved = onAnswer;
-  changed = onChange;
   layOut(info.names, info.k[info.server.weights]);
   pad = new Pad(byId("pad"), "Pad to draw a digit on", () => {
     byId("pad-hint").hidden = !pad.isEmpty;
@@ -188,7 +186,6 @@ function offerCorrection({ names, server: { writable } }) {
       if (stored.new) added = { label: "Undo", run: () => takeBack(stored.generation) };
       tell(text, added);
       ask();
-      changed();
     } catch (error) {
       tell(error.message, added);
     }
@@ -201,8 +198,8 @@ async function takeBack(generation) {
     added = null;
     tell(`Taken back: ${count.toLocaleString("en")} digits.`);
     ask();
-    changed();
   } catch (error) {
-    tell(error.message);
+    if (error.isPast) added = null;
+    tell(error.message, added);
   }
 }

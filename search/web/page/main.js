@@ -14,10 +14,13 @@ if (location.search) history.replaceState(null, "", location.pathname + location
 // To follow it would lose the address, which names the view.
 document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); byId("view").focus(); });
 
+let shown = null; // the generation whose facts are shown
+
 try {
   const info = await api.info();
   showFacts(info);
-  startDraw(info, placeQuery, async () => showFacts(await api.info()));
+  api.watchIndex(keepFacts);
+  startDraw(info, placeQuery);
   startMap(info, (id) => { location.hash = `#draw/${id}`; });
   startCompare(info);
   addEventListener("hashchange", route);
@@ -26,7 +29,20 @@ try {
   byId("facts").textContent = error.message;
 }
 
-function showFacts({ count, dataset }) {
+// Of another generation there are other facts; where they cannot be had, the next answer asks again.
+async function keepFacts(generation) {
+  if (generation === shown) return;
+  const before = shown;
+  shown = generation;
+  try {
+    showFacts(await api.info());
+  } catch {
+    shown = before;
+  }
+}
+
+function showFacts({ generation, count, dataset }) {
+  shown = generation;
   byId("facts").textContent = `${count.toLocaleString("en")} digits of ${dataset.name ?? dataset}`;
 }
 

@@ -38,6 +38,20 @@ def says(page: Page, place: str, text: str) -> None:
     expect(page.locator(place)).to_contain_text(text, timeout=PATIENCE)
 
 
+def drag(page: Page, *files: Path, to: str = "drop") -> None:
+    """Drag files from the desktop onto the page, up to an event of this type."""
+    over = {
+        "x": 300,
+        "y": 300,
+        "data": {"items": [], "files": [*map(str, files)], "dragOperationsMask": 1},
+    }
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, **over})
+        if kind == to:
+            break
+
+
 def drop(page: Page, file: Path) -> None:
     content = base64.b64encode(file.read_bytes()).decode()
     page.evaluate(

@@ -246,7 +246,44 @@ def test_what_others_changed_is_not_taken_back(
         count = site.get("/api/info").json["count"]
         page.locator("#toast button").click()
         says(page, "#toast", "the index has changed since")
+        expect(page.locator("#toast button")).to_have_count(0)
+        says(page, "#facts", f"{count:,} digits")
         assert site.get("/api/info").json["count"] == count
+        page.select_option("#label", "1")
+        page.click("#correct button")
+        says(page, "#toast", "stored as 3")
+        expect(page.locator("#toast button")).to_have_count(0)
+
+
+def test_an_undo_that_fails_is_offered_again(
+    index_folder: Path, tmp_path: Path, visit: Open
+) -> None:
+    with served(Path(shutil.copytree(index_folder, tmp_path / "index")), writable=True) as site:
+        page = visit(site.url)
+        draw(page, 3)
+        says(page, "#name", "3")
+        page.click("#correct button")
+        says(page, "#toast", "Stored as added/0")
+        page.route("**/api/undo*", lambda route: route.abort())
+        page.locator("#toast button").click()
+        says(page, "#toast", "The server does not answer")
+        page.unroute("**/api/undo*")
+        page.locator("#toast button").click()
+        says(page, "#toast", "Taken back")
+
+
+def test_the_count_is_of_the_index_that_answers(
+    index_folder: Path, tmp_path: Path, visit: Open
+) -> None:
+    with served(Path(shutil.copytree(index_folder, tmp_path / "index")), writable=True) as site:
+        page = visit(site.url)
+        site.post("/api/items?label=7", (SAMPLES / "7-photo.jpg").read_bytes())
+        page.route("**/api/info", lambda route: route.abort())
+        draw(page, 3)
+        says(page, "#name", "3")
+        page.unroute("**/api/info")
+        draw(page, 3)
+        says(page, "#facts", f"{site.get('/api/info').json['count']:,} digits")
 
 
 def test_names_are_only_ever_text(train_set: Dataset, tmp_path: Path, visit: Open) -> None:

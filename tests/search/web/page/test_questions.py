@@ -7,7 +7,7 @@ from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 from tests.drawings import draw_digit
-from tests.search.web.page.browsing import PATIENCE, SAMPLES, Open, draw, drop, says
+from tests.search.web.page.browsing import PATIENCE, SAMPLES, Open, drag, draw, drop, says
 from tests.search.web.serving import Client, served
 
 DRAWN = "() => document.querySelector('#pad').toDataURL()"
@@ -143,3 +143,54 @@ def test_a_picture_of_too_many_pixels_is_made_smaller(
     page = visit(site.url)
     page.set_input_files("#file", tmp_path / "large.png")
     says(page, "#name", "3")
+
+
+def test_a_neighbour_can_be_asked_about_again(site: Client, visit: Open) -> None:
+    page = visit(site.url)
+    draw(page, 0)
+    says(page, "#name", "0")
+    nearest = page.locator("#neighbours .id").first.inner_text()
+    for _ in range(2):
+        expect(page.locator("#neighbours .id").first).to_have_text(nearest, timeout=PATIENCE)
+        page.locator("#neighbours button").first.click()
+        says(page, "#asked", nearest)
+        page.click("#back")
+        says(page, "#asked", "With mouse")
+
+
+def test_a_stroke_that_is_undone_does_not_go_on(site: Client, visit: Open) -> None:
+    page = visit(site.url)
+    draw(page, 0)
+    before = page.evaluate(DRAWN)
+    box = page.locator("#pad").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 20, box["y"] + 90)
+    page.keyboard.press("Control+z")
+    page.mouse.move(box["x"] + 90, box["y"] + 90)
+    page.mouse.up()
+    assert page.evaluate(DRAWN) == before
+
+
+def test_files_are_taken_where_they_are_asked_about(
+    site: Client, visit: Open, tmp_path: Path
+) -> None:
+    page = visit(site.url)
+    lit, photo, folder = page.locator("body.dropping"), SAMPLES / "7-photo.jpg", tmp_path / "folder"
+    folder.mkdir()
+    for view in ("#map", "#compare"):
+        page.goto(site.url + view)
+        drag(page, photo, to="dragOver")
+        expect(lit).to_have_count(0)
+        drag(page, photo)
+    page.goto(f"{site.url}#draw")
+    drag(page, photo, to="dragOver")
+    expect(lit).to_have_count(1)
+    says(page, "#asked", "With mouse")
+    drag(page, folder)
+    expect(lit).to_have_count(0)
+    says(page, "#toast", "This cannot be read. Is it a folder?")
+    drag(page, photo, SAMPLES / "2026-string.jpg")
+    says(page, "#toast", "Only the first of these 2 files is asked about: 7-photo.jpg.")
+    says(page, "#name", "7")
