@@ -253,6 +253,7 @@ def test_what_others_changed_is_not_taken_back(
         page.click("#correct button")
         says(page, "#toast", "stored as 3")
         expect(page.locator("#toast button")).to_have_count(0)
+        page.close()  # before its server, of which it may still want a picture
 
 
 def test_an_undo_that_fails_is_offered_again(
@@ -270,6 +271,7 @@ def test_an_undo_that_fails_is_offered_again(
         page.unroute("**/api/undo*")
         page.locator("#toast button").click()
         says(page, "#toast", "Taken back")
+        page.close()  # before its server, of which it may still want a picture
 
 
 def test_the_count_is_of_the_index_that_answers(
@@ -284,6 +286,7 @@ def test_the_count_is_of_the_index_that_answers(
         page.unroute("**/api/info")
         draw(page, 3)
         says(page, "#facts", f"{site.get('/api/info').json['count']:,} digits")
+        page.close()  # before its server, of which it may still want a picture
 
 
 def test_names_are_only_ever_text(train_set: Dataset, tmp_path: Path, visit: Open) -> None:
