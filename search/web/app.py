@@ -6,11 +6,8 @@ array, and what could not be answered is an `error` in its place.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -23,11 +20,8 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Scope
 
-from data.processors import processors
 from indexer.place import Place as IndexPlace
-from indexer.vectors import set_threads
 from search.facts import GenerationFacts
-from search.index import DigitIndex
 from search.report import strict_json
 from search.web import ask
 from search.web.access import Access, Refusal
@@ -52,7 +46,6 @@ from search.web.live import LiveIndex
 from search.web.map import MapPoints
 from search.web.replies import (
     FOUND,
-    GENERATION,
     NAMED,
     PNG,
     STORED,
@@ -62,17 +55,11 @@ from search.web.replies import (
     failing,
     replies,
 )
+from search.web.workers import Workers
 
 PAGE = Path(__file__).parent / "page"
 FRESH = {"cache-control": "no-cache"}
 THUMBNAILS_SECONDS = 300
-UNFINISHED = (
-    "the change takes too long to wait for, but may still be made: then /api/info tells of another"
-    " generation"
-)
-Call = Callable[..., Any]
-Reply = Callable[[Any], Response]
-Run = Callable[..., Awaitable[Response]]
 
 
 def create_app(
@@ -95,13 +82,12 @@ def create_app(
     Raises:
         IndexNotFound and others: as for :meth:`DigitIndex.open`.
     """
-    live = LiveIndex(place)
-    pool = ThreadPoolExecutor(threads or processors(), "query", initializer=partial(set_threads, 1))
+    workers = Workers(LiveIndex(place), threads)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
-        pool.shutdown(wait=False, cancel_futures=True)
+        workers.stop()
 
     app = FastAPI(
         title="digit-search",
@@ -112,42 +98,14 @@ def create_app(
         lifespan=lifespan,
     )
 
-    async def in_pool(work: Callable[[], Response]) -> Response:
-        return await asyncio.get_running_loop().run_in_executor(pool, work)
-
-    async def asked(reply: Reply, call: Call, *arguments: Any, **options: Any) -> Response:
-        work = partial(call, *arguments, **options)
-        return await in_pool(lambda: _replied(live.current(), reply, work))
-
-    async def answered(call: Call, question: ask.Question, **options: Any) -> Response:
-        # To wake another thread and to be woken takes a tenth of a quick answer.
-        index = live.at_hand() if question.is_quick else None
-        if index is not None:
-            return _replied(index, _answer, partial(call, question=question, **options))
-        return await asked(_answer, call, question=question, **options)
-
-    async def changed(reply: Reply, change: Call, *arguments: Any, **options: Any) -> Response:
-        turn = threading.Lock()  # is taken once: by the change, or by whoever has waited too long
-
-        def work() -> Response:
-            response = reply(change(live, turn, *arguments, **options))
-            return _of_generation(live.current(), response)
-
-        try:
-            return await in_pool(work)
-        except asyncio.CancelledError as exc:
-            if turn.acquire(blocking=False):
-                raise
-            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, UNFINISHED) from exc
-
-    add_questions(app, asked, answered)
-    add_changes(app, live, asked, changed, writable=writable)
+    add_questions(app, workers)
+    add_changes(app, workers, writable=writable)
     add_pages(app)
     add_errors(app)
     return Guard(app, access, limits or Limits())
 
 
-def add_questions(app: FastAPI, asked: Run, answered: Run) -> None:
+def add_questions(app: FastAPI, workers: Workers) -> None:
     """Routes that only read: what is asked of the newest generation."""
 
     @app.post(
@@ -158,7 +116,7 @@ def add_questions(app: FastAPI, asked: Run, answered: Run) -> None:
     async def search(request: Request) -> Response:
         """The stored digits most like each digit, nearest first."""
         options = parsed(Search, request)
-        return await answered(ask.search, _question(await _sent(request), options))
+        return await workers.answer(_answer, ask.search, _question(await _sent(request), options))
 
     @app.post(
         "/api/classify",
@@ -169,8 +127,8 @@ def add_questions(app: FastAPI, asked: Run, answered: Run) -> None:
         """The name of each digit, by the vote of its nearest stored ones."""
         options = parsed(Naming, request)
         question = _question(await _sent(request), options)
-        return await answered(
-            ask.classify, question, weights=options.weights, explain=options.explain
+        return await workers.answer(
+            _answer, ask.classify, question, weights=options.weights, explain=options.explain
         )
 
     @app.post("/api/compare", openapi_extra=described(Pair, PAIR), responses=replies(Compared, 415))
@@ -178,7 +136,7 @@ def add_questions(app: FastAPI, asked: Run, answered: Run) -> None:
         """How far apart two digits are, and whether they are the same."""
         options = parsed(Pair, request)
         sent = await _pair(request)
-        return await asked(
+        return await workers.ask(
             _json, ask.compare, sent=sent, single=options.single, show_input=options.input
         )
 
@@ -186,16 +144,16 @@ def add_questions(app: FastAPI, asked: Run, answered: Run) -> None:
     async def item(request: Request, id: str) -> Response:  # noqa: A002, as API names it
         """A stored digit as a picture of 28 x 28."""
         parsed(Nothing, request)
-        return await asked(_picture, ask.item_png, name=id)
+        return await workers.ask(_picture, ask.item_png, name=id)
 
     @app.get("/api/map", responses=replies(MapPoints))
     async def points(request: Request) -> Response:
         """Stored digits in two dimensions, in columns."""
         parsed(Nothing, request)
-        return await asked(_json, ask.points)
+        return await workers.ask(_json, ask.points)
 
 
-def add_changes(app: FastAPI, live: LiveIndex, asked: Run, changed: Run, *, writable: bool) -> None:
+def add_changes(app: FastAPI, workers: Workers, *, writable: bool) -> None:
     """Routes that change the index, and the one that says whether they may."""
 
     def require_writable() -> None:
@@ -209,7 +167,7 @@ def add_changes(app: FastAPI, live: LiveIndex, asked: Run, changed: Run, *, writ
     async def info(request: Request) -> Response:
         """What the index is, and under server what this server allows."""
         parsed(Nothing, request)
-        return await asked(_json, ask.info, origin=live.place, writable=writable)
+        return await workers.ask(_json, ask.info, origin=workers.live.place, writable=writable)
 
     @app.post(
         "/api/items",
@@ -220,8 +178,8 @@ def add_changes(app: FastAPI, live: LiveIndex, asked: Run, changed: Run, *, writ
         """Store each digit as one called label; only where the server may change the index."""
         require_writable()
         options = parsed(Addition, request)
-        sent = await _sent(request)
-        return await changed(_answer, ask.add, sent, options.label, single=options.single)
+        queries = await workers.read(await _sent(request), single=options.single)
+        return await workers.change(_answer, ask.add, queries, options.label)
 
     @app.post(
         "/api/undo",
@@ -231,7 +189,7 @@ def add_changes(app: FastAPI, live: LiveIndex, asked: Run, changed: Run, *, writ
     async def undo(request: Request) -> Response:
         """Take the last change back; only where the server may change the index."""
         require_writable()
-        return await changed(_json, ask.undo, parsed(Undoing, request).generation)
+        return await workers.change(_json, ask.undo, parsed(Undoing, request).generation)
 
     @app.get("/healthz", response_model=Health, responses=failing())
     async def health() -> dict[str, str]:
@@ -258,16 +216,6 @@ class _Fresh(StaticFiles):
         response = await super().get_response(path, scope)
         response.headers.update(FRESH)
         return response
-
-
-def _replied(index: DigitIndex, reply: Reply, work: Call) -> Response:
-    """What `work` finds in `index`, as a response."""
-    return _of_generation(index, reply(work(index)))
-
-
-def _of_generation(index: DigitIndex, response: Response) -> Response:
-    response.headers[GENERATION] = str(index.manifest.generation)
-    return response
 
 
 def _picture(content: bytes) -> Response:

@@ -30,7 +30,7 @@ from search.queries import AnyQuery, Query, Reader
 from search.web.access import Refusal
 from search.web.body import Sent, as_rows, read_all
 from search.web.limits import MOST_DIGITS
-from search.web.live import LiveIndex, Turn
+from search.web.live import LiveIndex
 from search.web.map import map_points, place
 from search.web.words import by_http
 
@@ -137,17 +137,21 @@ def info(index: DigitIndex, origin: Place, *, writable: bool) -> Row:
     return index_facts(index, origin) | {"server": server}
 
 
-def add(live: LiveIndex, turn: Turn, sent: Sent, label: str, *, single: bool) -> list[Row]:
+def to_add(index: DigitIndex, sent: Sent, *, single: bool) -> list[AnyQuery]:
+    """The digits that were sent to be added."""
+    return read_all(Reader(index, single=single), sent)
+
+
+def add(live: LiveIndex, queries: Sequence[AnyQuery], label: str) -> list[Row]:
     """As `digits add`; and to each digit, the generation that holds it."""
-    queries = read_all(Reader(live.current(), single=single), sent)
-    rows, manifest = live.add(queries, label, turn)
+    rows, manifest = live.add(queries, label)
     held = {"generation": manifest.generation}
     return [_row(row) | (held if isinstance(row, Addition) else {}) for row in rows]
 
 
-def undo(live: LiveIndex, turn: Turn, generation: int | None) -> Row:
+def undo(live: LiveIndex, generation: int | None) -> Row:
     """As `digits undo`, but only of that `generation` if there is one."""
-    return generation_facts(live.undo(generation, turn), live.place)
+    return generation_facts(live.undo(generation), live.place)
 
 
 def _rows(index: DigitIndex, question: Question, answers: Iterable[Answered]) -> list[Row]:

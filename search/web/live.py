@@ -20,8 +20,6 @@ from search.index import DigitIndex
 from search.queries import AnyQuery
 from search.web.access import Refusal
 
-Turn = threading.Lock  # to change the index: taken once, by the change or by whoever gives it up
-
 
 class LiveIndex:
     """An index that others may change while it answers."""
@@ -34,7 +32,6 @@ class LiveIndex:
         """
         self.place, self._store = place, store_at(place)
         self._opening = threading.Lock()
-        self._changing = threading.Lock()  # one client waits for the other
         self._held = self._open()
 
     def current(self) -> DigitIndex:
@@ -59,45 +56,38 @@ class LiveIndex:
         return index if is_near and held == self._signature() else None
 
     def add(
-        self, queries: Iterable[AnyQuery], label: str, turn: Turn
+        self, queries: Iterable[AnyQuery], label: str
     ) -> tuple[tuple[Addition | FailedAnswer, ...], Manifest]:
-        """Store digits that are all of the class called `label`, unless that was given up.
+        """Store digits that are all of the class called `label`.
 
         Returns:
             What became of each, and the generation that holds them, which answers from now on.
 
         Raises:
-            Refusal: `turn` is taken, so nobody waits for it any more.
             UsageError: the index knows no such class.
             IndexNotFound, IndexCorrupt, IndexLocked, StorageError: the index is as it was.
         """
-        with self._changing:
-            with grow.open_to_change(self.place, threads=1) as (writer, index):
-                labelled = grow.with_label(index, queries, label)
-                _take(turn)
-                added = grow.add(writer, index, labelled)
-            self._reopen()
+        with grow.open_to_change(self.place, threads=1) as (writer, index):
+            added = grow.add(writer, index, grow.with_label(index, queries, label))
+        self._reopen()
         return added.rows, added.manifest
 
-    def undo(self, generation: int | None, turn: Turn) -> Manifest:
+    def undo(self, generation: int | None) -> Manifest:
         """Go back to the generation before; a second time, forth again.
 
         Args:
             generation: the one to go back from; None is whichever is in place.
-            turn: as for :meth:`add`.
 
         Raises:
-            Refusal: another one is in place, or `turn` is taken.
+            Refusal: another one is in place.
             UsageError: there is none before.
             IndexNotFound, IndexCorrupt, IndexLocked, StorageError: the index is as it was.
         """
-        with self._changing:
-            with self._store.change() as change:
-                if generation is not None:
-                    _require(generation, change.base.manifest.generation)
-                _take(turn)
-                manifest = change.undo()
-            self._reopen()
+        with self._store.change() as change:
+            if generation is not None:
+                _require(generation, change.base.manifest.generation)
+            manifest = change.undo()
+        self._reopen()
         return manifest
 
     def _reopen(self) -> None:
@@ -113,11 +103,6 @@ class LiveIndex:
             return self._store.signature()
         except IndexNotFound:
             return None  # opening it says why
-
-
-def _take(turn: Turn) -> None:
-    if not turn.acquire(blocking=False):
-        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "given up before it began: nobody waits")
 
 
 def _require(generation: int, in_place: int) -> None:
