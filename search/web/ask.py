@@ -6,14 +6,14 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from data.errors import UsageError
 from indexer.place import Place
-from indexer.votes import DEFAULT_WEIGHTS
+from indexer.votes import DEFAULT_WEIGHTS, Weights
 from search.answers import (
     Addition,
     Answer,
@@ -84,7 +84,7 @@ def search(index: DigitIndex, question: Question) -> list[Row]:
 def classify(
     index: DigitIndex,
     question: Question,
-    weights: Literal["uniform", "distance"],
+    weights: Weights,
     *,
     explain: bool,
 ) -> list[Row]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 
-from indexer.votes import DEFAULT_WEIGHTS
+from indexer.votes import DEFAULT_WEIGHTS, Weights
 from search.web.access import Refusal
 from search.web.body import JSON
 from search.web.limits import MOST_NEIGHBOURS
@@ -75,9 +75,9 @@ class Search(Pair):
 class Naming(Search):
     """What a name can ask for."""
 
-    weights: Annotated[
-        Literal["uniform", "distance"], Field(description="How much each neighbour's vote counts")
-    ] = DEFAULT_WEIGHTS
+    weights: Annotated[Weights, Field(description="How much each neighbour's vote counts")] = (
+        DEFAULT_WEIGHTS
+    )
     explain: Annotated[
         bool, Field(description="Add each neighbour's share, and the nearest of another class")
     ] = False
