@@ -28,8 +28,8 @@ _LIGHTER = 0.08
 # Shades within it differ, from one pixel to the next, by less than one of so many shares between
 # the first two of these, and by more all along its edge.
 _EDGES = (0.05, 0.4, 5)
-# It fills at least this share of the picture, and this share of it is paper, not ink or a finger.
-_LEAST, _PAPER = 0.015, 0.7
+# It fills at least this share of the picture; fingers leave this share of it, and of that ink this.
+_LEAST, _HELD, _PAPER = 0.015, 0.85, 0.7
 
 
 def find_light_pages(grey: Plane) -> list[Page]:
@@ -69,14 +69,17 @@ def _regions(smooth: Mask) -> Iterator[np.ndarray]:
     """The corners (4, 2) float32 of each smooth region that may be a page, but for ink."""
     outlines, tree = cv2.findContours(smooth, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     for outline, (*_, around) in zip(outlines, () if tree is None else tree[0], strict=True):
-        is_hole = around >= 0
-        if is_hole or cv2.contourArea(outline) < _LEAST * smooth.size:
+        is_hole, area = around >= 0, cv2.contourArea(outline)
+        if is_hole or area < _LEAST * smooth.size:
             continue
         *_, width, height = cv2.boundingRect(outline)
-        if (height, width) != smooth.shape:  # or it is all of the picture, which takes time
-            corners = quadrilateral(cv2.convexHull(outline), smooth.shape)
-            if corners is not None and np.mean(smooth[_within(corners, smooth.shape)]) >= _PAPER:
-                yield corners.astype(np.float32)
+        if (height, width) == smooth.shape:
+            continue  # all of the picture, which would take time
+        corners = quadrilateral(cv2.convexHull(outline), smooth.shape)
+        if corners is None or area < _HELD * cv2.contourArea(corners.astype(np.float32)):
+            continue
+        if np.mean(smooth[_within(corners, smooth.shape)]) >= _PAPER:
+            yield corners.astype(np.float32)
 
 
 def _within(corners: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
