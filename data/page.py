@@ -80,11 +80,16 @@ def find_page(strokes: Components) -> Page | None:
     return page if 0 < np.count_nonzero(marks) < np.count_nonzero(page.surface) else None
 
 
-def page_within(corners: np.ndarray, hull: np.ndarray, shape: tuple[int, ...]) -> Page | None:
-    """The page with these corners (4, 2) and hull (n, 2) on a picture (h, w), if large enough."""
+def page_within(
+    corners: np.ndarray, hull: np.ndarray, shape: tuple[int, ...], edge: int | None = None
+) -> Page | None:
+    """The page with these corners (4, 2) and hull (n, 2) on a picture (h, w), if large enough.
+
+    So many pixels are cut off for what shows at its edge, or a share of its sides.
+    """
     flatten, size = laid_flat(corners, shape)
     whole = cv2.fillConvexPoly(np.zeros(shape, np.uint8), hull, 1)
-    surface = _without_edges(_flattened(whole, flatten, size, cv2.INTER_NEAREST))
+    surface = _without_edges(_flattened(whole, flatten, size, cv2.INTER_NEAREST), edge)
     box = Box(*cv2.boundingRect(surface))
     if min(box.width, box.height) < SMALLEST:
         return None
@@ -119,10 +124,11 @@ def _shares_a_rim(corners: np.ndarray, shape: tuple[int, ...]) -> bool:
     return bool((on_rim & np.roll(on_rim, -1, axis=0)).any())
 
 
-def _without_edges(whole: Mask) -> Mask:
+def _without_edges(whole: Mask, edge: int | None) -> Mask:
     away = cv2.distanceTransform(np.pad(whole, 1), cv2.DIST_L2, cv2.DIST_MASK_3)[1:-1, 1:-1]
     *_, width, height = cv2.boundingRect(whole)
-    return (away > 1 + round(_EDGE * max(width, height))).astype(np.uint8)
+    cut = round(_EDGE * max(width, height)) if edge is None else edge
+    return (away > 1 + cut).astype(np.uint8)
 
 
 def _flattened(
