@@ -17,8 +17,8 @@ from data.page import SMALLEST, Page, page_within, quadrilateral
 from data.reduce import reduced
 from data.segment import lines_of
 
-# Pages are looked for on a thumbnail of this length, whose pixels show an edge as wide as this, ...
-_THUMB, _BLURRED = 256, 2
+# Pages are looked for on a thumbnail of this length, ...
+_THUMB = 256
 # ... where strokes narrower than this share of it are filled, ...
 _STROKE = 0.03
 # ... and shades are at least this dark: shares of the light are not told apart in the dark.
@@ -48,8 +48,8 @@ def find_light_pages(grey: Plane) -> list[Page]:
     lines = lines_of([Box(*cv2.boundingRect(corners)) for corners in found])
     scale = (np.array(grey.shape) / small.shape)[::-1]
     ordered = [found[i] * scale for line in lines for i in line]
-    edge = round(_BLURRED * scale.max())
-    pages = [page_within(one, np.rint(one).astype(np.int32), grey.shape, edge) for one in ordered]
+    # What is smooth ends before the edge, so nothing is to be cut off.
+    pages = [page_within(one, np.rint(one).astype(np.int32), grey.shape, 0) for one in ordered]
     return [page for page in pages if page is not None]
 
 

@@ -70,7 +70,7 @@ def find_page(strokes: Components) -> Page | None:
     corners = _corners(outline, mask.shape)
     if corners is None:
         return None
-    page = page_within(corners, cv2.convexHull(outline), mask.shape)
+    page = page_within(corners, cv2.convexHull(outline), mask.shape, _EDGE)
     if page is None:
         return None
     box = page.box
@@ -81,11 +81,11 @@ def find_page(strokes: Components) -> Page | None:
 
 
 def page_within(
-    corners: np.ndarray, hull: np.ndarray, shape: tuple[int, ...], edge: int | None = None
+    corners: np.ndarray, hull: np.ndarray, shape: tuple[int, ...], edge: float
 ) -> Page | None:
     """The page with these corners (4, 2) and hull (n, 2) on a picture (h, w), if large enough.
 
-    So many pixels are cut off for what shows at its edge, or a share of its sides.
+    This share of its longer side is cut off for what shows at its edge.
     """
     flatten, size = laid_flat(corners, shape)
     whole = cv2.fillConvexPoly(np.zeros(shape, np.uint8), hull, 1)
@@ -124,11 +124,10 @@ def _shares_a_rim(corners: np.ndarray, shape: tuple[int, ...]) -> bool:
     return bool((on_rim & np.roll(on_rim, -1, axis=0)).any())
 
 
-def _without_edges(whole: Mask, edge: int | None) -> Mask:
+def _without_edges(whole: Mask, edge: float) -> Mask:
     away = cv2.distanceTransform(np.pad(whole, 1), cv2.DIST_L2, cv2.DIST_MASK_3)[1:-1, 1:-1]
     *_, width, height = cv2.boundingRect(whole)
-    cut = round(_EDGE * max(width, height)) if edge is None else edge
-    return (away > 1 + cut).astype(np.uint8)
+    return (away > 1 + round(edge * max(width, height))).astype(np.uint8)
 
 
 def _flattened(

@@ -178,6 +178,33 @@ def test_a_finger_that_holds_a_card_is_no_digit(
     assert named(digits) == [3]
 
 
+@pytest.mark.parametrize("table", [100, 190])
+@pytest.mark.parametrize("size", [(800, 140), (140, 800), (500, 340)])
+def test_digits_near_the_edge_of_a_page_stay(size: tuple[int, int], table: int) -> None:
+    labels = [3, 0, 7, 2]
+    page = Image.new("L", size, 240)
+    across, down = size[0] - 120, size[1] - 120
+    corners = (
+        [(20, 20), (20 + across, 20), (20, 20 + down), (20 + across, 20 + down)]
+        if min(across, down) > 100
+        else [(22 + across * place // 3, 22 + down * place // 3) for place in range(4)]
+    )
+    for at, label in zip(corners, labels, strict=True):
+        add(page, label, size=90, width=9, at=at, ink=30)
+    desk = Image.new("L", (1100, 1000), table)
+    desk.paste(page, (130, 100))
+    assert named(find_digits(read_picture(encode(desk, "JPEG")))) == labels
+
+
+def test_a_bold_light_digit_is_no_page() -> None:
+    drawn = Image.new("L", (900, 380), 20)
+    for place, label in enumerate([8, 3, 2]):
+        add(drawn, label, size=230, width=64, at=(60 + 280 * place, 70), ink=240)
+    dark = Image.fromarray(255 - pixels(drawn))
+    light, expected = (find_digits(picture_from_array(pixels(one))) for one in (drawn, dark))
+    assert [one.box for one in light] == [one.box for one in expected]
+
+
 def test_a_light_frame_or_block_beside_a_light_digit_is_no_page() -> None:
     chalk = draw(3, canvas=(600, 500), at=(80, 140), paper=20, ink=230)
     expected = only_digit(chalk).image
