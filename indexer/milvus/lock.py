@@ -101,7 +101,7 @@ def _living(server: Server, owner: str) -> Iterator[None]:
             with contextlib.suppress(DigitsError):  # the next sign may come through
                 _give_sign(server, owner)
 
-    thread = threading.Thread(target=live)
+    thread = threading.Thread(target=live, name=owner)
     thread.start()
     try:
         yield

@@ -314,6 +314,10 @@ def test_a_lock_that_was_left_behind_counts_no_more_after_a_while(
     assert np.flatnonzero(at.read().vectors.removed).tolist() == [1]
 
 
+def _names_of_threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate()}
+
+
 def test_a_holder_that_lives_keeps_its_lock(lite: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(lite)
     with lock.locked(server):
@@ -329,14 +333,14 @@ def test_a_holder_that_lives_keeps_its_lock(lite: Address, monkeypatch: pytest.M
         pass
     server.call("drop_collection", f"{lite.collection}_lock")
 
-    before = threading.active_count()
     monkeypatch.setattr(lock, "LEASE", 0.2)
     with lock.locked(server) as held:
         signs: list[Any] = []
         while not signs:  # the holder does nothing for it
             signs = server.call("query", f"{lite.collection}_lock", filter="", limit=1)
         held.require()
-    assert threading.active_count() == before
+        assert held.owner in _names_of_threads()
+    assert held.owner not in _names_of_threads()
     server.client.close()
 
 
