@@ -9,12 +9,14 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.drawings import STROKES, smooth
+from tests.search.web.serving import Client
 
 SAMPLES = Path(__file__).parents[4] / "docs" / "samples"
 PHONE = {"width": 360, "height": 740}
 VIEWS = ("#draw", "#map", "#compare", "docs")
 PATIENCE = 120_000  # ms; a loaded machine is slow, but nothing here waits in vain
 Open = Callable[..., Page]
+Serve = Callable[..., Client]
 
 
 def draw(page: Page, label: int, pad: str = "#pad", answer: str = "#answer") -> None:

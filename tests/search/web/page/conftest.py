@@ -3,13 +3,14 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.search.web.page.browsing import PATIENCE, SAMPLES, Open
+from tests.search.web.page.browsing import PATIENCE, SAMPLES, Open, Serve
 from tests.search.web.serving import Client, served
 
 FLAGS = (
@@ -47,6 +48,19 @@ def site(index_folder: Path) -> Iterator[Client]:
         yield client
 
 
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Serve indexes until the pages of a test, which may still want pictures, are closed."""
+    with ExitStack() as servers:
+        yield lambda *options, **named: servers.enter_context(served(*options, **named))
+
+
+@pytest.fixture
+def own_site(index_folder: Path, tmp_path: Path, serve: Serve) -> Client:
+    """The server of a copy of the same index, which may be changed."""
+    return serve(Path(shutil.copytree(index_folder, tmp_path / "index")), writable=True)
+
+
 def is_usual(message: ConsoleMessage) -> bool:
     """Whether a line on the console is no fault: a plain one, or the browser's of a refusal."""
     expected = ("status of 409", "status of 422", "ERR_FAILED")
@@ -54,8 +68,8 @@ def is_usual(message: ConsoleMessage) -> bool:
 
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Open]:
-    """Open a page; nothing may be wrong in its console when the test ends."""
+def visit(browser: Browser, serve: Serve) -> Iterator[Open]:
+    """Open a page; nothing may be wrong in its console by the end of the test."""
     wrong: list[str] = []
     contexts = []
 

@@ -1,7 +1,6 @@
 """The page in a real browser: drawn on with the mouse, looked at, read as a screen reader would."""
 
 import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +14,18 @@ from indexer.build import build_index
 from search.web.access import Access
 from tests.embedders import linear_embedder
 from tests.samples import samples
-from tests.search.web.page.browsing import PATIENCE, PHONE, SAMPLES, VIEWS, Open, draw, drop, says
-from tests.search.web.serving import Client, served
+from tests.search.web.page.browsing import (
+    PATIENCE,
+    PHONE,
+    SAMPLES,
+    VIEWS,
+    Open,
+    Serve,
+    draw,
+    drop,
+    says,
+)
+from tests.search.web.serving import Client
 
 
 def test_a_3_that_is_drawn_is_named(site: Client, visit: Open) -> None:
@@ -209,87 +218,74 @@ def test_a_camera_that_is_not_allowed(site: Client, visit: Open) -> None:
     expect(page.locator("#viewfinder")).to_be_hidden(timeout=PATIENCE)
 
 
-def test_what_is_added_can_be_taken_back(index_folder: Path, tmp_path: Path, visit: Open) -> None:
-    folder = Path(shutil.copytree(index_folder, tmp_path / "index"))
-    with served(folder, writable=True) as site:
-        page = visit(site.url)
-        draw(page, 3)
-        says(page, "#name", "3")
-        page.select_option("#label", "7")
-        page.click("#correct button")
-        says(page, "#toast", "Stored as added/0, named 7.")
-        says(page, "#neighbours li:first-child .id", "added/0")
-        count = site.get("/api/info").json["count"]
-        says(page, "#facts", f"{count:,} digits")
-        page.select_option("#label", "1")
-        page.click("#correct button")
-        says(page, "#toast", "stored as 7")  # refused; what was stored can still be taken back
-        page.locator("#toast button").click()
-        says(page, "#toast", "Taken back")
-        says(page, "#facts", f"{count - 1:,} digits")
-        expect(page.locator("#neighbours li:first-child .id")).not_to_have_text(
-            "added/0", timeout=PATIENCE
-        )
+def test_what_is_added_can_be_taken_back(own_site: Client, visit: Open) -> None:
+    page = visit(own_site.url)
+    draw(page, 3)
+    says(page, "#name", "3")
+    page.select_option("#label", "7")
+    page.click("#correct button")
+    says(page, "#toast", "Stored as added/0, named 7.")
+    says(page, "#neighbours li:first-child .id", "added/0")
+    count = own_site.get("/api/info").json["count"]
+    says(page, "#facts", f"{count:,} digits")
+    page.select_option("#label", "1")
+    page.click("#correct button")
+    says(page, "#toast", "stored as 7")  # refused; what was stored can still be taken back
+    page.locator("#toast button").click()
+    says(page, "#toast", "Taken back")
+    says(page, "#facts", f"{count - 1:,} digits")
+    expect(page.locator("#neighbours li:first-child .id")).not_to_have_text(
+        "added/0", timeout=PATIENCE
+    )
 
 
-def test_what_others_changed_is_not_taken_back(
-    index_folder: Path, tmp_path: Path, visit: Open
+def test_what_others_changed_is_not_taken_back(own_site: Client, visit: Open) -> None:
+    page = visit(own_site.url)
+    draw(page, 3)
+    says(page, "#name", "3")
+    page.click("#correct button")
+    says(page, "#toast", "Stored as added/0")
+    own_site.post("/api/items?label=4", (SAMPLES / "7-photo.jpg").read_bytes())
+    count = own_site.get("/api/info").json["count"]
+    page.locator("#toast button").click()
+    says(page, "#toast", "the index has changed since")
+    expect(page.locator("#toast button")).to_have_count(0)
+    says(page, "#facts", f"{count:,} digits")
+    assert own_site.get("/api/info").json["count"] == count
+    page.select_option("#label", "1")
+    page.click("#correct button")
+    says(page, "#toast", "stored as 3")
+    expect(page.locator("#toast button")).to_have_count(0)
+
+
+def test_an_undo_that_fails_is_offered_again(own_site: Client, visit: Open) -> None:
+    page = visit(own_site.url)
+    draw(page, 3)
+    says(page, "#name", "3")
+    page.click("#correct button")
+    says(page, "#toast", "Stored as added/0")
+    page.route("**/api/undo*", lambda route: route.abort())
+    page.locator("#toast button").click()
+    says(page, "#toast", "The server does not answer")
+    page.unroute("**/api/undo*")
+    page.locator("#toast button").click()
+    says(page, "#toast", "Taken back")
+
+
+def test_the_count_is_of_the_index_that_answers(own_site: Client, visit: Open) -> None:
+    page = visit(own_site.url)
+    own_site.post("/api/items?label=7", (SAMPLES / "7-photo.jpg").read_bytes())
+    page.route("**/api/info", lambda route: route.abort())
+    draw(page, 3)
+    says(page, "#name", "3")
+    page.unroute("**/api/info")
+    draw(page, 3)
+    says(page, "#facts", f"{own_site.get('/api/info').json['count']:,} digits")
+
+
+def test_names_are_only_ever_text(
+    train_set: Dataset, tmp_path: Path, serve: Serve, visit: Open
 ) -> None:
-    folder = Path(shutil.copytree(index_folder, tmp_path / "index"))
-    with served(folder, writable=True) as site:
-        page = visit(site.url)
-        draw(page, 3)
-        says(page, "#name", "3")
-        page.click("#correct button")
-        says(page, "#toast", "Stored as added/0")
-        site.post("/api/items?label=4", (SAMPLES / "7-photo.jpg").read_bytes())
-        count = site.get("/api/info").json["count"]
-        page.locator("#toast button").click()
-        says(page, "#toast", "the index has changed since")
-        expect(page.locator("#toast button")).to_have_count(0)
-        says(page, "#facts", f"{count:,} digits")
-        assert site.get("/api/info").json["count"] == count
-        page.select_option("#label", "1")
-        page.click("#correct button")
-        says(page, "#toast", "stored as 3")
-        expect(page.locator("#toast button")).to_have_count(0)
-        page.close()  # before its server, of which it may still want a picture
-
-
-def test_an_undo_that_fails_is_offered_again(
-    index_folder: Path, tmp_path: Path, visit: Open
-) -> None:
-    with served(Path(shutil.copytree(index_folder, tmp_path / "index")), writable=True) as site:
-        page = visit(site.url)
-        draw(page, 3)
-        says(page, "#name", "3")
-        page.click("#correct button")
-        says(page, "#toast", "Stored as added/0")
-        page.route("**/api/undo*", lambda route: route.abort())
-        page.locator("#toast button").click()
-        says(page, "#toast", "The server does not answer")
-        page.unroute("**/api/undo*")
-        page.locator("#toast button").click()
-        says(page, "#toast", "Taken back")
-        page.close()  # before its server, of which it may still want a picture
-
-
-def test_the_count_is_of_the_index_that_answers(
-    index_folder: Path, tmp_path: Path, visit: Open
-) -> None:
-    with served(Path(shutil.copytree(index_folder, tmp_path / "index")), writable=True) as site:
-        page = visit(site.url)
-        site.post("/api/items?label=7", (SAMPLES / "7-photo.jpg").read_bytes())
-        page.route("**/api/info", lambda route: route.abort())
-        draw(page, 3)
-        says(page, "#name", "3")
-        page.unroute("**/api/info")
-        draw(page, 3)
-        says(page, "#facts", f"{site.get('/api/info').json['count']:,} digits")
-        page.close()  # before its server, of which it may still want a picture
-
-
-def test_names_are_only_ever_text(train_set: Dataset, tmp_path: Path, visit: Open) -> None:
     evil = "<img src=x onerror=alert(1)>"
     few = replace(
         train_set,
@@ -298,20 +294,19 @@ def test_names_are_only_ever_text(train_set: Dataset, tmp_path: Path, visit: Ope
         names=(evil, "other"),
     )
     build_index(few, linear_embedder(), tmp_path, 0)
-    with served(tmp_path, Access(token="a-token-of-the-tests"), writable=True) as site:  # noqa: S106
-        page = visit(f"{site.url}?token=a-token-of-the-tests")
-        assert page.url == site.url
-        draw(page, 0)
-        expect(page.locator("#neighbours button:enabled").first).to_be_visible(timeout=PATIENCE)
-        assert evil in page.locator("#votes").inner_text()
-        page.click("nav a[href='#map']")
-        says(page, "#classes", evil)
-        assert page.locator("img[src=x]").count() == 0
-        page.close()  # before its server, of which it may still want a picture
+    site = serve(tmp_path, Access(token="a-token-of-the-tests"), writable=True)  # noqa: S106
+    page = visit(f"{site.url}?token=a-token-of-the-tests")
+    assert page.url == site.url
+    draw(page, 0)
+    expect(page.locator("#neighbours button:enabled").first).to_be_visible(timeout=PATIENCE)
+    assert evil in page.locator("#votes").inner_text()
+    page.click("nav a[href='#map']")
+    says(page, "#classes", evil)
+    assert page.locator("img[src=x]").count() == 0
 
 
 def test_of_many_classes_those_with_votes_are_shown(
-    train_set: Dataset, tmp_path: Path, visit: Open
+    train_set: Dataset, tmp_path: Path, serve: Serve, visit: Open
 ) -> None:
     few = replace(
         train_set,
@@ -320,16 +315,15 @@ def test_of_many_classes_those_with_votes_are_shown(
         names=tuple(f"{digit} of {kind}" for digit in range(10) for kind in ("ink", "lead")),
     )
     build_index(few, linear_embedder(), tmp_path, 0)
-    with served(tmp_path) as site:
-        page = visit(site.url)
-        nine = samples()["9-corner.png"]
-        file = tmp_path / "nine.png"
-        nine.save(file)
-        votes = site.post("/api/classify", file.read_bytes()).json["votes"]
-        page.set_input_files("#file", file)
-        says(page, "#votes", max(votes, key=votes.__getitem__))
-        assert sorted(page.locator("#votes .class").all_inner_texts()) == sorted(votes)
-        page.close()  # before its server, of which it may still want a picture
+    site = serve(tmp_path)
+    page = visit(site.url)
+    nine = samples()["9-corner.png"]
+    file = tmp_path / "nine.png"
+    nine.save(file)
+    votes = site.post("/api/classify", file.read_bytes()).json["votes"]
+    page.set_input_files("#file", file)
+    says(page, "#votes", max(votes, key=votes.__getitem__))
+    assert sorted(page.locator("#votes .class").all_inner_texts()) == sorted(votes)
 
 
 def test_a_picture_of_the_page(site: Client, visit: Open, tmp_path: Path) -> None:

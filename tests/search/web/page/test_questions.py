@@ -1,6 +1,5 @@
 """What is asked about, and that an answer is never taken for another question's."""
 
-import shutil
 from pathlib import Path
 
 from PIL import Image
@@ -8,7 +7,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.drawings import draw_digit
 from tests.search.web.page.browsing import PATIENCE, SAMPLES, Open, drag, draw, drop, says
-from tests.search.web.serving import Client, served
+from tests.search.web.serving import Client
 
 DRAWN = "() => document.querySelector('#pad').toDataURL()"
 
@@ -32,24 +31,21 @@ def test_no_verdict_is_about_a_drawing_that_is_gone(site: Client, visit: Open) -
     says(page, "#same", "Different")
 
 
-def test_nothing_is_added_before_its_answer(
-    index_folder: Path, tmp_path: Path, visit: Open
-) -> None:
-    with served(Path(shutil.copytree(index_folder, tmp_path / "index")), writable=True) as site:
-        page = visit(site.url)
-        button = page.locator("#correct button")
-        draw(page, 3)
-        expect(button).to_be_enabled(timeout=PATIENCE)
-        held: list[Route] = []
-        page.route("**/api/classify*", lambda route: held.append(route))
-        page.focus("#pad")
-        with page.expect_request("**/api/classify*"):
-            page.keyboard.press("Space")
-        expect(button).to_be_disabled()
-        page.select_option("#label", "7")
-        held[0].continue_()
-        expect(button).to_be_enabled(timeout=PATIENCE)
-        assert page.locator("#label").input_value() == "7"
+def test_nothing_is_added_before_its_answer(own_site: Client, visit: Open) -> None:
+    page = visit(own_site.url)
+    button = page.locator("#correct button")
+    draw(page, 3)
+    expect(button).to_be_enabled(timeout=PATIENCE)
+    held: list[Route] = []
+    page.route("**/api/classify*", lambda route: held.append(route))
+    page.focus("#pad")
+    with page.expect_request("**/api/classify*"):
+        page.keyboard.press("Space")
+    expect(button).to_be_disabled()
+    page.select_option("#label", "7")
+    held[0].continue_()
+    expect(button).to_be_enabled(timeout=PATIENCE)
+    assert page.locator("#label").input_value() == "7"
 
 
 def test_the_address_and_the_question_agree(site: Client, visit: Open) -> None:
