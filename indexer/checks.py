@@ -31,8 +31,9 @@ def check_vectors(vectors: np.ndarray, dimension: int, what: str) -> None:
     Raises:
         UsageError: they are not.
     """
-    if vectors.ndim != 2 or vectors.shape[1] != dimension:
-        raise UsageError(f"expected {what} of shape (n, {dimension}), received {vectors.shape}")
+    shape = getattr(vectors, "shape", type(vectors).__name__)
+    if not isinstance(vectors, np.ndarray) or shape != (len(vectors), dimension):
+        raise UsageError(f"expected {what} of shape (n, {dimension}), received {shape}")
     if vectors.dtype != np.float32 or not (np.abs(vectors) < LARGEST).all():
         raise UsageError(f"expected finite float32 {what} below {LARGEST:g}")
 

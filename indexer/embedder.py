@@ -27,7 +27,7 @@ from data.errors import (
 from data.files import read_plain, unreadable
 from data.names import named
 from data.normalise import NORMALISER_VERSION, scale_to_unit
-from data.processors import processors
+from data.processors import usable
 from data.progress import Progress, silent
 from indexer.manifest import Manifest
 from indexer.store import MANIFEST, Content
@@ -99,7 +99,7 @@ class Embedder:
                 f"{name}: made for normaliser {card.normaliser}, this program has"
                 f" {NORMALISER_VERSION}; train again"
             )
-        embedder = cls(card, onnx, _session(onnx, name), _usable(threads))
+        embedder = cls(card, onnx, _session(onnx, name), usable(threads))
         embedder._check_canaries(name)
         return embedder
 
@@ -216,11 +216,6 @@ def _side_by_side(work: Callable[[int], int], starts: range, threads: int) -> It
     else:
         with ThreadPoolExecutor(threads) as pool:
             yield from pool.map(work, starts)
-
-
-def _usable(threads: int | None) -> int:
-    """As many as asked for, or as there are processors."""
-    return min(threads or processors(), processors())
 
 
 def _session(onnx: bytes, name: str) -> onnxruntime.InferenceSession:

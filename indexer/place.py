@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
+from data.errors import UsageError
 from indexer.manifest import Manifest
 from indexer.segment import Segment
 from indexer.sources import Sources
@@ -167,11 +168,19 @@ class Replacement(Protocol):
 
 
 def store_at(place: Place) -> Store:
-    """The store at `place`; nothing is opened yet."""
-    if isinstance(place, Path):
+    """The store at `place`; nothing is opened yet.
+
+    Raises:
+        UsageError: `place` is none.
+    """
+    if isinstance(place, Path) and "\0" not in str(place):
         from indexer.folder import FolderStore
 
         return FolderStore(place)
+    from indexer.milvus.address import Address
+
+    if not isinstance(place, Address):
+        raise UsageError(f"expected the folder of an index or an address, received {place!r}")
     from indexer.milvus.store import MilvusStore
 
     return MilvusStore(place)
@@ -181,8 +190,10 @@ def parse_place(text: str) -> Place:
     """A folder, or an address in Milvus.
 
     Raises:
-        UsageError: it looks like an address, but is none.
+        UsageError: it is empty, or looks like an address, but is none.
     """
+    if not text:
+        raise UsageError("expected the folder of an index or an address, received neither")
     if "://" in text or text.startswith("milvus:"):
         from indexer.milvus.address import Address
 

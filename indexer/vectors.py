@@ -18,7 +18,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from data.processors import processors
+from data.processors import usable
 from indexer.blocks import Blocks
 from indexer.checks import check_excluded, check_k, check_vectors
 from indexer.kinds import EXACT, FAISS, FLAT, Kind, empty_engine
@@ -353,4 +353,4 @@ def _threads_for(queries: np.ndarray) -> Iterator[None]:
 
 def set_threads(threads: int) -> None:
     """Let FAISS use this many threads, but no more than there are processors."""
-    faiss.omp_set_num_threads(min(threads, processors()))
+    faiss.omp_set_num_threads(usable(threads))

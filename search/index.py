@@ -14,7 +14,7 @@ import numpy as np
 from data.convention import DIGITS
 from data.errors import EmbedderMismatch, IndexCorrupt, UsageError
 from indexer.calibration import Calibration
-from indexer.checks import as_numbers, check_number
+from indexer.checks import as_numbers, check_number, check_vectors
 from indexer.embedder import CANARY_TOLERANCE, Embedder
 from indexer.manifest import Manifest
 from indexer.place import Generation, Place, Rows, Vectors, parse_place, store_at
@@ -63,14 +63,14 @@ class DigitIndex:
 
     @classmethod
     def open(cls, place: str | Place, threads: int | None = None) -> DigitIndex:
-        """Open the index at `place`; `threads` bounds the processors used (all, when None).
+        """Open the index at `place`.
 
         Args:
             place: a folder, or an address in Milvus as `indexer.milvus.address` reads it.
-            threads: how many.
+            threads: at most so many are used; None for as many as there are processors.
 
         Raises:
-            UsageError: `place` looks like an address, but is none.
+            UsageError: `place` is neither, or `threads` no number from 1.
             IndexNotFound: there is none.
             IndexVersion: written in a format this program does not read.
             IndexCorrupt, EmbedderCorrupt: damaged; the message names the file.
@@ -91,7 +91,7 @@ class DigitIndex:
         embedder: Embedder | None = None,
     ) -> DigitIndex:
         """An index of one generation; `place` is to blame for its embedder, if it is not open."""
-        if threads:
+        if threads is not None:
             set_threads(threads)
         manifest, contents = generation.manifest, generation.contents
         return cls(
@@ -192,26 +192,29 @@ class DigitIndex:
         Raises:
             UsageError: as for :meth:`search`, or unknown weights.
         """
-        if weights not in tuple(self.manifest.k):
-            raise UsageError(
-                f"expected weights {' or '.join(self.manifest.k)}, received {weights!r}"
-            )
-        asked = self.chosen_k(weights, spared=exclude is not None) if k is None else k
-        self.vectors.check_k(asked, spared=exclude is not None)
-        named = self.classify_embeddings(self.embed(images), asked, weights, exclude)
+        named = self.classify_embeddings(self.embed(images), k, weights, exclude)
         blank = ~images.any(axis=(1, 2))
         return named._replace(reasons=np.where(blank, BLANK, named.reasons))
 
     def classify_embeddings(
-        self, embeddings: np.ndarray, k: int, weights: Weights, exclude: np.ndarray | None = None
+        self,
+        embeddings: np.ndarray,
+        k: int | None = None,
+        weights: Weights = DEFAULT_WEIGHTS,
+        exclude: np.ndarray | None = None,
     ) -> Classification:
         """As :meth:`classify`, of embeddings (n, d) float32."""
-        most = max(k, self._witnesses(spared=exclude is not None))
+        check_vectors(embeddings, self.embedder.card.dimension, "embeddings")
+        spared = exclude is not None
+        chosen = self.chosen_k(weights, spared=spared)
+        asked = chosen if k is None else k
+        self.vectors.check_k(asked, spared=spared)
+        most = max(asked, self._witnesses(spared=spared))
         ids, distances = self.vectors.search(embeddings, most, exclude)
         return classify(
             Neighbours(ids, self.labels[ids], distances),
             self._class_distances(embeddings, ids),
-            k,
+            asked,
             weights,
             len(self.manifest.names),
             self.calibration,
@@ -228,7 +231,15 @@ class DigitIndex:
         return min(self.calibration.witnesses, len(self) - spared)
 
     def chosen_k(self, weights: Weights, *, spared: bool = False) -> int:
-        """How many vote where nobody says: the k chosen when it was built, or all where fewer."""
+        """How many vote where nobody says: the k chosen when it was built, or all where fewer.
+
+        Raises:
+            UsageError: unknown weights.
+        """
+        if weights not in tuple(self.manifest.k):
+            raise UsageError(
+                f"expected weights {' or '.join(self.manifest.k)}, received {weights!r}"
+            )
         return min(self.manifest.k[weights], len(self) - spared)
 
     @property
@@ -308,6 +319,8 @@ class DigitIndex:
         Raises:
             UsageError: some are not there, or no longer; all of these are named.
         """
+        if isinstance(names, str) or not isinstance(names, Iterable):
+            raise UsageError(f"expected ids, one after the other, received {names!r}")
         positions, absent = [], []
         for name in names:
             position = self.sources.find(name) if isinstance(name, str) else None

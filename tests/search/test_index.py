@@ -166,6 +166,41 @@ def test_what_is_no_array_is_misuse_too(index: DigitIndex) -> None:
             index.position(absent)  # type: ignore[arg-type]
 
 
+def test_embeddings_and_how_they_vote_are_checked(index: DigitIndex) -> None:
+    embeddings = index.embed(index.images[:3])
+    for given, k, weights in (
+        (embeddings.tolist(), 1, "uniform"),
+        (None, 1, "uniform"),
+        (embeddings[0], 1, "uniform"),
+        (embeddings, 0, "uniform"),
+        (embeddings, -1, "uniform"),
+        (embeddings, "3", "uniform"),
+        (embeddings, None, "triangular"),
+    ):
+        with pytest.raises(UsageError, match="expected"):
+            index.classify_embeddings(given, k, weights)  # type: ignore[arg-type]
+    named = index.classify_embeddings(embeddings)
+    assert np.array_equal(named.labels, index.classify(index.images[:3]).labels)
+
+
+@pytest.mark.parametrize("given", [None, "optdigits/train/12", 3])
+def test_ids_are_given_as_several(index: DigitIndex, given: object) -> None:
+    with pytest.raises(UsageError, match="expected ids, one after the other"):
+        index.positions(given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("place", [None, 5, b"x", "", "a\0b"])
+def test_a_place_is_a_folder_or_an_address(place: object) -> None:
+    with pytest.raises(UsageError, match="expected the folder of an index or an address"):
+        DigitIndex.open(place)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", True])
+def test_threads_are_counted(index_folder: Path, threads: object) -> None:
+    with pytest.raises(UsageError, match="expected a number of threads from 1"):
+        DigitIndex.open(index_folder, threads)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "given", [[[1, 2]], [1.0], [np.nan], [-1], [10**6], 3, None, [[1], [2, 3]]]
 )
