@@ -60,10 +60,16 @@ def _candidates(small: Plane) -> list[np.ndarray]:
     rim = np.concatenate([paper[0], paper[-1], paper[:, 0], paper[:, -1]])
     if paper.max() - np.partition(rim, rim.size // 2)[rim.size // 2] < _LIGHTER:
         return []
-    shades = np.log(np.maximum(paper, _DARKEST))  # where a shadow is as deep on all it falls on
-    edges = cv2.morphologyEx(shades, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-    smooth = [(edges < faintest).astype(np.uint8) for faintest in np.geomspace(*_EDGES)]
-    return [corners for one in smooth for corners in _regions(one) if _is_light(shades, corners)]
+    shades = np.maximum(paper, _DARKEST)
+    # By what share a pixel's surroundings differ, for a shadow is as deep on all it falls on.
+    edges = cv2.dilate(shades, _square(1)) / cv2.erode(shades, _square(1))
+    found = []
+    for faintest in np.exp(np.geomspace(*_EDGES)):
+        smooth = (edges < faintest).astype(np.uint8)
+        if smooth.size - np.count_nonzero(smooth) < 2 * (_LEAST * smooth.size) ** 0.5:
+            break  # there is not edge enough for half of the smallest page, nor will there be
+        found += [corners for corners in _regions(smooth) if _is_light(shades, corners)]
+    return found
 
 
 def _regions(smooth: Mask) -> Iterator[np.ndarray]:
@@ -93,7 +99,8 @@ def _is_light(shades: Plane, corners: np.ndarray) -> bool:
     page = _within(corners, shades.shape).astype(np.uint8)
     rim = page - cv2.erode(page, _square(4))
     around = cv2.dilate(page, _square(5)) - cv2.dilate(page, _square(2))
-    return bool(cv2.mean(shades, rim)[0] - cv2.mean(shades, around)[0] > _LIGHTER)
+    logs = np.log(shades)
+    return bool(cv2.mean(logs, rim)[0] - cv2.mean(logs, around)[0] > _LIGHTER)
 
 
 def _square(reach: int) -> Mask:

@@ -91,15 +91,15 @@ def find_ink(grey: Plane, *, shaded: bool = False, is_dark: bool | None = None) 
         is_dark = _is_dark_on_light(small, light)
     dark = grey if is_dark else 1 - grey
     paper = _paper(small if is_dark else reduced(dark, _THUMB), grey.shape, shaded=shaded)
-    relief = _above(paper, dark)
+    relief = _cut_below(paper - dark, 0)
     if is_dark:
         # Ink takes a share of the light, so what it takes in a shadow counts for more.
-        relief /= np.maximum(paper, _DARKEST)
+        relief /= np.maximum(paper, _DARKEST, out=paper)
     pedestal, noise = min((_spread(relief), _spread(_rim(relief))), key=lambda pair: pair[1])
-    relief = _above(relief, pedestal)
+    relief = _cut_below(relief, pedestal)
     floor = max(_FAINTEST, _STANDS_OUT * noise)
     contrast = _full_ink(relief, floor, roughness=max(floor, pedestal))
-    density = np.minimum(relief / contrast, 1)
+    density = np.minimum(np.divide(relief, contrast, out=relief), 1, out=relief)
     mask = (density > max(_EDGE, floor / contrast)).astype(np.uint8)
     if _is_light(dark, mask, light if is_dark else 1 - light, contrast, is_share=is_dark):
         raise PictureBlank(
@@ -111,11 +111,10 @@ def find_ink(grey: Plane, *, shaded: bool = False, is_dark: bool | None = None) 
     return Ink(density, components(mask), is_dark)
 
 
-def _above(plane: Plane, level: Plane | float) -> Plane:
-    """By how much a plane exceeds a level, at least 0: one new array, where two would be slower."""
-    difference: Plane = plane - level
-    np.maximum(difference, 0, out=difference)
-    return difference
+def _cut_below(plane: Plane, level: float) -> Plane:
+    """By how much a plane exceeds a level, at least 0; in its place, for new arrays take time."""
+    plane -= np.float32(level)
+    return np.maximum(plane, 0, out=plane)
 
 
 def _is_hollow(dark: Plane, mask: Mask) -> bool:
@@ -186,14 +185,15 @@ def _rim_surface(small: Plane) -> Plane:
     """
     h, w = small.shape
     y, x = np.linspace(-1, 1, h)[:, None], np.linspace(-1, 1, w)[None]
-    rows = np.stack([_rim(np.broadcast_to(term, (h, w))) for term in _quadratic(x, y)], axis=1)
+    places = (_rim(np.broadcast_to(axis, (h, w))) for axis in (x, y))
+    rows = np.stack(_quadratic(*places), axis=1)
     shades = _rim(small)
     level = _median(shades)
     target = residual = shades - level
     ridge = np.diag(np.array([1e-9, 0.02, 0.02, 0.02, 0.02, 0.02]))
     for _ in range(4):
         scale = max(3 * _median(np.abs(residual)), 0.04)
-        weight = (1 + (residual / scale) ** 2) ** -2
+        weight = np.reciprocal(1 + np.square(residual / scale)) ** 2
         weighted = rows * weight[:, None]
         normal = weighted.T @ rows + ridge * weight.sum()
         coefficients = np.linalg.solve(normal, weighted.T @ target)
@@ -203,8 +203,8 @@ def _rim_surface(small: Plane) -> Plane:
 
 
 def _quadratic(x: Plane, y: Plane) -> tuple[Plane, ...]:
-    """The six terms of a quadratic in x (1, w) and y (h, 1), each of a shape that broadcasts."""
-    return np.ones((1, 1)), x, y, x * y, x * x, y * y
+    """The six terms of a quadratic in x and y, whose shapes broadcast; the first is like x."""
+    return np.ones_like(x), x, y, x * y, x * x, y * y
 
 
 def _paper(small: Plane, shape: tuple[int, ...], *, shaded: bool) -> Plane:
