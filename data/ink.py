@@ -260,7 +260,7 @@ def _full_ink(relief: Plane, floor: float, roughness: float) -> float:
     counts = np.bincount(np.rint(above * 255).astype(np.uint8), minlength=256)
     counts[: lowest + 1] = 0
     threshold = max(_otsu(counts) / 255, floor)
-    strong = relief[relief > threshold]
+    strong = above[above > threshold]
     if roughness > _TEXTURE and strong.size <= _OUTLIERS * relief.size:
         raise PictureNotDigits(
             "expected digits on a plain background, but the picture is noise or texture all over; "

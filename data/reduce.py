@@ -28,8 +28,11 @@ def reduced_size(size: tuple[int, int], side: int) -> tuple[int, int]:
 
 def reduced(plane: np.ndarray, side: int) -> np.ndarray:
     """A plane (h, w) as :func:`reduced_size` says, by averaging areas; dtype kept."""
-    size = plane.shape[::-1]
-    fitting = reduced_size(size, side)
-    if fitting == size:
-        return plane
-    return np.asarray(cv2.resize(plane, fitting, interpolation=cv2.INTER_AREA))
+    fitting = reduced_size(plane.shape[::-1], side)
+    while plane.shape[::-1] != fitting:
+        height, width = plane.shape
+        # Two by two is many times as fast, and where all divides, the mean of means is the mean.
+        is_halved = width % (2 * fitting[0]) == 0 and height % (2 * fitting[1]) == 0
+        size = (width // 2, height // 2) if is_halved else fitting
+        plane = np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA))
+    return plane
