@@ -2,6 +2,7 @@
 
 A page is smooth but for its ink, has an edge all around, and is lighter than what is beyond that.
 So neither the grain of wood nor a shadow across page and desk hides it, nor fingers that hold it.
+It may go on beyond the picture; but then what is beyond its edge may also lie in a shadow.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from data.components import Box, Mask
+from data.components import Box, Mask, components
 from data.grey import Plane
-from data.page import SMALLEST, Page, page_within, quadrilateral
+from data.outlines import Outline, page_outline
+from data.page import SMALLEST, Page, page_within
 from data.reduce import reduced
 from data.segment import lines_of
 
@@ -28,8 +30,16 @@ _LIGHTER = 0.08
 # Shades within it differ, from one pixel to the next, by less than one of so many shares between
 # the first two of these, and by more all along its edge.
 _EDGES = (0.05, 0.4, 5)
-# It fills at least this share of the picture; fingers leave this share of it, and of that ink this.
-_LEAST, _HELD, _PAPER = 0.015, 0.85, 0.7
+# It fills at least the first share of the picture, and less than the second, which takes time;
+# fingers leave this share of it, or of a part this, and of that ink this.
+_LEAST, _MOST, _HELD, _HELD_PART, _PAPER = 0.015, 0.98, 0.85, 0.9, 0.7
+# Beside a whole page the table shows at most of the rim, beside a part at one in so many pixels.
+_TABLE = 10
+# What is written has strokes narrower than this share of the thumbnail's length, ...
+_BROAD_STROKE = 0.07
+# ... takes this share of the paper's light, is as long as this share of the thumbnail, and wider
+# than this share of its own length.
+_INK, _SHORTEST, _SLENDER = 0.3, 0.023, 0.2
 
 
 def find_light_pages(grey: Plane) -> list[Page]:
@@ -45,20 +55,19 @@ def find_light_pages(grey: Plane) -> list[Page]:
     if min(small.shape) < SMALLEST:
         return []
     found = _apart(_candidates(small))
-    lines = lines_of([Box(*cv2.boundingRect(corners)) for corners in found])
-    scale = (np.array(grey.shape) / small.shape)[::-1]
-    ordered = [found[i] * scale for line in lines for i in line]
-    # What is smooth ends before the edge, so nothing is to be cut off.
-    pages = [page_within(one, np.rint(one).astype(np.int32), grey.shape, 0) for one in ordered]
+    lines = lines_of([Box(*cv2.boundingRect(one.corners)) for one in found])
+    scale = np.array(grey.shape[::-1], np.float32) / small.shape[::-1]
+    ordered = [found[i]._replace(corners=found[i].corners * scale) for line in lines for i in line]
+    pages = [page_within(one, grey.shape) for one in ordered]
     return [page for page in pages if page is not None]
 
 
-def _candidates(small: Plane) -> list[np.ndarray]:
-    """Corners (4, 2) float32 of what may be pages on a thumbnail; of one perhaps several times."""
-    side = round(_STROKE * max(small.shape)) | 1
-    paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
-    rim = np.concatenate([paper[0], paper[-1], paper[:, 0], paper[:, -1]])
-    if paper.max() - np.partition(rim, rim.size // 2)[rim.size // 2] < _LIGHTER:
+def _candidates(small: Plane) -> list[Outline]:
+    """Outlines of what may be pages on a thumbnail; of one perhaps several times."""
+    paper = _without_strokes(small, _STROKE)
+    rim = np.sort(np.concatenate([paper[0], paper[-1], paper[:, 0], paper[:, -1]]))
+    lighter = paper.max() - rim[[rim.size // 2, rim.size // _TABLE]] >= _LIGHTER
+    if not lighter.any():
         return []
     shades = np.maximum(paper, _DARKEST)
     # By what share a pixel's surroundings differ, for a shadow is as deep on all it falls on.
@@ -68,50 +77,82 @@ def _candidates(small: Plane) -> list[np.ndarray]:
         smooth = (edges < faintest).astype(np.uint8)
         if smooth.size - np.count_nonzero(smooth) < 2 * (_LEAST * smooth.size) ** 0.5:
             break  # there is not edge enough for half of the smallest page, nor will there be
-        found += [corners for corners in _regions(smooth) if _is_light(shades, corners)]
-    return found
+        found += [one for one in _regions(smooth) if _is_light(shades, one)]
+    return [
+        one for one in found if (lighter[0] if one.is_whole else not _is_written_beyond(one, small))
+    ]
 
 
-def _regions(smooth: Mask) -> Iterator[np.ndarray]:
-    """The corners (4, 2) float32 of each smooth region that may be a page, but for ink."""
+def _without_strokes(small: Plane, widest: float) -> Plane:
+    """A thumbnail (h, w) where dark strokes narrower than this share of its length are filled."""
+    side = round(widest * max(small.shape)) | 1
+    return np.asarray(cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8)))
+
+
+def _regions(smooth: Mask) -> Iterator[Outline]:
+    """The outline of each smooth region that may be a page, but for ink."""
     outlines, tree = cv2.findContours(smooth, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     for outline, (*_, around) in zip(outlines, () if tree is None else tree[0], strict=True):
         is_hole, area = around >= 0, cv2.contourArea(outline)
-        if is_hole or area < _LEAST * smooth.size:
+        if is_hole or not _LEAST * smooth.size <= area <= _MOST * smooth.size:
             continue
-        *_, width, height = cv2.boundingRect(outline)
-        if (height, width) == smooth.shape:
-            continue  # all of the picture, which would take time
-        corners = quadrilateral(cv2.convexHull(outline), smooth.shape)
-        if corners is None or area < _HELD * cv2.contourArea(corners.astype(np.float32)):
+        found = page_outline(cv2.convexHull(outline), smooth.shape)
+        if found is None or area < (_HELD if found.is_whole else _HELD_PART) * found.area:
             continue
-        if np.mean(smooth[_within(corners, smooth.shape)]) >= _PAPER:
-            yield corners.astype(np.float32)
+        if np.mean(smooth[_within(found, smooth.shape)]) >= _PAPER:
+            yield found
 
 
-def _within(corners: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """(h, w) bool, whether a pixel lies within these corners (4, 2)."""
-    return cv2.fillConvexPoly(np.zeros(shape, np.uint8), np.rint(corners).astype(np.int32), 1) > 0
+def _within(outline: Outline, shape: tuple[int, ...]) -> np.ndarray:
+    """(h, w) bool, whether a pixel lies within an outline."""
+    corners = np.rint(outline.corners).astype(np.int32)
+    return cv2.fillConvexPoly(np.zeros(shape, np.uint8), corners, 1) > 0
 
 
-def _is_light(shades: Plane, corners: np.ndarray) -> bool:
-    """Whether what lies within these corners (4, 2) is lighter at its rim than what is around."""
-    page = _within(corners, shades.shape).astype(np.uint8)
+def _is_light(shades: Plane, outline: Outline) -> bool:
+    """Whether what lies within an outline is lighter at its rim than what is around."""
+    page = _within(outline, shades.shape).astype(np.uint8)
     rim = page - cv2.erode(page, _square(4))
     around = cv2.dilate(page, _square(5)) - cv2.dilate(page, _square(2))
     logs = np.log(shades)
     return bool(cv2.mean(logs, rim)[0] - cv2.mean(logs, around)[0] > _LIGHTER)
 
 
+def _is_written_beyond(outline: Outline, small: Plane) -> bool:
+    """Whether there is handwriting beyond the outline: then it may be the edge of a shadow.
+
+    Texture has marks that stand out, too, but most of them are specks or straight.
+
+    Args:
+        outline: on the thumbnail.
+        small: the thumbnail (h, w).
+    """
+    paper = _without_strokes(small, _BROAD_STROKE)
+    beyond = cv2.erode(1 - _within(outline, small.shape).astype(np.uint8), _square(4))
+    marks = components(((paper - small) * beyond > _INK * paper).astype(np.uint8))
+    written = 0
+    for i in np.flatnonzero(marks.longest >= _SHORTEST * max(small.shape)).tolist():
+        _, sides, _ = cv2.minAreaRect(cv2.findNonZero(marks.only([i], marks.box(i))))
+        written += min(sides) > _SLENDER * max(sides)
+    return written > len(marks.boxes) / 2
+
+
 def _square(reach: int) -> Mask:
     return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
 
 
-def _apart(quadrilaterals: list[np.ndarray]) -> list[np.ndarray]:
-    """The largest of these corners (4, 2), and each that lies beside all larger ones."""
-    kept: list[np.ndarray] = []
-    for corners in sorted(quadrilaterals, key=cv2.contourArea, reverse=True):
-        x, y = corners.mean(axis=0).tolist()
-        if all(cv2.pointPolygonTest(one, (x, y), measureDist=False) < 0 for one in kept):
-            kept.append(corners)
+def _apart(outlines: list[Outline]) -> list[Outline]:
+    """The largest of these, and each that lies beside all larger ones.
+
+    Whole pages come first, for what they lie on is a table, even if it goes on beyond the picture.
+    """
+    kept: list[Outline] = []
+    for outline in sorted(outlines, key=lambda one: (one.is_whole, one.area), reverse=True):
+        if not any(_centre_within(outline, one) or _centre_within(one, outline) for one in kept):
+            kept.append(outline)
     return kept
+
+
+def _centre_within(inner: Outline, outer: Outline) -> bool:
+    x, y = inner.corners.mean(axis=0).tolist()
+    return cv2.pointPolygonTest(outer.corners, (x, y), measureDist=False) >= 0

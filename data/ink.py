@@ -114,7 +114,8 @@ def find_ink(grey: Plane, *, shaded: bool = False, is_dark: bool | None = None) 
 def _cut_below(plane: Plane, level: float) -> Plane:
     """By how much a plane exceeds a level, at least 0; in its place, for new arrays take time."""
     plane -= np.float32(level)
-    return np.maximum(plane, 0, out=plane)
+    np.maximum(plane, 0, out=plane)
+    return plane
 
 
 def _is_hollow(dark: Plane, mask: Mask) -> bool:

@@ -13,13 +13,13 @@ import numpy as np
 
 from data.components import Box, Components, Mask, components
 from data.grey import Plane
-from data.perspective import SAME, Homography, clockwise, is_rectangle, laid_flat
+from data.outlines import Outline, whole_page
+from data.perspective import SAME, Homography, clockwise, laid_flat
 
 # A page fills at least this share of the picture, ...
 _AREA = 0.08
-# ... this share of the tightest quadrilateral around it, ...
-_FLAT = 0.95
-# ... or, if its outline is not as clean, of the tightest rectangle; a digit's rarely fills half.
+# ... and, if its outline is not clean, this share of the tightest rectangle around it; a digit's
+# rarely fills half.
 _SOLID = 0.85
 # Without its edges it is at least so many pixels wide and tall.
 SMALLEST = 48
@@ -70,7 +70,7 @@ def find_page(strokes: Components) -> Page | None:
     corners = _corners(outline, mask.shape)
     if corners is None:
         return None
-    page = page_within(corners, cv2.convexHull(outline), mask.shape, _EDGE)
+    page = _page(cv2.convexHull(outline), mask.shape, *laid_flat(corners, mask.shape), _EDGE)
     if page is None:
         return None
     box = page.box
@@ -80,14 +80,24 @@ def find_page(strokes: Components) -> Page | None:
     return page if 0 < np.count_nonzero(marks) < np.count_nonzero(page.surface) else None
 
 
-def page_within(
-    corners: np.ndarray, hull: np.ndarray, shape: tuple[int, ...], edge: float
-) -> Page | None:
-    """The page with these corners (4, 2) and hull (n, 2) on a picture (h, w), if large enough.
+def page_within(outline: Outline, shape: tuple[int, ...]) -> Page | None:
+    """The page with this outline on a picture (h, w), if large enough, and all of it.
 
-    This share of its longer side is cut off for what shows at its edge.
+    What goes on beyond the picture stays as it lies, for nobody knows where its corners are.
     """
-    flatten, size = laid_flat(corners, shape)
+    size = (shape[1], shape[0])
+    laid = laid_flat(outline.corners, shape) if outline.is_whole else (SAME, size)
+    return _page(np.rint(outline.corners).astype(np.int32), shape, *laid, edge=0)
+
+
+def _page(
+    hull: np.ndarray,
+    shape: tuple[int, ...],
+    flatten: Homography,
+    size: tuple[int, int],
+    edge: float,
+) -> Page | None:
+    """A page with this hull (n, 2) on a picture (h, w), without this share of its longer side."""
     whole = cv2.fillConvexPoly(np.zeros(shape, np.uint8), hull, 1)
     surface = _without_edges(_flattened(whole, flatten, size, cv2.INTER_NEAREST), edge)
     box = Box(*cv2.boundingRect(surface))
@@ -98,30 +108,12 @@ def page_within(
 
 def _corners(outline: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
     """The corners (4, 2) of a page with this outline on a picture (h, w); none of what is none."""
-    corners = quadrilateral(outline, shape)
+    corners = whole_page(outline, shape)
     if corners is not None:
         return corners
     rectangle = cv2.boxPoints(cv2.minAreaRect(outline))
     is_solid = cv2.contourArea(outline) >= _SOLID * cv2.contourArea(rectangle)
     return clockwise(rectangle) if is_solid else None
-
-
-def quadrilateral(outline: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The corners (4, 2) of a whole page with this outline, seen at whatever slant."""
-    hull = cv2.convexHull(outline)
-    if len(hull) < 4:
-        return None
-    around = cv2.approxPolyN(hull, 4, ensure_convex=True).reshape(4, 2)
-    corners = clockwise(around)
-    is_clean = cv2.contourArea(outline) >= _FLAT * cv2.contourArea(around)
-    is_whole = not _shares_a_rim(corners, shape)
-    return corners if is_clean and is_whole and is_rectangle(corners, shape) else None
-
-
-def _shares_a_rim(corners: np.ndarray, shape: tuple[int, ...]) -> bool:
-    """Whether a side lies along one of the picture's, where the page goes on beyond it."""
-    on_rim = np.hstack([corners < 2, corners > np.array(shape[::-1]) - 3])  # (4, 4)
-    return bool((on_rim & np.roll(on_rim, -1, axis=0)).any())
 
 
 def _without_edges(whole: Mask, edge: float) -> Mask:

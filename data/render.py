@@ -67,14 +67,14 @@ def _enlarged(density: Plane, zoom: float) -> Plane:
         bordered = _with_margin(density, border)
         ink = cv2.resize(bordered, size, interpolation=cv2.INTER_LANCZOS4)
     margin = _FINE * LONGEST // 4  # room for strokes to grow
-    ink = np.clip(ink, 0, 1)
-    ink /= ink.max()
-    return _with_margin(ink, margin)
+    ink = np.asarray(np.clip(ink, 0, 1), np.float32)
+    return _with_margin(ink / ink.max(), margin)
 
 
-def _with_margin(plane: np.ndarray, margin: int) -> np.ndarray:
+def _with_margin(plane: Plane, margin: int) -> Plane:
     """A plane (h, w) with so many zeros on every side: np.pad, which takes longer than the rest."""
-    return cv2.copyMakeBorder(plane, *4 * [margin], cv2.BORDER_CONSTANT, value=0)
+    sides = (margin, margin, margin, margin)
+    return np.asarray(cv2.copyMakeBorder(plane, *sides, cv2.BORDER_CONSTANT, value=0))
 
 
 def _distance(mask: Mask) -> Plane:

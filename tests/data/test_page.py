@@ -196,6 +196,51 @@ def test_digits_near_the_edge_of_a_page_stay(size: tuple[int, int], table: int) 
     assert named(find_digits(read_picture(encode(desk, "JPEG")))) == labels
 
 
+# Corner and size of a page beside a picture of 900 x 700 pixels, and by how much it is turned.
+CUT_OFF = {
+    "left": ((-60, 120), (700, 500), 0),
+    "below": ((120, 160), (700, 800), 0),
+    "corner": ((-60, -60), (700, 600), 0),
+    "three sides": ((-50, 120), (1000, 800), 0),
+    "slanted": ((-60, 140), (700, 500), 4),
+}
+
+
+@pytest.mark.parametrize("kind", ["wood", "stone", "cloth", "plain"])
+@pytest.mark.parametrize(("at", "size", "angle"), CUT_OFF.values(), ids=CUT_OFF)
+def test_a_page_of_which_the_picture_shows_a_part(
+    at: tuple[int, int], size: tuple[int, int], angle: int, kind: str, rng: np.random.Generator
+) -> None:
+    page = Image.new("L", size, 235)
+    left, top = (max(0, -start) for start in at)
+    for label, x, y in [(3, 90, 70), (0, 360, 70), (8, 90, 300), (7, 360, 300)]:
+        add(page, label, size=150, width=14, at=(left + x, top + y), ink=40)
+    turned, where = (
+        one.rotate(angle, Image.Resampling.BILINEAR, expand=True)
+        for one in (page, Image.new("L", page.size, 255))
+    )
+    plain = np.full((1200, 1600), 120, np.uint8)
+    table = Image.fromarray(plain if kind == "plain" else texture(kind, 110, rng))
+    table.paste(turned, at, where)
+    taken = table.crop((0, 0, 900, 700))
+    assert named(find_digits(read_picture(encode(taken, "JPEG")))) == [3, 0, 8, 7]
+
+
+@pytest.mark.parametrize("angle", [0, 20, 90])
+def test_what_lies_in_a_shadow_is_read_too(angle: int) -> None:
+    labels = [3, 0, 8, 2, 7, 4]
+    page = Image.new("L", (1000, 800), 235)
+    for number, label in enumerate(labels):
+        at = (110 + 290 * (number % 3), 90 + 360 * (number // 3))
+        add(page, label, size=180, width=16, at=at, ink=40)
+    rows, columns = np.mgrid[-400:400, -500:500]
+    turn = np.radians(angle)
+    beyond = rows * np.cos(turn) + (columns + 60 * np.sin(turn)) * np.sin(turn) > 0
+    light = cv2.GaussianBlur(np.where(beyond, 0.65, 1).astype(np.float32), (0, 0), 3)
+    taken = Image.fromarray((pixels(page) * light).astype(np.uint8))
+    assert named(find_digits(read_picture(encode(taken, "JPEG")))) == labels
+
+
 def test_a_bold_light_digit_is_no_page() -> None:
     drawn = Image.new("L", (900, 380), 20)
     for place, label in enumerate([8, 3, 2]):
