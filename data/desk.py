@@ -79,7 +79,7 @@ def _candidates(small: Plane) -> list[Outline]:
             break  # there is not edge enough for half of the smallest page, nor will there be
         found += [one for one in _regions(smooth) if _is_light(shades, one)]
     return [
-        one for one in found if (lighter[0] if one.is_whole else not _is_written_beyond(one, small))
+        one for one in found if (lighter[0] if one.is_whole else not _is_written_across(one, small))
     ]
 
 
@@ -118,8 +118,8 @@ def _is_light(shades: Plane, outline: Outline) -> bool:
     return bool(cv2.mean(logs, rim)[0] - cv2.mean(logs, around)[0] > _LIGHTER)
 
 
-def _is_written_beyond(outline: Outline, small: Plane) -> bool:
-    """Whether there is handwriting beyond the outline: then it may be the edge of a shadow.
+def _is_written_across(outline: Outline, small: Plane) -> bool:
+    """Whether handwriting goes on beyond the outline, which may be the edge of a shadow then.
 
     Texture has marks that stand out, too, but most of them are specks or straight.
 
@@ -128,13 +128,23 @@ def _is_written_beyond(outline: Outline, small: Plane) -> bool:
         small: the thumbnail (h, w).
     """
     paper = _without_strokes(small, _BROAD_STROKE)
-    beyond = cv2.erode(1 - _within(outline, small.shape).astype(np.uint8), _square(4))
-    marks = components(((paper - small) * beyond > _INK * paper).astype(np.uint8))
-    written = 0
-    for i in np.flatnonzero(marks.longest >= _SHORTEST * max(small.shape)).tolist():
-        _, sides, _ = cv2.minAreaRect(cv2.findNonZero(marks.only([i], marks.box(i))))
-        written += min(sides) > _SLENDER * max(sides)
-    return written > len(marks.boxes) / 2
+    page = _within(outline, small.shape).astype(np.uint8)
+    inner, beyond = cv2.erode(page, _square(4)), cv2.erode(1 - page, _square(4))
+    marks = components((paper - small > _INK * paper).astype(np.uint8))
+    labels = marks.labels
+    inside, outside = (np.unique(labels[part > 0]) for part in (inner, beyond))
+    outside = outside[outside > 0] - 1
+    long = outside[marks.longest[outside] >= _SHORTEST * max(small.shape)]
+    on_rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    long = np.setdiff1d(long, on_rim - 1)  # where narrow strips of table look like strokes
+    written = sum(not _is_slender(marks.only([i], marks.box(i))) for i in long.tolist())
+    return bool(np.isin(long, inside - 1).any()) or written > len(outside) / 2
+
+
+def _is_slender(mark: Mask) -> bool:
+    """Whether a mark, cropped to its box, is one straight line."""
+    _, sides, _ = cv2.minAreaRect(cv2.findNonZero(mark))
+    return bool(min(sides) <= _SLENDER * max(sides))
 
 
 def _square(reach: int) -> Mask:
