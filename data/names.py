@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# Which macOS puts into an archive, and a network drive beside pictures.
+_HIDDEN = {"__MACOSX", "@eaDir"}
+
 
 def named(path: Path | str) -> str:
     """The name of a file; bytes of it that are not UTF-8 become backslash escapes."""
@@ -13,7 +16,7 @@ def named(path: Path | str) -> str:
 
 def is_hidden(name: str) -> bool:
     """Whether programs leave a file or folder of this name for themselves."""
-    return name.startswith(".")
+    return name.startswith(".") or name in _HIDDEN
 
 
 def is_text(value: str) -> bool:

@@ -29,12 +29,13 @@ from data.scans import is_endless
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+    {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
     | {".ppm", ".pgm", ".pbm", ".pnm"}
 )
 # Of pictures in formats that are not let in, which nobody should miss without being told.
 OTHER_SUFFIXES = frozenset(
-    {".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".svgz", ".psd", ".xcf", ".dng"}
+    {".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".svgz", ".psd", ".xcf", ".pdf", ".eps"}
+    | {".dng", ".cr2", ".cr3", ".nef", ".arw", ".exr", ".hdr", ".tga", ".ico"}
 )
 MAX_PIXELS = 25_000_000
 

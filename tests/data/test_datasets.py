@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,7 @@ def test_folders_that_are_not_labelled_digits(
 def test_a_class_without_an_image_is_named_and_hidden_files_are_none(tmp_path: Path) -> None:
     folder = labelled_folder(tmp_path / "mine")
     (folder / ".git").mkdir()
+    shutil.copytree(folder / "3", folder / "__MACOSX")
     (folder / "3" / "._0.png").write_bytes(b"what a Mac leaves beside a file")
     assert len(load_dataset(str(folder), "train")) == 8
     (folder / "9" / "empty").mkdir(parents=True)
@@ -101,9 +103,9 @@ def test_pictures_of_other_kinds_are_read_or_told_of(tmp_path: Path) -> None:
     folder = labelled_folder(tmp_path / "mine")
     draw_digit(3).convert("L").save(folder / "3" / "5.jfif", "JPEG")
     assert len(load_dataset(str(folder), "train")) == 9
-    for name in ("3/6.HEIC", "7/6.svg", "7/7.svg"):
+    for name in ("3/6.HEIC", "7/6.svg", "7/7.CR2"):
         (folder / name).write_bytes(b"picture")
-    with pytest.raises(DatasetInvalid, match=r"mine: .*received 3 in others \(\.heic, \.svg\); s"):
+    with pytest.raises(DatasetInvalid, match=r"3 in others \(\.cr2, \.heic, \.svg\); s"):
         load_dataset(str(folder), "train")
 
 
