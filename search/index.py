@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from data.convention import DIGITS
-from data.errors import EmbedderMismatch, IndexCorrupt, UsageError
+from data.errors import UsageError
 from indexer.calibration import Calibration
 from indexer.checks import as_numbers, check_number, check_vectors
-from indexer.embedder import CANARY_TOLERANCE, Embedder
+from indexer.embedder import Embedder
 from indexer.manifest import Manifest
 from indexer.place import Generation, Place, Rows, Vectors, parse_place, store_at
 from indexer.sources import Sources
@@ -24,7 +22,6 @@ from indexer.vectors import set_threads
 from indexer.verdicts import BLANK
 from indexer.votes import DEFAULT_WEIGHTS, Weights
 from search.classify import Classification, Neighbours, classify
-from search.text import named
 
 if TYPE_CHECKING:
     from indexer.projection import Projection
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Classification", "DigitIndex", "Neighbours"]
 
 DEFAULT_K = 10
-VERIFIED = 1000
 MAPPED = 65_536  # stored vectors at a time
 
 
@@ -335,38 +331,6 @@ class DigitIndex:
                 f"no item {', '.join(absent)} in the index: expected {self.sources.examples()}"
             )
         return positions
-
-    def require_embedder(self, folder: Path, place: Place) -> None:
-        """Make sure that the embedder in `folder` is that of this index, which is at `place`.
-
-        Raises:
-            EmbedderMismatch: it is another one.
-            EmbedderNotFound, EmbedderCorrupt: there is none that can be used.
-        """
-        received = Embedder.open(folder).identity
-        if received != self.manifest.embedder:
-            raise EmbedderMismatch(
-                f"{folder}: expected embedder {self.manifest.embedder[:12]}, which the index was"
-                f" built with, received {received[:12]}; what mends it is told by: digits doctor"
-                f" --index {shlex.quote(named(str(place)))} --embedder {shlex.quote(named(folder))}"
-            )
-
-    def check_vectors(self, place: Place) -> None:
-        """Encode some stored digits again and compare; `place` is the one to blame.
-
-        Raises:
-            IndexCorrupt: the stored vectors are not what the embedder gives for the images.
-        """
-        self.vectors.verify()
-        rounding = max(one.kind_options["rounding"] for one in self.manifest.segments)
-        allowed = CANARY_TOLERANCE + rounding
-        sample = self.live[np.unique(np.linspace(0, len(self) - 1, VERIFIED).astype(np.int64))]
-        moved = np.abs(self.embed(self.images[sample]) - self.vectors.vectors(sample)).max()
-        if not moved <= allowed:
-            raise IndexCorrupt(
-                f"{place}: stored vectors differ by {moved:.2g} from what the embedder gives for"
-                f" their images (allowed: {allowed:g}); build the index again"
-            )
 
 
 def _plane(manifest: Manifest, contents: Mapping[str, Content]) -> bytes | None:

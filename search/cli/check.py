@@ -23,6 +23,7 @@ from search.cli.options import (
     weights_option,
     with_options,
 )
+from search.soundness import require_embedder, require_vectors
 from search.text import named
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def evaluate(
     index = DigitIndex.open(index_place, threads)
     test = test_digits(index, source)
     if embedder_folder:
-        index.require_embedder(embedder_folder, index_place)
+        require_embedder(index, embedder_folder, index_place)
     evaluation = measure(index, test, seed, k=k, weights=weights, threshold=threshold)
     if plots_folder:
         tell_plots(evaluation, test, plots_folder)
@@ -183,7 +184,7 @@ def verify(index_place: Place, style: str) -> None:
 
     started = time.perf_counter()
     index = DigitIndex.open(index_place)
-    index.check_vectors(index_place)
+    require_vectors(index, index_place)
     entries = (
         verified_entries(index_place, index.manifest)
         if isinstance(index_place, Path)

@@ -11,6 +11,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
+from search.soundness import require_vectors
 from tests.faults.child import complaint, digits, run
 from tests.faults.ground import Ground
 from tests.faults.tally import Tally, try_all
@@ -126,7 +127,7 @@ def _verify(folder: Path) -> None:
 
     index = DigitIndex.open(folder, 1)
     verified_entries(folder, index.manifest)
-    index.check_vectors(folder)
+    require_vectors(index, folder)
 
 
 @dataclass(frozen=True)

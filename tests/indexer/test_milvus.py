@@ -37,6 +37,7 @@ from indexer.milvus.rows import RowTable
 from indexer.milvus.server import Patience, Server
 from indexer.milvus.store import MilvusStore
 from search import DigitIndex
+from search.soundness import require_vectors
 from tests.embedders import linear_embedder
 
 HURRIED = Patience(connecting=2, answering=3)
@@ -258,9 +259,9 @@ def test_what_is_not_ours_or_not_whole_is_refused(
     connection = Server(lite)
     connection.call("delete", name, ids=[5])
     with pytest.raises(IndexCorrupt, match="expected 240 rows, received 239"):
-        DigitIndex.of(at.read(), str(lite)).check_vectors(lite)
+        require_vectors(DigitIndex.of(at.read(), str(lite)), lite)
     load(at, few, embedder)  # puts back what is missing
-    DigitIndex.of(at.read(), str(lite)).check_vectors(lite)
+    require_vectors(DigitIndex.of(at.read(), str(lite)), lite)
 
     connection.call("drop_collection", name)
     with pytest.raises(IndexCorrupt, match="is gone"):

@@ -14,6 +14,7 @@ from indexer.place import Place, Store, parse_place, store_at
 from search import DigitIndex, grow
 from search.evaluate import evaluate
 from search.queries import Query
+from search.soundness import require_embedder, require_vectors
 from tests.embedders import linear_embedder
 
 COUNT, ASKED, K = 240, 20, 7
@@ -128,7 +129,7 @@ def test_names_and_figures_are_the_same_everywhere(
     for name in ("confusion", "precision_at_10", "instance_recall_at_10", "risk_coverage"):
         assert measured[name] == known[name]
     assert measured["map_at_r"] == pytest.approx(known["map_at_r"], abs=1e-5)
-    index.check_vectors(place)
+    require_vectors(index, place)
 
 
 def _add(place: Place, image: np.ndarray, label: str) -> grow.Added:
@@ -160,7 +161,7 @@ def test_what_is_added_and_removed_answers_and_does_not(
     assert index.rivals(image[None], np.array([0])).ids[0, 0] != COUNT
     with pytest.raises(UsageError, match="no item 'added/0'"):
         index.position("added/0")
-    index.check_vectors(place)
+    require_vectors(index, place)
 
     grow.undo(place)
     assert DigitIndex.open(place).search(image[None], 1).ids.tolist() == [[COUNT]]
@@ -234,7 +235,7 @@ def test_another_embedder_is_refused(place: Place, tmp_path: Path) -> None:
     (tmp_path / CARD_NAME).write_bytes(other.card.to_bytes())
     (tmp_path / ONNX_NAME).write_bytes(other.onnx)
     with pytest.raises(EmbedderMismatch, match="expected embedder"):
-        DigitIndex.open(place).require_embedder(tmp_path, place)
+        require_embedder(DigitIndex.open(place), tmp_path, place)
 
 
 def test_where_there_is_nothing_one_line_says_so(place: Place) -> None:

@@ -18,6 +18,7 @@ from indexer.build import build_index, build_on_cluster
 from indexer.ray_cluster import RAY_DATA, STARTING, Cluster, let_ray_data_stop
 from indexer.ray_engine import PART, Job, Worker, encoded_by_ray, shard
 from search import DigitIndex
+from search.soundness import require_vectors
 from tests.data.test_parted import WRITERS, write_folder
 from tests.embedders import linear_embedder
 
@@ -175,7 +176,7 @@ def test_workers_read_their_own_parts_and_the_index_is_the_local_one(
         index.vectors.vectors(everything), local.vectors.vectors(everything), atol=1e-6
     )
     assert not (tmp_path / "by-ray" / "ray-shards").exists()
-    index.check_vectors(tmp_path / "by-ray")
+    require_vectors(index, tmp_path / "by-ray")
 
 
 def test_a_picture_that_cannot_be_read_is_named_as_it_is_here(

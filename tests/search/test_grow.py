@@ -34,6 +34,7 @@ from search import DigitIndex
 from search.evaluate import evaluate
 from search.grow import Added, add, open_to_change, remove, undo
 from search.queries import Query
+from search.soundness import require_vectors
 from tests.drawings import draw_digit
 from tests.embedders import linear_embedder
 
@@ -171,7 +172,7 @@ def test_any_sequence_of_changes_is_what_lists_say(
         assert index.manifest.generation == step + 2
         assert list(held(index).items()) == list(now.items())
         assert_answers_as_one_built_whole(index, test_set.images[:20])
-        index.check_vectors(folder)
+        require_vectors(index, folder)
         live = [one.count - one.removed for one in index.manifest.segments]
         assert all(a >= max(SMALL, 2 * b) for a, b in pairwise(live[1:]))
         for one in index.manifest.segments:
@@ -327,7 +328,7 @@ def test_a_change_that_is_killed_leaves_the_old_or_the_new(folder: Path) -> None
                 DigitIndex.open(folder)
             changer.kill()
         index = DigitIndex.open(folder)
-        index.check_vectors(folder)
+        require_vectors(index, folder)
         count, generation = len(index), index.manifest.generation
         undo(folder)
         undo(folder)

@@ -12,6 +12,7 @@ from search import Classification, DigitIndex, Neighbours
 from search.evaluate import evaluate
 from search.plots import draw_evaluation
 from search.queries import Reader
+from search.soundness import require_embedder
 
 
 def test_neighbours_are_the_nearest_by_brute_force(index: DigitIndex, test_set: Dataset) -> None:
@@ -92,9 +93,9 @@ def test_no_index_here(tmp_path: Path) -> None:
 def test_the_embedder_must_be_the_index_s(
     index: DigitIndex, embedder_folder: Path, train_set: Dataset, tmp_path: Path
 ) -> None:
-    index.require_embedder(embedder_folder, Path("an index"))
+    require_embedder(index, embedder_folder, Path("an index"))
     with pytest.raises(EmbedderNotFound):
-        index.require_embedder(tmp_path, Path("an index"))
+        require_embedder(index, tmp_path, Path("an index"))
     from training import require_backend
 
     require_backend()
@@ -105,7 +106,7 @@ def test_the_embedder_must_be_the_index_s(
     recipe = find_recipe("notebook")
     export(fit(recipe, train_set, 1, Limits(epochs=1)), train_set, 1, tmp_path)
     with pytest.raises(EmbedderMismatch, match="digits doctor --index 'an index' --embedder"):
-        index.require_embedder(tmp_path, Path("an index"))
+        require_embedder(index, tmp_path, Path("an index"))
 
 
 def test_evaluation_is_what_plain_code_finds(index: DigitIndex, test_set: Dataset) -> None:
