@@ -48,6 +48,19 @@ def test_set() -> Dataset:
 
 
 @pytest.fixture(scope="session")
+def optdigits_file(train_set: Dataset, test_set: Dataset, make_once: Make) -> Path:
+    """Both halves of optdigits in a file, which commands read in no time."""
+
+    def write(folder: Path) -> None:
+        halves = {"train": train_set, "test": test_set}
+        arrays = {f"x_{name}": half.images for name, half in halves.items()}
+        labels = {f"y_{name}": half.labels for name, half in halves.items()}
+        np.savez(folder / "digits.npz", **arrays, **labels)
+
+    return make_once("optdigits", write) / "digits.npz"
+
+
+@pytest.fixture(scope="session")
 def mnist_place() -> Path:
     try:
         place = find_mnist()
@@ -86,7 +99,7 @@ def make_once(tmp_path_factory: pytest.TempPathFactory) -> Make:
 
 @pytest.fixture(scope="session")
 def embedder_folder(train_set: Dataset, make_once: Make) -> Path:
-    """A small embedder, trained for a minute on optdigits."""
+    """A small embedder, trained for half a minute on optdigits."""
     from training import require_backend
 
     require_backend()
@@ -97,7 +110,7 @@ def embedder_folder(train_set: Dataset, make_once: Make) -> Path:
     recipe = find_recipe("default")
 
     def train(folder: Path) -> None:
-        export(fit(recipe, train_set, SEED, Limits(epochs=3)), train_set, SEED, folder)
+        export(fit(recipe, train_set, SEED, Limits(epochs=2)), train_set, SEED, folder)
 
     return make_once("embedder", train)
 

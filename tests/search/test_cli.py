@@ -284,16 +284,18 @@ def test_verify_names_the_damaged_file(digits: Run, index_folder: Path, tmp_path
     assert path.name in one_line_error(digits("search", "x.png", "--index", copy), 1)
 
 
-def test_train_index_and_build_from_the_command_line(digits: Run, tmp_path: Path) -> None:
+def test_train_index_and_build_from_the_command_line(
+    digits: Run, optdigits_file: Path, tmp_path: Path
+) -> None:
     embedder, index = tmp_path / "embedder", tmp_path / "index"
-    where = ["--dataset", "optdigits", "--recipe", "fast", "--embedder", embedder]
+    where = ["--dataset", optdigits_file, "--recipe", "fast", "--embedder", embedder]
     done = digits("train", *where, "--epochs", 1, "--plots", tmp_path / "plots", "--seed", 4)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["recipe"] == "fast"
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {
         "first-digits.png", "pairs.png", "network.png", "curves.png",
     }  # fmt: skip
-    indexing = ["--dataset", "optdigits", "--embedder", embedder, "--index", index]
+    indexing = ["--dataset", optdigits_file, "--embedder", embedder, "--index", index]
     assert json.loads(digits("index", *indexing).stdout)["generation"] == 1
     page = tmp_path / "report.html"
     done = digits("build", *where, "--index", index, "--epochs", 2, "--report", page)
@@ -302,7 +304,8 @@ def test_train_index_and_build_from_the_command_line(digits: Run, tmp_path: Path
     built = json.loads(done.stdout)
     assert built["generation"] == 2
     assert built["knn_accuracy"] > 0.8
-    error = one_line_error(digits("evaluate", "--dataset", "optdigits", "--embedder", embedder), 1)
+    asked = ["--dataset", optdigits_file, "--embedder", embedder]
+    error = one_line_error(digits("evaluate", *asked), 1)
     assert "expected embedder" in error
 
 
@@ -615,10 +618,12 @@ def test_pictures_are_not_drawn_over(digits: Run, drawing: Path, tmp_path: Path)
     assert not sheet.exists()
 
 
-def test_a_build_that_cannot_end_does_not_begin(digits: Run, tmp_path: Path) -> None:
+def test_a_build_that_cannot_end_does_not_begin(
+    digits: Run, optdigits_file: Path, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     where = ["--embedder", tmp_path / "embedder", "--index", tmp_path / "file" / "index"]
-    one_line_error(digits("build", "--dataset", "optdigits", "--recipe", "fast", *where), 1)
+    one_line_error(digits("build", "--dataset", optdigits_file, "--recipe", "fast", *where), 1)
     assert not (tmp_path / "embedder").exists()
 
 

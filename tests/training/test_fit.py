@@ -216,8 +216,8 @@ def test_an_export_that_disagrees_is_refused(
 
 
 def test_a_resumed_run_is_the_run_that_was_not_stopped(train_set: Dataset, tmp_path: Path) -> None:
-    whole = fit(QUICK, train_set, 3, Limits(epochs=3))
-    stopping = Limits(epochs=3, checkpoint=tmp_path)
+    whole = fit(QUICK, train_set, 3, Limits(epochs=2))
+    stopping = Limits(epochs=2, checkpoint=tmp_path)
 
     def stop(done: int, total: int, note: str = "") -> None:
         if done > total * 0.8:
@@ -226,7 +226,7 @@ def test_a_resumed_run_is_the_run_that_was_not_stopped(train_set: Dataset, tmp_p
     with pytest.raises(KeyboardInterrupt):
         fit(QUICK, train_set, 3, stopping, stop)
     resumed = fit(QUICK, train_set, 3, replace(stopping, resume=True))
-    assert [record["epoch"] for record in resumed.history] == [1, 2, 3]
+    assert [record["epoch"] for record in resumed.history] == [1, 2]
     images = train_set.images[:50]
     assert np.allclose(embed(resumed.tower, images), embed(whole.tower, images), atol=1e-4)
     assert resumed.history[-1]["loss"] == pytest.approx(whole.history[-1]["loss"], rel=1e-3)
