@@ -23,7 +23,6 @@ from search.cli.options import (
     weights_option,
     with_options,
 )
-from search.soundness import require_embedder, require_vectors
 from search.text import named
 
 if TYPE_CHECKING:
@@ -83,6 +82,7 @@ def evaluate(
     """Measure the index on a dataset's test split: accuracy, precision, MAP@R, pairs."""
     from search.index import DigitIndex
     from search.report import format_facts
+    from search.soundness import require_embedder
 
     index = DigitIndex.open(index_place, threads)
     test = test_digits(index, source)
@@ -181,6 +181,7 @@ def verify(index_place: Place, style: str) -> None:
     from indexer.store import verified_entries
     from search.index import DigitIndex
     from search.report import format_facts
+    from search.soundness import require_vectors
 
     started = time.perf_counter()
     index = DigitIndex.open(index_place)
