@@ -35,11 +35,11 @@ _EDGES = (0.05, 0.4, 5)
 _LEAST, _MOST, _HELD, _HELD_PART, _PAPER = 0.015, 0.98, 0.85, 0.9, 0.7
 # Beside a whole page the table shows at most of the rim, beside a part at one in so many pixels.
 _TABLE = 10
-# What is written has strokes narrower than this share of the thumbnail's length, ...
-_BROAD_STROKE = 0.07
-# ... takes this share of the paper's light, is as long as this share of the thumbnail, and wider
-# than this share of its own length.
-_INK, _SHORTEST, _SLENDER = 0.3, 0.023, 0.2
+# A table has a grain of more than this share of the light, and so many times the paper's.
+_GRAIN, _ROUGHER = 0.012, 3
+# What is written has strokes narrower than this share of the thumbnail's length, and takes this
+# share of the paper's light.
+_BROAD_STROKE, _INK = 0.12, 0.15
 
 
 def find_light_pages(grey: Plane) -> list[Page]:
@@ -78,9 +78,7 @@ def _candidates(small: Plane) -> list[Outline]:
         if smooth.size - np.count_nonzero(smooth) < 2 * (_LEAST * smooth.size) ** 0.5:
             break  # there is not edge enough for half of the smallest page, nor will there be
         found += [one for one in _regions(smooth) if _is_light(shades, one)]
-    return [
-        one for one in found if (lighter[0] if one.is_whole else not _is_written_across(one, small))
-    ]
+    return [one for one in found if (lighter[0] if one.is_whole else not _may_be_lit(one, small))]
 
 
 def _without_strokes(small: Plane, widest: float) -> Plane:
@@ -118,33 +116,29 @@ def _is_light(shades: Plane, outline: Outline) -> bool:
     return bool(cv2.mean(logs, rim)[0] - cv2.mean(logs, around)[0] > _LIGHTER)
 
 
-def _is_written_across(outline: Outline, small: Plane) -> bool:
-    """Whether handwriting goes on beyond the outline, which may be the edge of a shadow then.
+def _may_be_lit(outline: Outline, small: Plane) -> bool:
+    """Whether an outline may be that of light on paper, which goes on beyond it in a shadow.
 
-    Texture has marks that stand out, too, but most of them are specks or straight.
+    Then it is as smooth there, and something may be written on it. A table has a grain, or it is
+    bare.
 
     Args:
         outline: on the thumbnail.
         small: the thumbnail (h, w).
     """
-    paper = _without_strokes(small, _BROAD_STROKE)
     page = _within(outline, small.shape).astype(np.uint8)
-    inner, beyond = cv2.erode(page, _square(4)), cv2.erode(1 - page, _square(4))
-    marks = components((paper - small > _INK * paper).astype(np.uint8))
-    labels = marks.labels
-    inside, outside = (np.unique(labels[part > 0]) for part in (inner, beyond))
-    outside = outside[outside > 0] - 1
-    long = outside[marks.longest[outside] >= _SHORTEST * max(small.shape)]
+    within, beyond = cv2.erode(page, _square(4)) > 0, cv2.erode(1 - page, _square(4)) > 0
+    if not within.any() or not beyond.any():
+        return False
+    shades = np.log(np.maximum(small, _DARKEST))
+    grain = np.abs(shades - cv2.blur(shades, (5, 5)))
+    if np.median(grain[beyond]) > max(_GRAIN, _ROUGHER * np.median(grain[within])):
+        return False
+    paper = _without_strokes(small, _BROAD_STROKE)
+    labels = components((paper - small > _INK * paper).astype(np.uint8)).labels
     on_rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    long = np.setdiff1d(long, on_rim - 1)  # where narrow strips of table look like strokes
-    written = sum(not _is_slender(marks.only([i], marks.box(i))) for i in long.tolist())
-    return bool(np.isin(long, inside - 1).any()) or written > len(outside) / 2
-
-
-def _is_slender(mark: Mask) -> bool:
-    """Whether a mark, cropped to its box, is one straight line."""
-    _, sides, _ = cv2.minAreaRect(cv2.findNonZero(mark))
-    return bool(min(sides) <= _SLENDER * max(sides))
+    written = np.setdiff1d(labels[beyond], on_rim)  # narrow strips of table look like strokes
+    return bool((written > 0).any())
 
 
 def _square(reach: int) -> Mask:
