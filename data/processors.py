@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from numbers import Integral
 
 from data.errors import UsageError
 
@@ -22,9 +23,9 @@ def usable(threads: int | None) -> int:
     """
     if threads is None:
         return processors()
-    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+    if not isinstance(threads, Integral) or isinstance(threads, bool) or threads < 1:
         raise UsageError(f"expected a number of threads from 1, or None, received {threads!r}")
-    return min(threads, processors())
+    return min(int(threads), processors())
 
 
 def abreast(threads: int) -> int:

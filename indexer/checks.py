@@ -46,7 +46,10 @@ def check_excluded(exclude: np.ndarray | None, queries: int, count: int) -> None
     """
     if exclude is None:
         return
-    given = np.asarray(exclude)
+    try:
+        given = np.asarray(exclude)
+    except ValueError:  # of lists of unequal lengths
+        given = np.asarray(None)
     if given.shape != (queries,) or given.dtype.kind not in "iu":
         raise UsageError(
             f"expected an excluded id for each of {queries} queries, (n,) integers, received"

@@ -7,6 +7,7 @@ meet the protocol, and nothing above them knows which of the two it asks.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -173,7 +174,7 @@ def store_at(place: Place) -> Store:
     Raises:
         UsageError: `place` is none.
     """
-    if isinstance(place, Path) and "\0" not in str(place):
+    if isinstance(place, Path) and _is_path(place):
         from indexer.folder import FolderStore
 
         return FolderStore(place)
@@ -184,6 +185,14 @@ def store_at(place: Place) -> Store:
     from indexer.milvus.store import MilvusStore
 
     return MilvusStore(place)
+
+
+def _is_path(path: Path) -> bool:
+    """Whether a file may have this name: without a null, and of characters that have bytes."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def parse_place(text: str) -> Place:

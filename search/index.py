@@ -232,7 +232,7 @@ class DigitIndex:
         Raises:
             UsageError: unknown weights.
         """
-        if weights not in tuple(self.manifest.k):
+        if not isinstance(weights, str) or weights not in self.manifest.k:
             raise UsageError(
                 f"expected weights {' or '.join(self.manifest.k)}, received {weights!r}"
             )

@@ -177,6 +177,7 @@ def test_embeddings_and_how_they_vote_are_checked(index: DigitIndex) -> None:
         (embeddings, -1, "uniform"),
         (embeddings, "3", "uniform"),
         (embeddings, None, "triangular"),
+        (embeddings, None, np.array(["uniform", "distance"])),
     ):
         with pytest.raises(UsageError, match="expected"):
             index.classify_embeddings(given, k, weights)  # type: ignore[arg-type]
@@ -190,7 +191,7 @@ def test_ids_are_given_as_several(index: DigitIndex, given: object) -> None:
         index.positions(given)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("place", [None, 5, b"x", "", "a\0b"])
+@pytest.mark.parametrize("place", [None, 5, b"x", "", "a\0b", "\ud800"])
 def test_a_place_is_a_folder_or_an_address(place: object) -> None:
     with pytest.raises(UsageError, match="expected the folder of an index or an address"):
         DigitIndex.open(place)  # type: ignore[arg-type]
@@ -217,10 +218,10 @@ def test_each_digit_has_one_label_and_one_excluded_id(index: DigitIndex) -> None
     with pytest.raises(UsageError, match="expected 3 labels, one each, received 2"):
         index.rivals(images, np.array([1, 2]))
     labels = np.array([1, 2, 3])
-    for excluded in ([0], [0, 1, len(index)], [-2, 0, 1], [0.5, 1, 2]):
+    for excluded in ([0], [0, 1, len(index)], [-2, 0, 1], [0.5, 1, 2], [[1], [1, 2], [3]]):
         for ask in (partial(index.rivals, images, labels), partial(index.search, images, 1)):
             with pytest.raises(UsageError, match=r"expected (an )?excluded id"):
-                ask(exclude=np.array(excluded))
+                ask(exclude=excluded)  # type: ignore[operator]
 
 
 def test_none_at_all_may_be_asked(index: DigitIndex) -> None:
