@@ -29,7 +29,7 @@ _DARKEST = 0.03
 _LIGHTER = 0.08
 # Shades within it differ, from one pixel to the next, by less than one of so many shares between
 # the first two of these, and by more all along its edge.
-_EDGES = (0.05, 0.4, 5)
+_EDGES = (0.05, 0.4, 3)
 # It fills at least the first share of the picture, and less than the second, which takes time;
 # fingers leave this share of it, or of a part this, and of that ink this.
 _LEAST, _MOST, _HELD, _HELD_PART, _PAPER = 0.015, 0.98, 0.85, 0.9, 0.7
@@ -70,6 +70,7 @@ def _candidates(small: Plane) -> list[Outline]:
     if not lighter.any():
         return []
     shades = np.maximum(paper, _DARKEST)
+    logs = np.log(shades)
     # By what share a pixel's surroundings differ, for a shadow is as deep on all it falls on.
     edges = cv2.dilate(shades, _square(1)) / cv2.erode(shades, _square(1))
     found = []
@@ -77,7 +78,7 @@ def _candidates(small: Plane) -> list[Outline]:
         smooth = (edges < faintest).astype(np.uint8)
         if smooth.size - np.count_nonzero(smooth) < 2 * (_LEAST * smooth.size) ** 0.5:
             break  # there is not edge enough for half of the smallest page, nor will there be
-        found += [one for one in _regions(smooth) if _is_light(shades, one)]
+        found += [one for one in _regions(smooth) if _is_light(logs, one)]
     return [one for one in found if (lighter[0] if one.is_whole else not _may_be_lit(one, small))]
 
 
@@ -107,12 +108,11 @@ def _within(outline: Outline, shape: tuple[int, ...]) -> np.ndarray:
     return cv2.fillConvexPoly(np.zeros(shape, np.uint8), corners, 1) > 0
 
 
-def _is_light(shades: Plane, outline: Outline) -> bool:
-    """Whether what lies within an outline is lighter at its rim than what is around."""
-    page = _within(outline, shades.shape).astype(np.uint8)
+def _is_light(logs: Plane, outline: Outline) -> bool:
+    """Whether by the logarithms of shades an outline is lighter at its rim than what is around."""
+    page = _within(outline, logs.shape).astype(np.uint8)
     rim = page - cv2.erode(page, _square(4))
     around = cv2.dilate(page, _square(5)) - cv2.dilate(page, _square(2))
-    logs = np.log(shades)
     return bool(cv2.mean(logs, rim)[0] - cv2.mean(logs, around)[0] > _LIGHTER)
 
 

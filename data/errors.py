@@ -11,6 +11,7 @@ message is one line: what was expected, what came, what to do.
     │   └── DatasetInvalid      readable, but not a labelled set of digits
     ├── PictureError
     │   ├── PictureUnreadable   missing, not an image, truncated, too large
+    │   │   └── PictureTooLarge     more pixels than were allowed
     │   ├── PictureBlank        an image with nothing on it as large as a digit
     │   └── PictureNotDigits    an image with much on it that cannot be digits: noise, texture
     ├── EmbedderError
@@ -62,6 +63,10 @@ class PictureError(DigitsError):
 
 class PictureUnreadable(PictureError):
     """The file is missing, not an allowed image, damaged or too large."""
+
+
+class PictureTooLarge(PictureUnreadable):
+    """The picture has more pixels than were allowed."""
 
 
 class PictureBlank(PictureError):

@@ -52,6 +52,8 @@ _EDGE = 0.4
 _SAMPLE = 5_000
 # What lies beside strokes is looked at in this many pixels.
 _SAMPLE_BESIDE = 50_000
+# The light on the rim is fitted to at most so many pixels.
+_SAMPLE_RIM = 1_000
 
 
 class Ink(NamedTuple):
@@ -185,10 +187,11 @@ def _rim_surface(small: Plane) -> Plane:
     outlier. The ridge on all but the constant keeps the fit level where the rim says little.
     """
     h, w = small.shape
-    y, x = np.linspace(-1, 1, h)[:, None], np.linspace(-1, 1, w)[None]
-    places = (_rim(np.broadcast_to(axis, (h, w))) for axis in (x, y))
-    rows = np.stack(_quadratic(*places), axis=1)
-    shades = _rim(small)
+    y, x = np.linspace(-1, 1, h), np.linspace(-1, 1, w)
+    rim = _rim(np.arange(small.size).reshape(h, w))
+    rim = rim[:: 1 + rim.size // _SAMPLE_RIM]
+    rows = np.stack(_quadratic(x[rim % w], y[rim // w]), axis=1)
+    shades = small.ravel()[rim]
     level = _median(shades)
     target = residual = shades - level
     ridge = np.diag(np.array([1e-9, 0.02, 0.02, 0.02, 0.02, 0.02]))
@@ -199,7 +202,7 @@ def _rim_surface(small: Plane) -> Plane:
         normal = weighted.T @ rows + ridge * weight.sum()
         coefficients = np.linalg.solve(normal, weighted.T @ target)
         residual = target - rows @ coefficients
-    terms = zip(coefficients, _quadratic(x, y), strict=True)
+    terms = zip(coefficients, _quadratic(x[None], y[:, None]), strict=True)
     return np.asarray(level + sum(factor * term for factor, term in terms), np.float32)
 
 

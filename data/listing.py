@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data.errors import DatasetInvalid, DatasetNotFound
-from data.names import is_hidden, is_text, named
+from data.names import first_of, is_hidden, is_text, named
 from data.picture import OTHER_SUFFIXES, SUFFIXES
 
 SHOWN = 5  # names in a message
@@ -96,6 +96,5 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def shown(names: Sequence[str]) -> str:
-    """The first of some names, and how many more there are."""
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(map(named, names[:SHOWN])) + more
+    """The first of some names of files, and how many more there are."""
+    return first_of([named(name) for name in names], SHOWN)

@@ -1,8 +1,9 @@
-"""What a file is called, as text that can be stored, sent and shown."""
+"""What a file is called, as text that can be stored, sent and shown; and many names as a few."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 # Which macOS puts into an archive, and a network drive beside pictures.
@@ -12,6 +13,12 @@ _HIDDEN = {"__MACOSX", "@eaDir"}
 def named(path: Path | str) -> str:
     """The name of a file; bytes of it that are not UTF-8 become backslash escapes."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def is_hidden(name: str) -> bool:

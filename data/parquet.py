@@ -147,9 +147,10 @@ def _said(exc: Exception) -> str:
 
 
 def _check_columns(schema: Any, file: Path) -> None:
-    if not {IMAGE, LABEL} <= set(schema.names):
+    if any(schema.names.count(name) != 1 for name in (IMAGE, LABEL)):
         raise DatasetInvalid(
-            f"{file}: expected columns {IMAGE} and {LABEL}, received {', '.join(schema.names)}"
+            f"{file}: expected one column {IMAGE} and one {LABEL}, received"
+            f" {', '.join(schema.names)}"
         )
 
 
@@ -176,7 +177,7 @@ def _plain(column: Any) -> Any:
 
 def _digits(column: Any, file: Path, rows: np.ndarray) -> np.ndarray:
     """A column of pictures as digits (m, 28, 28) uint8; `rows` (m,) are to blame."""
-    from pyarrow import compute, types
+    from pyarrow import types
 
     if column.null_count:
         raise DatasetInvalid(f"{file}: expected an {IMAGE} in every row, received none in some")
@@ -190,13 +191,32 @@ def _digits(column: Any, file: Path, rows: np.ndarray) -> np.ndarray:
     lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
     views = (types.is_list_view, types.is_large_list_view)
     if any(is_one(kind) for is_one in (*lists, *views)):
-        numbers = column.flatten()
-        lengths = compute.list_value_length(column).to_numpy()
-        whole = types.is_integer(numbers.type) and (lengths == SIDE * SIDE).all()
-        pixels = numbers.to_numpy(zero_copy_only=False)
-        if whole and not numbers.null_count and pixels.min() >= 0 and pixels.max() <= 255:
-            return np.asarray(pixels, np.uint8).reshape(-1, SIDE, SIDE)
+        return _pixels(column, file)
     raise DatasetInvalid(
         f"{file}: expected {IMAGE} to hold picture files, or lists of {SIDE * SIDE} numbers from 0"
         f" to 255, received {kind}"
+    )
+
+
+def _pixels(column: Any, file: Path) -> np.ndarray:
+    """A column of lists as digits (m, 28, 28) uint8."""
+    from pyarrow import compute, types
+
+    numbers, lengths = column.flatten(), compute.list_value_length(column).to_numpy()
+    wrong = lengths[lengths != SIDE * SIDE]
+    if not types.is_integer(numbers.type):
+        received = f"{numbers.type} numbers"
+    elif len(wrong):
+        received = f"one of {wrong[0]:,}"
+    elif numbers.null_count:
+        received = "one with gaps"
+    else:
+        pixels = numbers.to_numpy()
+        low, high = pixels.min(), pixels.max()
+        if low >= 0 and high <= 255:
+            return np.asarray(pixels, np.uint8).reshape(-1, SIDE, SIDE)
+        received = f"numbers from {low} to {high}"
+    raise DatasetInvalid(
+        f"{file}: expected lists of {SIDE * SIDE} whole numbers from 0 to 255 as {IMAGE}, received"
+        f" {received}"
     )

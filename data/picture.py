@@ -22,7 +22,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
-from data.errors import PictureUnreadable
+from data.errors import PictureTooLarge, PictureUnreadable
 from data.grey import LUMA, Plane, composite, scaled_by_depth, stretched, unit_floats
 from data.reduce import reduced, reduced_size
 from data.scans import is_endless
@@ -132,7 +132,8 @@ def check_shape(shape: tuple[int, ...], max_pixels: int) -> None:
     """Refuse what is no picture by the shape of its array.
 
     Raises:
-        PictureUnreadable: not (h, w), (h, w, 3) or (h, w, 4), no pixels or more than `max_pixels`.
+        PictureUnreadable: not (h, w), (h, w, 3) or (h, w, 4), or no pixels.
+        PictureTooLarge: more than `max_pixels`.
     """
     if len(shape) not in (2, 3) or 0 in shape or shape[2:] not in ((), (3,), (4,)):
         raise PictureUnreadable(
@@ -140,14 +141,19 @@ def check_shape(shape: tuple[int, ...], max_pixels: int) -> None:
             f"received {shape}; pass one picture, channels last"
         )
     if shape[0] * shape[1] > max_pixels:
-        raise PictureUnreadable(
+        raise PictureTooLarge(
             f"expected at most {max_pixels:,} pixels, received {shape[1]} x {shape[0]}; "
-            "make the picture smaller, or raise --max-pixels"
+            "make the picture smaller"
         )
 
 
 def _as_array(values: np.ndarray) -> np.ndarray:
     """What was passed, as an array in the machine's byte order."""
+    masked = getattr(values, "mask", None)
+    if isinstance(masked, np.ndarray) and masked.any():
+        raise PictureUnreadable(
+            "expected a picture without masked pixels; fill them with the paper's shade"
+        )
     try:
         array = np.asarray(values)
     except ValueError as exc:
@@ -207,9 +213,9 @@ def _damaged(name: str, exc: Exception) -> PictureUnreadable:
 def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
     width, height = image.size
     if width * height > max_pixels:
-        raise PictureUnreadable(
+        raise PictureTooLarge(
             f"expected at most {max_pixels:,} pixels, but {name} has {width} x {height}; "
-            "make it smaller, or raise --max-pixels"
+            "make it smaller"
         )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from data.errors import DatasetInvalid, UsageError
 from data.listing import list_classes
+from data.names import first_of
 from data.normalise import scale_to_bytes
 from indexer.manifest import Manifest
 from indexer.place import Change, Place, store_at
@@ -114,7 +115,7 @@ def remove(change: Change, index: DigitIndex, names: Iterable[str]) -> Manifest:
     """Take digits out, so that they never answer again.
 
     Raises:
-        UsageError: some ids are unknown or removed already (all of them are named), or none would
+        UsageError: some ids are unknown or removed already (the first are named), or none would
             be left; the index is as it was.
         StorageError: the index is as it was.
     """
@@ -151,13 +152,12 @@ def _label_folders(folder: str) -> list[Path]:
 
 
 def _labels(index: DigitIndex, names: Sequence[str]) -> list[int]:
-    """Labels of classes by name; all that the index does not know are named."""
+    """Labels of classes by name."""
     known = {name: label for label, name in enumerate(index.manifest.names)}
     if unknown := [repr(name) for name in dict.fromkeys(names) if name not in known]:
-        some = ", ".join(map(repr, index.manifest.names[:SHOWN]))
-        more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+        labels = first_of([*map(repr, known)], SHOWN)
         raise UsageError(
-            f"expected labels among {some}{more}, received {', '.join(unknown)}; for a new class"
+            f"expected labels among {labels}, received {first_of(unknown, SHOWN)}; for a new class"
             " build a new index"
         )
     return [known[name] for name in names]

@@ -11,6 +11,7 @@ import numpy as np
 
 from data.convention import DIGITS
 from data.errors import UsageError
+from data.names import first_of
 from indexer.calibration import Calibration
 from indexer.checks import as_numbers, check_number, check_vectors
 from indexer.embedder import Embedder
@@ -30,6 +31,7 @@ __all__ = ["Classification", "DigitIndex", "Neighbours"]
 
 DEFAULT_K = 10
 MAPPED = 65_536  # stored vectors at a time
+SHOWN = 20  # ids in a message
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -313,7 +315,7 @@ class DigitIndex:
         """The positions of the stored digits with these ids, in their order.
 
         Raises:
-            UsageError: some are not there, or no longer; all of these are named.
+            UsageError: some are not there, or no longer; the first of these are named.
         """
         if isinstance(names, str) or not isinstance(names, Iterable):
             raise UsageError(f"expected ids, one after the other, received {names!r}")
@@ -328,7 +330,8 @@ class DigitIndex:
                 positions.append(position)
         if absent:
             raise UsageError(
-                f"no item {', '.join(absent)} in the index: expected {self.sources.examples()}"
+                f"no item {first_of(absent, SHOWN)} in the index: expected"
+                f" {self.sources.examples()}"
             )
         return positions
 

@@ -21,6 +21,7 @@ from data.errors import (
     PictureBlank,
     PictureError,
     PictureNotDigits,
+    PictureTooLarge,
     PictureUnreadable,
     UsageError,
 )
@@ -224,7 +225,7 @@ class Reader:
             yield FailedQuery(name, f"{name}: expected an array of pixels, but {exc}")
             return
         except PictureUnreadable as exc:
-            yield FailedQuery(name, f"{name}: {exc}")
+            yield _failed(name, exc)
             return
         yield from self.array(name, array)
 
@@ -232,7 +233,7 @@ class Reader:
         try:
             picture = read()
         except PictureError as exc:
-            yield FailedQuery(name, f"{name}: {exc}")
+            yield _failed(name, exc)
             return
         try:
             strangeness = self.index.strangeness
@@ -252,6 +253,11 @@ class Reader:
         return Query(name, image, image, position)
 
 
+def _failed(name: str, exc: PictureError) -> FailedQuery:
+    remedy = ", or raise --max-pixels" if isinstance(exc, PictureTooLarge) else ""
+    return FailedQuery(name, f"{name}: {exc}{remedy}")
+
+
 def _of_file(name: str, queries: Iterable[AnyQuery]) -> Iterator[AnyQuery]:
     return (one._replace(file=name) if isinstance(one, Query) else one for one in queries)
 
@@ -261,7 +267,7 @@ def _stacked(name: str, image: np.ndarray, max_pixels: int) -> AnyQuery:
     try:
         grey = picture_from_array(image, max_pixels=max_pixels).grey
     except PictureUnreadable as exc:
-        return FailedQuery(name, f"{name}: {exc}")
+        return _failed(name, exc)
     if not grey.any():
         return RefusedQuery(name, BLANK, UNDRAWN, grey)
     return Query(name, grey, grey)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data.convention import DIGITS
 from data.dataset import Dataset
@@ -184,6 +185,13 @@ def test_a_broken_picture_in_a_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         DatasetInvalid, match=r"3/broken\.png: .*; save it as PNG, or remove it from"
     ):
+        load_dataset(str(folder), "train")
+
+
+def test_a_picture_in_a_folder_with_too_many_pixels_is_to_be_made_smaller(tmp_path: Path) -> None:
+    folder = labelled_folder(tmp_path / "mine")
+    Image.new("1", (5_001, 5_000)).save(folder / "3" / "large.png")
+    with pytest.raises(DatasetInvalid, match=r"5001 x 5000; make it smaller, or remove it from"):
         load_dataset(str(folder), "train")
 
 

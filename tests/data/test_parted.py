@@ -211,10 +211,12 @@ def test_damaged_idx(some: Dataset, tmp_path: Path) -> None:
         (pa.array(["text"] * 10), [0, 1] * 5, "received string"),
         (pa.array(["text"] * 10, pa.string_view()), [0, 1] * 5, "string_view"),
         (pa.array([{"bytes": None}] * 10), [0, 1] * 5, "an image in every row"),
-        (pa.array([[1] * 783] * 10), [0, 1] * 5, "lists of 784"),
-        (pa.array([[1] * 783, [1] * 785, *[[1] * 784] * 8]), [0, 1] * 5, "lists of 784"),
-        (pa.array([[256] * 784] * 10), [0, 1] * 5, "numbers from 0 to 255"),
-        (pa.array([[0.5] * 784] * 10), [0, 1] * 5, "numbers from 0 to 255"),
+        (pa.array([[1] * 783] * 10), [0, 1] * 5, "lists of 784 .*received one of 783"),
+        (pa.array([[1] * 783, [1] * 785, *[[1] * 784] * 8]), [0, 1] * 5, "received one of 783"),
+        (pa.array([[], *[[1] * 784] * 9]), [0, 1] * 5, "received one of 0"),
+        (pa.array([[*[1] * 783, None]] * 10), [0, 1] * 5, "received one with gaps"),
+        (pa.array([[256] * 784] * 10), [0, 1] * 5, "received numbers from 256 to 256"),
+        (pa.array([[0.5] * 784] * 10), [0, 1] * 5, "received double numbers"),
         (pa.array([[0] * 784] * 10), [0, None] * 5, "in every row"),
         (pa.array([[0] * 784] * 10), [0.5, 1.5] * 5, "integer or text"),
         (pa.array([[0] * 784] * 10), [b"a", b"b"] * 5, "integers or text"),
@@ -236,8 +238,12 @@ def test_damaged_parquet(some: Dataset, tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     opened = open_dataset(str(path), "train")
     parquet.write_table(pa.table({"x": [1]}), tmp_path / "other.parquet")
-    with pytest.raises(DatasetInvalid, match="columns image and label, received x"):
+    with pytest.raises(DatasetInvalid, match="one column image and one label, received x"):
         load_dataset(str(tmp_path / "other.parquet"), "train")
+    twice = pa.Table.from_arrays([pa.array([1])] * 3, ["image", "label", "label"])
+    parquet.write_table(twice, tmp_path / "twice.parquet")
+    with pytest.raises(DatasetInvalid, match="received image, label, label"):
+        load_dataset(str(tmp_path / "twice.parquet"), "train")
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(DatasetCorrupt, match="whole Parquet file"):
         load_dataset(str(path), "train")

@@ -330,6 +330,7 @@ def test_colour_and_alpha_arrays() -> None:
         (np.zeros((3, 3), "datetime64[s]"), "datetime64"),
         (np.zeros((3, 3), "i4,f4"), "f0"),
         (np.broadcast_to(np.uint8(1), (10**5, 10**5)), "100000 x 100000"),
+        (np.ma.masked_less(np.eye(9), 1), "without masked pixels"),
     ],
 )
 def test_arrays_that_cannot_be_pictures(array: np.ndarray, said: str) -> None:

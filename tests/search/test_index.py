@@ -191,6 +191,11 @@ def test_ids_are_given_as_several(index: DigitIndex, given: object) -> None:
         index.positions(given)  # type: ignore[arg-type]
 
 
+def test_of_many_unknown_ids_the_first_are_named(index: DigitIndex) -> None:
+    with pytest.raises(UsageError, match=r"'mine/0', .*'mine/19' and 4,980 more in the index"):
+        index.positions(f"mine/{number}" for number in range(5_000))
+
+
 @pytest.mark.parametrize("place", [None, 5, b"x", "", "a\0b", "\ud800"])
 def test_a_place_is_a_folder_or_an_address(place: object) -> None:
     with pytest.raises(UsageError, match="expected the folder of an index or an address"):
