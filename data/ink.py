@@ -17,21 +17,9 @@ import numpy as np
 from data.components import Components, Mask, components
 from data.errors import PictureBlank, PictureNotDigits
 from data.grey import Plane
+from data.paper import THUMB, light_by_rim, median, paper_under, rim_of, window
 from data.reduce import reduced
 
-# Light varies slowly, so it is studied on a thumbnail of this length.
-_THUMB = 128
-# Share of the short side that counts as the rim, where paper is likelier than ink.
-_RIM = 0.06
-# Strokes on paper of many shades are narrower than this share of the short side.
-_STROKE = 0.15
-# Greys closer than this are one shade.
-_ONE_SHADE = 0.01
-_MOSTLY = 0.25
-# Light is uneven if this share of the rim is neither of the paper's shade nor as dark as ink.
-_UNEVEN, _MOST_OF_INK = 0.05, 0.8
-# If the paper has a single shade, this quantile of the rim has it; ink on the rim is less.
-_BARE = 0.8
 # Shadows on paper are not darker than this.
 _DARKEST = 0.25
 # The faintest contrast taken for ink; printed greys on white differ by twice as much.
@@ -40,6 +28,8 @@ _FAINTEST = 0.025
 _STANDS_OUT = 5.0
 # Paper, even coarse, has less contrast than this; what has more is a texture.
 _TEXTURE = 0.3
+# Strokes, and all the more light, end at fewer than this share of all pixels.
+_ENDS = 0.1
 # This share of a texture's pixels may still stand out by chance.
 _OUTLIERS = 0.001
 # Ink departs by this share of its contrast from the light that the rim promises; of real drawings
@@ -52,8 +42,11 @@ _EDGE = 0.4
 _SAMPLE = 5_000
 # What lies beside strokes is looked at in this many pixels.
 _SAMPLE_BESIDE = 50_000
-# The light on the rim is fitted to at most so many pixels.
-_SAMPLE_RIM = 1_000
+
+_TEXTURED = (
+    "expected digits on a plain background, but the picture is noise or texture all over; crop to"
+    " the digits, or photograph them on plain paper"
+)
 
 
 class Ink(NamedTuple):
@@ -70,7 +63,9 @@ class Ink(NamedTuple):
     is_dark: bool
 
 
-def find_ink(grey: Plane, *, shaded: bool = False, is_dark: bool | None = None) -> Ink:
+def find_ink(
+    grey: Plane, *, shaded: bool = False, is_dark: bool | None = None, is_drawn: bool = False
+) -> Ink:
     """Find what is drawn, whatever the light, the paper and the polarity.
 
     Args:
@@ -79,6 +74,8 @@ def find_ink(grey: Plane, *, shaded: bool = False, is_dark: bool | None = None) 
             may be even along some sides and fall towards the others. Neither faint ink
             nor that of wide areas counts then, for shadows look like it.
         is_dark: whether the ink is darker than the paper; None to find out.
+        is_drawn: there is ink for sure; else what is no darker than the light on the rim lets
+            expect is none.
 
     Returns:
         Ink density (h, w), and the strokes in it.
@@ -87,23 +84,27 @@ def find_ink(grey: Plane, *, shaded: bool = False, is_dark: bool | None = None) 
         PictureBlank: nothing stands out from the paper.
         PictureNotDigits: nothing could, the picture is all noise or texture.
     """
-    small = reduced(grey, _THUMB)
-    light = _rim_surface(small)
+    small = reduced(grey, THUMB)
+    light = light_by_rim(small)
     if is_dark is None:
         is_dark = _is_dark_on_light(small, light)
     dark = grey if is_dark else 1 - grey
-    paper = _paper(small if is_dark else reduced(dark, _THUMB), grey.shape, shaded=shaded)
+    paper = paper_under(small if is_dark else reduced(dark, THUMB), grey.shape, shaded=shaded)
     relief = _cut_below(paper - dark, 0)
     if is_dark:
         # Ink takes a share of the light, so what it takes in a shadow counts for more.
         relief /= np.maximum(paper, _DARKEST, out=paper)
-    pedestal, noise = min((_spread(relief), _spread(_rim(relief))), key=lambda pair: pair[1])
+    pedestal, noise = min((_spread(relief), _spread(rim_of(relief))), key=lambda pair: pair[1])
     relief = _cut_below(relief, pedestal)
     floor = max(_FAINTEST, _STANDS_OUT * noise)
     contrast = _full_ink(relief, floor, roughness=max(floor, pedestal))
     density = np.minimum(np.divide(relief, contrast, out=relief), 1, out=relief)
     mask = (density > max(_EDGE, floor / contrast)).astype(np.uint8)
-    if _is_light(dark, mask, light if is_dark else 1 - light, contrast, is_share=is_dark):
+    if not is_drawn and _is_light(
+        dark, mask, light if is_dark else 1 - light, contrast, is_share=is_dark
+    ):
+        if _is_texture(mask):
+            raise PictureNotDigits(_TEXTURED)
         raise PictureBlank(
             "expected a drawing, but what is darker here is uneven light on bare paper; draw"
             " darker, light it evenly or crop closer"
@@ -126,17 +127,8 @@ def _is_hollow(dark: Plane, mask: Mask) -> bool:
     inked, shades = mask.ravel()[some] > 0, dark.ravel()[some]
     if not inked.any():
         return True
-    beside = shades[~inked] <= _median(shades[inked])
+    beside = shades[~inked] <= median(shades[inked])
     return bool(beside.sum() > inked.sum() / 2)
-
-
-def is_evenly_lit(grey: Plane) -> bool:
-    """Whether nearly all of the rim of a picture (h, w) has one shade, but for ink."""
-    small = reduced(grey, _THUMB)
-    rim = _rim(small)
-    shade = _median(rim)
-    apart, ink = np.abs(rim - shade), _MOST_OF_INK * np.abs(small - shade).max()
-    return bool(np.mean((apart > _ONE_SHADE) & (apart < ink)) < _UNEVEN)
 
 
 def _is_light(dark: Plane, mask: Mask, light: Plane, contrast: float, *, is_share: bool) -> bool:
@@ -156,7 +148,12 @@ def _is_light(dark: Plane, mask: Mask, light: Plane, contrast: float, *, is_shar
     darker = np.abs(paper - dark[y, x])
     if is_share:
         darker /= np.maximum(paper, _DARKEST)
-    return _median(darker) < _BEYOND_LIGHT * contrast
+    return median(darker) < _BEYOND_LIGHT * contrast
+
+
+def _is_texture(mask: Mask) -> bool:
+    """Whether a mask changes from one row to the next at so many places as no strokes do."""
+    return bool(np.mean(mask[1:] != mask[:-1]) > _ENDS)
 
 
 def _is_dark_on_light(small: Plane, light: Plane) -> bool:
@@ -166,7 +163,7 @@ def _is_dark_on_light(small: Plane, light: Plane) -> bool:
     from the local mean, where the two sides of a shadow's edge cancel, in two widths of window, and
     from the shade that the rim promises, which alone sees brushes wider than the windows.
     """
-    means = [cv2.blur(small, (side, side)) for side in _windows(small, 0.12, 0.24)]
+    means = [cv2.blur(small, (side, side)) for side in (window(small, 0.12), window(small, 0.24))]
     skewness = 0.0
     for reference in (*means, light):
         deviation = small - reference
@@ -175,76 +172,12 @@ def _is_dark_on_light(small: Plane, light: Plane) -> bool:
     return skewness <= 0
 
 
-def _windows(small: Plane, *shares: float) -> list[int]:
-    """Odd window sides, at least 7, for shares of the short side."""
-    return [max(7, round(share * min(small.shape)) | 1) for share in shares]
-
-
-def _rim_surface(small: Plane) -> Plane:
-    """Fit the light on the rim by a quadratic surface, robustly, and extend it over the picture.
-
-    Iteratively reweighted least squares with Cauchy-like weights: ink that touches the rim is an
-    outlier. The ridge on all but the constant keeps the fit level where the rim says little.
-    """
-    h, w = small.shape
-    y, x = np.linspace(-1, 1, h), np.linspace(-1, 1, w)
-    rim = _rim(np.arange(small.size).reshape(h, w))
-    rim = rim[:: 1 + rim.size // _SAMPLE_RIM]
-    rows = np.stack(_quadratic(x[rim % w], y[rim // w]), axis=1)
-    shades = small.ravel()[rim]
-    level = _median(shades)
-    target = residual = shades - level
-    ridge = np.diag(np.array([1e-9, 0.02, 0.02, 0.02, 0.02, 0.02]))
-    for _ in range(4):
-        scale = max(3 * _median(np.abs(residual)), 0.04)
-        weight = np.reciprocal(1 + np.square(residual / scale)) ** 2
-        weighted = rows * weight[:, None]
-        normal = weighted.T @ rows + ridge * weight.sum()
-        coefficients = np.linalg.solve(normal, weighted.T @ target)
-        residual = target - rows @ coefficients
-    terms = zip(coefficients, _quadratic(x[None], y[:, None]), strict=True)
-    return np.asarray(level + sum(factor * term for factor, term in terms), np.float32)
-
-
-def _quadratic(x: Plane, y: Plane) -> tuple[Plane, ...]:
-    """The six terms of a quadratic in x and y, whose shapes broadcast; the first is like x."""
-    return np.ones_like(x), x, y, x * y, x * x, y * y
-
-
-def _paper(small: Plane, shape: tuple[int, ...], *, shaded: bool) -> Plane:
-    """The shade of the paper under and around the dark ink of a thumbnail, of `shape` (h, w).
-
-    A closing fills strokes narrower than its window and leaves the light's slow changes and hard
-    shadows alone. Paper of a single shade, as paint programs have it, is known without a window,
-    so brushes may be of any width and touch the edge; not so where it is `shaded`.
-    """
-    (side,) = _windows(small, _STROKE)
-    paper = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
-    paper = cv2.blur(paper, (side // 2 | 1, side // 2 | 1))
-    rim = _rim(small)
-    # np.quantile's first call imports numpy.ma, a twentieth of a cold query.
-    place = int(_BARE * (len(rim) - 1))
-    shade = float(np.partition(rim, place)[place])
-    if not shaded and np.mean(np.abs(rim - shade) < _ONE_SHADE) > _MOSTLY:
-        paper = np.maximum(paper, shade)
-    paper = cv2.resize(paper, shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(paper, np.float32)
-
-
-def _rim(plane: np.ndarray) -> np.ndarray:
-    """The pixels along the four edges: (n,) of a plane, (n, c) of an array with channels."""
-    k = max(1, round(_RIM * min(plane.shape[:2])))
-    inner = plane[k:-k]
-    bands = (plane[:k], plane[-k:], inner[:, :k], inner[:, -k:])
-    return np.concatenate([band.reshape(-1, *plane.shape[2:]) for band in bands])
-
-
 def _spread(values: np.ndarray) -> tuple[float, float]:
     """Median and standard deviation, the latter from the median absolute deviation."""
     sample = values.reshape(-1)
     sample = sample[:: 1 + sample.size // _SAMPLE]
-    middle = _median(sample)
-    return middle, 1.4826 * _median(np.abs(sample - middle))
+    middle = median(sample)
+    return middle, 1.4826 * median(np.abs(sample - middle))
 
 
 def _full_ink(relief: Plane, floor: float, roughness: float) -> float:
@@ -266,16 +199,13 @@ def _full_ink(relief: Plane, floor: float, roughness: float) -> float:
     threshold = max(_otsu(counts) / 255, floor)
     strong = above[above > threshold]
     if roughness > _TEXTURE and strong.size <= _OUTLIERS * relief.size:
-        raise PictureNotDigits(
-            "expected digits on a plain background, but the picture is noise or texture all over; "
-            "crop to the digits, or photograph them on plain paper"
-        )
+        raise PictureNotDigits(_TEXTURED)
     if strong.size == 0:
         raise PictureBlank(
             "expected a drawing, but nothing stands out from the background by the contrast that "
             f"ink needs here, {floor:.1%}; draw darker, light it evenly or crop closer"
         )
-    return _median(strong[:: 1 + strong.size // _SAMPLE])
+    return median(strong[:: 1 + strong.size // _SAMPLE])
 
 
 def _otsu(counts: np.ndarray) -> float:
@@ -290,9 +220,3 @@ def _otsu(counts: np.ndarray) -> float:
     between = below[split] * above[split] * gap**2
     # Empty levels between the classes tie; their middle is the safest.
     return float(np.flatnonzero(split)[between >= between.max() * (1 - 1e-9)].mean())
-
-
-def _median(values: np.ndarray) -> float:
-    """The upper median; numpy's own would import its masked arrays first."""
-    flat = values.ravel()
-    return float(np.partition(flat, flat.size // 2)[flat.size // 2])

@@ -8,7 +8,7 @@ NORMALISER_VERSION, which changes whenever the result of any picture that has on
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -17,12 +17,13 @@ import numpy as np
 
 from data.clutter import is_block, is_dash, without_clutter
 from data.convention import SIDE
-from data.desk import find_light_pages
+from data.desk import find_lighter
 from data.errors import PictureBlank, PictureNotDigits
 from data.grey import Plane
 from data.halftone import without_dots
-from data.ink import Ink, find_ink, is_evenly_lit
-from data.page import find_page, within_edges, without_table
+from data.ink import Ink, find_ink
+from data.page import Page, find_page, within_edges, without_table
+from data.paper import is_evenly_lit
 from data.perspective import SAME, Homography
 from data.picture import Picture
 from data.render import LONGEST, render
@@ -30,7 +31,7 @@ from data.segment import Glyph, find_glyphs
 from data.strings import reread
 from data.touching import stroke_width
 
-NORMALISER_VERSION = 7
+NORMALISER_VERSION = 8
 
 Strangeness = Callable[[Plane], np.ndarray]
 
@@ -80,9 +81,13 @@ def find_digits(
     if conventional is not None:
         return [Digit(conventional, (0, 0, *picture.size))]
     read = partial(_digits, picture, single, strangeness)
-    on_pages = _on_light_pages(grey, read, single=single)
+    lighter = find_lighter(grey)
+    on_pages = _on_light_pages(grey, lighter.pages, read, single=single)
     if on_pages:
         return on_pages
+    if lighter.is_lit:
+        with contextlib.suppress(PictureBlank, PictureNotDigits):
+            return read(SAME, find_ink(grey, shaded=True, is_dark=True, is_drawn=True))
     if not is_evenly_lit(grey):  # then a shade that much of the rim has is not all paper's
         with contextlib.suppress(PictureBlank, PictureNotDigits):
             return read(*_ink_on_page(grey, shaded=True))
@@ -96,9 +101,11 @@ def find_digits(
         raise
 
 
-def _on_light_pages(grey: Plane, read: Read, *, single: bool) -> list[Digit]:
-    """The digits on pages that lie on a darker table, page by page; none where all is one digit."""
-    pages = find_light_pages(grey)
+def _on_light_pages(grey: Plane, pages: Sequence[Page], read: Read, *, single: bool) -> list[Digit]:
+    """The digits on pages that lie on a darker table, page by page.
+
+    None where all ink is one digit, and there are several pages.
+    """
     digits: list[Digit] = []
     for page in pages if not single or len(pages) == 1 else []:
         paper = without_table(grey, page, is_light=True)

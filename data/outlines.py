@@ -11,6 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from data.components import Mask
 from data.perspective import clockwise, is_rectangle
 
 # A page fills this share of the tightest quadrilateral around it.
@@ -40,6 +41,11 @@ class Outline(NamedTuple):
     def area(self) -> float:
         """In pixels."""
         return float(cv2.contourArea(self.corners))
+
+    def mask(self, shape: tuple[int, ...]) -> Mask:
+        """Which pixels of a picture (h, w) lie within."""
+        corners = np.rint(self.corners).astype(np.int32)
+        return np.asarray(cv2.fillConvexPoly(np.zeros(shape, np.uint8), corners, 1))
 
 
 def page_outline(points: np.ndarray, shape: tuple[int, ...]) -> Outline | None:

@@ -187,10 +187,11 @@ def test_noise_is_refused(side: int) -> None:
             find_digits(picture_from_array(np.clip(picture, 0, 1)))
 
 
-@pytest.mark.parametrize("side", [48, 100, 400])
+@pytest.mark.parametrize("side", [48, 100, 200, 400])
 def test_texture_of_two_shades_is_refused(side: int, rng: np.random.Generator) -> None:
-    with pytest.raises(PictureNotDigits, match=r"holes, .* like texture or noise"):
-        find_digits(picture_from_array(rng.random((side, side)) > 0.5))
+    for _ in range(8):
+        with pytest.raises(PictureNotDigits, match=r"texture or noise|noise or texture"):
+            find_digits(picture_from_array(rng.random((side, side)) > 0.5))
 
 
 def test_far_too_many_marks_are_refused(rng: np.random.Generator) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import pytest
@@ -244,6 +246,45 @@ def test_what_lies_in_a_shadow_is_read_too(
     light = cv2.GaussianBlur(np.where(beyond, 0.65, 1).astype(np.float32), (0, 0), 3)
     taken = Image.fromarray((pixels(page) * light).astype(np.uint8))
     assert named(find_digits(read_picture(encode(taken, "JPEG")))) == list(labels)
+
+
+def sheet(labels: Sequence[int]) -> Image.Image:
+    """Six digits that fill a sheet."""
+    page = Image.new("L", (1200, 900), 235)
+    for number, label in enumerate(labels):
+        at = (110 + 370 * (number % 3), 90 + 420 * (number // 3))
+        add(page, label, size=260, width=22, at=at, ink=50)
+    return page
+
+
+@pytest.mark.parametrize("soft", [1, 4, 15])
+@pytest.mark.parametrize("shade", [0.7, 0.5, 0.4])
+@pytest.mark.parametrize("kind", ["side", "corner", "patch"])
+def test_a_shadow_may_end_anywhere_on_a_sheet(
+    kind: str, shade: float, soft: float, rng: np.random.Generator
+) -> None:
+    labels = (3, 0, 8, 2, 7, 4)
+    rows, columns = np.mgrid[:900, :1200]
+    shadow = {
+        "side": columns + 0.2 * rows > 700,  # through two digits
+        "corner": (columns > 260) & (rows > 620),  # through all of the second line
+        "patch": ~((abs(columns - 560) < 380) & (abs(rows - 430) < 290)),  # through all six
+    }[kind]
+    light = cv2.GaussianBlur(np.where(shadow, shade, 1).astype(np.float32), (0, 0), soft)
+    grain = rng.normal(0, 2, light.shape)
+    taken = Image.fromarray((pixels(sheet(labels)) * light + grain).clip(0, 255).astype(np.uint8))
+    assert named(find_digits(read_picture(encode(taken, "JPEG")))) == list(labels)
+
+
+def test_a_page_that_two_pens_lie_on_is_read_still(rng: np.random.Generator) -> None:
+    labels = (3, 0, 8, 2, 7, 4)
+    desk = Image.new("L", (1600, 1200), 120)
+    desk.paste(sheet(labels), (200, 150))
+    for column in (540, 900):
+        ImageDraw.Draw(desk).line((column, 40, column + 10, 230), fill=60, width=18)
+    taken = Image.fromarray((pixels(desk) + rng.normal(0, 2, (1200, 1600))).astype(np.uint8))
+    digits = find_digits(read_picture(encode(taken, "JPEG")))
+    assert [label for label in named(digits) if label in labels] == list(labels)
 
 
 def test_a_bold_light_digit_is_no_page() -> None:
