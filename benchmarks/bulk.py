@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.measure import table
 from data.datasets import load_dataset
 from indexer.build import calibration_sample, index_vectors
-from indexer.choose import Wish
+from indexer.choose import Requirements
 from indexer.recall import EFFORTS
 from search.index import DigitIndex
 
@@ -66,10 +66,10 @@ def sklearn_brute(stored: np.ndarray) -> Search:
 
 def kinds(stored: np.ndarray, asked: np.ndarray) -> Iterator[tuple[str, Any]]:
     """Exact kinds, then the others with the effort that digits at `asked` called for."""
-    wishes = {f"{name}, exact": Wish(name, recall=1) for name in ("flat", "ivf-flat")}
-    wishes |= {name: Wish(name, recall=RECALL + MARGIN) for name in NOT_EXACT}
-    for name, wish in wishes.items():
-        yield name, index_vectors(stored, asked, SEED, wish)[0].search
+    requirements = {f"{name}, exact": Requirements(name, recall=1) for name in ("flat", "ivf-flat")}
+    requirements |= {name: Requirements(name, recall=RECALL + MARGIN) for name in NOT_EXACT}
+    for name, required in requirements.items():
+        yield name, index_vectors(stored, asked, SEED, required)[0].search
 
 
 def peers(stored: np.ndarray, queries: np.ndarray, truth: np.ndarray) -> Iterator[tuple[str, Any]]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from data.datasets import load_dataset
 from indexer.build import calibration_sample, index_vectors
-from indexer.choose import Wish
+from indexer.choose import Requirements
 from indexer.embedder import Embedder
 from indexer.packing import write
 from indexer.recall import GroundTruth
@@ -69,7 +69,7 @@ def measure(path: Path, embedder_folder: Path) -> dict[str, Any]:
     queries = embedder.embed(load_dataset("mnist", "test").images[:ASKED])
     sample, _ = calibration_sample(load_dataset("mnist", "train"), embedder.card, SEED)
     started = time.perf_counter()
-    vectors, options = index_vectors(stored, sample, SEED, Wish(KIND, None, RECALL))
+    vectors, options = index_vectors(stored, sample, SEED, Requirements(KIND, None, RECALL))
     filled = time.perf_counter() - started
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         place = Path(scratch) / "index"

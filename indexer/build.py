@@ -14,7 +14,7 @@ from data.holdout import hold_out
 from data.mnist8m import EndlessDigits
 from data.progress import Progress, silent
 from indexer.calibration import Calibration
-from indexer.choose import ASKED, Wish, build_vectors, sample_of
+from indexer.choose import ASKED, Requirements, build_vectors, sample_of
 from indexer.embedder import Embedder
 from indexer.manifest import Manifest, Part
 from indexer.packing import write
@@ -30,7 +30,7 @@ from indexer.vectors import VectorIndex
 from indexer.verdicts import WITNESSES, calibrate, class_distance
 from indexer.votes import WEIGHTS, best_k
 
-ANY_KIND = Wish()
+ANY_KIND = Requirements()
 NOTHING: Mapping[str, Part] = {}
 BATCH = 65_536
 LARGEST_K = 20
@@ -43,18 +43,20 @@ def build_index(
     embedder: Embedder,
     place: Place,
     seed: int,
-    wish: Wish = ANY_KIND,
+    required: Requirements = ANY_KIND,
     progress: Progress = silent,
 ) -> Manifest:
     """Encode `dataset`, choose k and calibrate verdicts, and put the index at `place`.
 
     Raises:
-        UsageError: no index can be what is wished for; the message says what can.
+        UsageError: no index can be what is required; the message says what can.
         IndexLocked, StorageError, StoreUnreachable: what was at `place` still answers.
     """
     with store_at(place).replacing() as replacement:  # so that no work is done for nothing
         embeddings = embedder.embed(dataset.images, progress)  # (n, d)
-        return index_embeddings(dataset, embedder, replacement, embeddings, seed, wish, progress)
+        return index_embeddings(
+            dataset, embedder, replacement, embeddings, seed, required, progress
+        )
 
 
 def build_on_cluster(
@@ -63,7 +65,7 @@ def build_on_cluster(
     place: Place,
     seed: int,
     cluster: Cluster,
-    wish: Wish = ANY_KIND,
+    required: Requirements = ANY_KIND,
     progress: Progress = silent,
 ) -> Manifest:
     """As :func:`build_index`, of digits that the workers of a cluster read and encode.
@@ -88,7 +90,7 @@ def build_on_cluster(
             replacement,
             staged.vectors,
             seed,
-            wish,
+            required,
             progress,
             {"images": staged.folder / IMAGES},
         )
@@ -100,7 +102,7 @@ def index_embeddings(
     replacement: Replacement,
     embeddings: np.ndarray,
     seed: int,
-    wish: Wish,
+    required: Requirements,
     progress: Progress,
     written: Mapping[str, Part] = NOTHING,
 ) -> Manifest:
@@ -109,7 +111,7 @@ def index_embeddings(
     Files of the segment that are written already are moved to their place.
     """
     sample, source = calibration_sample(dataset, embedder.card, seed)
-    vectors, options = index_vectors(embeddings, sample, seed, wish)
+    vectors, options = index_vectors(embeddings, sample, seed, required)
     nobody = np.empty(0, np.int64)
     segment = Segment(
         vectors, dataset.labels, dataset.images, _sources(dataset), nobody, options, written
@@ -127,7 +129,7 @@ def build_streamed(
     embedder: Embedder,
     place: Place,
     seed: int,
-    wish: Wish = ANY_KIND,
+    required: Requirements = ANY_KIND,
     progress: Progress = silent,
     cluster: Cluster | None = None,
 ) -> Manifest:
@@ -147,7 +149,7 @@ def build_streamed(
         else encoded_by_ray(digits, embedder, where, np.float16, cluster, progress, pictures=False)
     )
     with store.replacing() as replacement, encoding as staged:
-        vectors, options = index_vectors(staged.vectors, sample, seed, wish)
+        vectors, options = index_vectors(staged.vectors, sample, seed, required)
         queries = staged.vectors[sample].astype(np.float32)  # (s, d)
         left_out = ask_without_copies(
             vectors, queries, staged.labels, sample, embedder.card, len(digits.base)
@@ -205,7 +207,7 @@ def _files(embedder: Embedder, plane: Projection) -> dict[str, bytes]:
 
 
 def index_vectors(
-    embeddings: np.ndarray, asked: np.ndarray, seed: int, wish: Wish
+    embeddings: np.ndarray, asked: np.ndarray, seed: int, required: Requirements
 ) -> tuple[VectorIndex, dict[str, Any]]:
     """An index of embeddings (n, d), float16 or float32, and its `kind_options`.
 
@@ -221,7 +223,7 @@ def index_vectors(
         np.asarray(embeddings[start : start + BATCH], np.float32)
         for start in range(0, count, BATCH)
     )
-    return build_vectors(batches, count, embeddings[drawn].astype(np.float32), drawn, wish)
+    return build_vectors(batches, count, embeddings[drawn].astype(np.float32), drawn, required)
 
 
 @dataclass(frozen=True)

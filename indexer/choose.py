@@ -32,7 +32,7 @@ TRIED = 100_000  # vectors of the sample that kinds are tried on
 
 
 @dataclass(frozen=True)
-class Wish:
+class Requirements:
     """What an index must be.
 
     Attributes:
@@ -89,7 +89,11 @@ class Choice:
 
 
 def build_vectors(
-    batches: Iterable[np.ndarray], count: int, sample: np.ndarray, ids: np.ndarray, wish: Wish
+    batches: Iterable[np.ndarray],
+    count: int,
+    sample: np.ndarray,
+    ids: np.ndarray,
+    required: Requirements,
 ) -> tuple[VectorIndex, dict[str, Any]]:
     """An index of vectors that come batch by batch; it never takes more memory than itself.
 
@@ -99,7 +103,7 @@ def build_vectors(
         sample: (s, d) float32, drawn from all of them by chance; `sample_of` says how many. The
             first few are the queries that recall is measured with.
         ids: (s,) their positions.
-        wish: what kind, and how good.
+        required: what kind, and how good.
 
     Returns:
         The index and its `kind_options`: those of its kind, `recall` as measured, `rounding` (the
@@ -108,7 +112,7 @@ def build_vectors(
     Raises:
         UsageError: the memory or the recall cannot be reached; the message says what can.
     """
-    choice = choose(sample, count, wish)
+    choice = choose(sample, count, required)
     kind = choice.kind
     options = structure(kind, count, sample.shape[1], exact=choice.exact)
     index = VectorIndex.empty(kind, options, sample[: sample_size(options, count)])
@@ -121,23 +125,23 @@ def build_vectors(
         if kind.number_bytes < 4:
             stored = index.vectors(np.arange(first, len(index)))
             rounding = max(rounding, float(np.abs(stored - batch).max()))
-    index, recall = _tuned(index, truth, wish, choice)
+    index, recall = _tuned(index, truth, required, choice)
     facts = {"recall": round(recall, 6), "rounding": rounding, "chosen": choice.why}
     return index, {**index.options, **facts}
 
 
 def _tuned(
-    index: VectorIndex, truth: GroundTruth, wish: Wish, choice: Choice
+    index: VectorIndex, truth: GroundTruth, required: Requirements, choice: Choice
 ) -> tuple[VectorIndex, float]:
     if choice.exact:
         return index, truth.recall(index)
     if choice.trial and index.kind.way == "graph":
-        index, recall = tune(index, truth, wish.recall, choice.trial.options["effort"])
+        index, recall = tune(index, truth, required.recall, choice.trial.options["effort"])
         recall = min(recall, choice.trial.recall)
     else:
-        index, recall = tune(index, truth, wish.recall)
-    if recall < wish.recall:
-        raise _recall_unreachable(index.kind, recall, wish)
+        index, recall = tune(index, truth, required.recall)
+    if recall < required.recall:
+        raise _recall_unreachable(index.kind, recall, required)
     return index, recall
 
 
@@ -147,38 +151,38 @@ def sample_of(count: int, dimension: int) -> int:
     return min(count, max(most, TRIED))
 
 
-def choose(sample: np.ndarray, count: int, wish: Wish) -> Choice:
+def choose(sample: np.ndarray, count: int, required: Requirements) -> Choice:
     """The kind for `count` vectors like the sample (s, d).
 
     Raises:
         UsageError: the memory or the recall cannot be reached; the message says what can.
     """
     dimension = sample.shape[1]
-    if wish.kind != AUTO:
-        kind = find_kind(wish.kind)
-        _fitting([kind], count, dimension, wish)
-        exact = kind.name == "flat" or (kind.name in EXACT and wish.recall == 1)
+    if required.kind != AUTO:
+        kind = find_kind(required.kind)
+        _fitting([kind], count, dimension, required)
+        exact = kind.name == "flat" or (kind.name in EXACT and required.recall == 1)
         trial = None
         if kind.way == "graph" and len(sample) > ASKED:
-            (trial,) = _tried([kind], sample, wish, exact)
+            (trial,) = _tried([kind], sample, required, exact)
         return Choice(kind, exact, "asked for", trial)
     small = count <= MOST_EXACT
-    if small and _fits(FLAT, count, dimension, wish) and count < FEWEST_LISTED:
+    if small and _fits(FLAT, count, dimension, required) and count < FEWEST_LISTED:
         return Choice(FLAT, True, f"exact, as there are only {count:,} vectors")
     exact_kinds = [KINDS[name] for name in EXACT]
-    exact = wish.recall == 1 or (
-        small and any(_fits(one, count, dimension, wish) for one in exact_kinds)
+    exact = required.recall == 1 or (
+        small and any(_fits(one, count, dimension, required) for one in exact_kinds)
     )
     candidates = [
         one
         for one in (exact_kinds if exact else KINDS.values())
         if count <= one.largest and (exact or small or one.way != "all")
     ]
-    trials = _tried(_fitting(candidates, count, dimension, wish), sample, wish, exact)
-    good = [one for one in trials if one.recall >= wish.recall]
+    trials = _tried(_fitting(candidates, count, dimension, required), sample, required, exact)
+    good = [one for one in trials if one.recall >= required.recall]
     if not good:
         best = max(trials, key=lambda one: one.recall)
-        raise _recall_unreachable(best.kind, best.recall, wish)
+        raise _recall_unreachable(best.kind, best.recall, required)
     best = best_of(good, dimension)
     return Choice(best.kind, exact, _reason(best, trials, exact), best)
 
@@ -201,7 +205,9 @@ def _reason(best: Trial, trials: list[Trial], exact: bool) -> str:
     )
 
 
-def _tried(kinds: list[Kind], sample: np.ndarray, wish: Wish, exact: bool) -> list[Trial]:
+def _tried(
+    kinds: list[Kind], sample: np.ndarray, required: Requirements, exact: bool
+) -> list[Trial]:
     """Each kind on the sample, without the queries it is asked."""
     asked = min(ASKED, len(sample) // 10)
     queries, stored = sample[:asked], sample[asked : TRIED + asked]
@@ -215,7 +221,7 @@ def _tried(kinds: list[Kind], sample: np.ndarray, wish: Wish, exact: bool) -> li
         index, recall = VectorIndex.empty(kind, options, learned), 1.0
         index.add(stored)
         if not exact:
-            index, recall = tune(index, truth, wish.recall)
+            index, recall = tune(index, truth, required.recall)
         indexes.append(index)
         recalls.append(recall)
     return [
@@ -246,17 +252,17 @@ def _microseconds(indexes: list[VectorIndex], queries: np.ndarray) -> list[float
     return [float(np.median(times)) * 1e6 for times in taken]
 
 
-def _fits(kind: Kind, count: int, dimension: int, wish: Wish) -> bool:
-    return kind.bytes_per_vector(dimension) * count <= wish.bytes_allowed()
+def _fits(kind: Kind, count: int, dimension: int, required: Requirements) -> bool:
+    return kind.bytes_per_vector(dimension) * count <= required.bytes_allowed()
 
 
-def _fitting(kinds: list[Kind], count: int, dimension: int, wish: Wish) -> list[Kind]:
+def _fitting(kinds: list[Kind], count: int, dimension: int, required: Requirements) -> list[Kind]:
     """Those of `kinds` that fit the memory.
 
     Raises:
         UsageError: none does; the message says which of all kinds comes nearest, and what it takes.
     """
-    fitting = [one for one in kinds if _fits(one, count, dimension, wish)]
+    fitting = [one for one in kinds if _fits(one, count, dimension, required)]
     if fitting:
         return fitting
     least = min(kinds, key=lambda one: one.bytes_per_vector(dimension))
@@ -264,23 +270,24 @@ def _fitting(kinds: list[Kind], count: int, dimension: int, wish: Wish) -> list[
     smallest = min(KINDS.values(), key=lambda one: one.bytes_per_vector(dimension))
     other = (
         f", or choose --kind {smallest.name}"
-        if _fits(smallest, count, dimension, wish) and smallest is not least
+        if _fits(smallest, count, dimension, required) and smallest is not least
         else ""
     )
     raise UsageError(
-        f"{count:,} vectors of length {dimension} do not fit {wish.bytes_allowed() / 1e6:,.0f} MB:"
-        f" the closest kind is {least.name}, which takes {needed / 1e6:,.0f} MB; give it --memory"
+        f"{count:,} vectors of length {dimension} do not fit"
+        f" {required.bytes_allowed() / 1e6:,.0f} MB: the closest kind is"
+        f" {least.name}, which takes {needed / 1e6:,.0f} MB; give it --memory"
         f" {int(needed / 1e6) + 1}M{other}"
     )
 
 
-def _recall_unreachable(kind: Kind, recall: float, wish: Wish) -> UsageError:
+def _recall_unreachable(kind: Kind, recall: float, required: Requirements) -> UsageError:
     nearest = (
         f": the closest kind is {kind.name} with"
-        if wish.kind == AUTO
+        if required.kind == AUTO
         else f" by kind {kind.name}, which finds"
     )
     return UsageError(
-        f"recall {wish.recall:g} was not reached{nearest} {recall:.4f}; ask for --recall"
+        f"recall {required.recall:g} was not reached{nearest} {recall:.4f}; ask for --recall"
         f" {int(recall * 1000) / 1000:g}, or for --kind flat, which finds all"
     )

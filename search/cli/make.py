@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from data.card import EmbedderCard
     from data.dataset import Dataset, Parted
     from data.mnist8m import EndlessDigits
-    from indexer.choose import Wish
+    from indexer.choose import Requirements
     from indexer.embedder import Embedder
     from indexer.manifest import Manifest
     from indexer.place import Place
@@ -123,7 +123,7 @@ def index(
     from data.datasets import open_dataset
     from data.errors import UsageError
     from data.mnist8m import open_mnist8m
-    from indexer.choose import Wish
+    from indexer.choose import Requirements
     from indexer.embedder import Embedder
     from indexer.ray_cluster import Cluster
     from search.report import format_facts
@@ -132,11 +132,11 @@ def index(
         raise UsageError(f"expected --count with --dataset {MNIST8M}, received it with {source}")
     if address is not None and engine != "ray":
         raise UsageError("expected --address with --engine ray, received it alone")
-    wish = Wish(kind, memory, recall)
+    required = Requirements(kind, memory, recall)
     embedder = Embedder.open(embedder_folder, threads)
     cluster = Cluster(address) if engine == "ray" else None
     digits = open_mnist8m(count) if source == MNIST8M else open_dataset(source, "train")
-    manifest = _index(digits, embedder, index_place, wish, seed, threads, cluster)
+    manifest = _index(digits, embedder, index_place, required, seed, threads, cluster)
     say(format_facts(_index_facts(manifest, index_place), style))
 
 
@@ -172,7 +172,7 @@ def build(
     """
     from data.datasets import load_dataset
     from data.figures import require_matplotlib
-    from indexer.choose import Wish
+    from indexer.choose import Requirements
     from indexer.embedder import Embedder
     from indexer.place import store_at
     from search.cli.check import figures_of, measure, tell_plots
@@ -183,16 +183,16 @@ def build(
 
     if report_file:
         require_matplotlib()
-    wish = Wish(kind, memory, recall)
+    required = Requirements(kind, memory, recall)
     recipe = find_recipe(recipe_name)  # before anything slow begins
     dataset = load_dataset(source, "train")
-    wish.check_count(len(dataset))
+    required.check_count(len(dataset))
     with store_at(index_place).replacing():
         pass  # it can be; not only tried once hours are spent
     limits = Limits(epochs, budget, embedder_folder, resume, tensorboard_folder)
     card = _train(dataset, recipe, limits, embedder_folder, seed, plots_folder)
     embedder = Embedder.open(embedder_folder, threads)
-    manifest = _index(dataset, embedder, index_place, wish, seed, threads)
+    manifest = _index(dataset, embedder, index_place, required, seed, threads)
     facts = _card_facts(card, embedder_folder) | _index_facts(manifest, index_place)
     test, built = load_dataset(source, "test"), DigitIndex.open(index_place, threads)
     evaluation = measure(built, test, seed)
@@ -267,7 +267,7 @@ def _index(
     digits: Dataset | Parted | EndlessDigits,
     embedder: Embedder,
     place: Place,
-    wish: Wish,
+    required: Requirements,
     seed: int,
     threads: int | None,
     cluster: Cluster | None = None,
@@ -285,11 +285,11 @@ def _index(
         with progress_bar("Indexing") as progress:
             asked = (embedder, place, seed)
             if isinstance(digits, EndlessDigits):
-                manifest = build_streamed(digits, *asked, wish, progress, cluster)
+                manifest = build_streamed(digits, *asked, required, progress, cluster)
             elif cluster:
-                manifest = build_on_cluster(digits, *asked, cluster, wish, progress)
+                manifest = build_on_cluster(digits, *asked, cluster, required, progress)
             else:
-                manifest = build_index(digits.whole(), *asked, wish, progress)
+                manifest = build_index(digits.whole(), *asked, required, progress)
     except (KeyboardInterrupt, StorageError, StoreUnreachable):
         if (store_at(place).staging() / FOLDER).exists():
             note("Digits encoded so far are kept: the same command goes on from there.")

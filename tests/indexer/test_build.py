@@ -7,7 +7,7 @@ import pytest
 from data.dataset import Dataset
 from data.mnist8m import EndlessDigits
 from indexer.build import build_index, build_streamed, calibration_sample, index_vectors
-from indexer.choose import Wish
+from indexer.choose import Requirements
 from indexer.embedder import Embedder
 from indexer.store import read_manifest
 from indexer.votes import WEIGHTS, Weights, cast_votes, winners
@@ -82,7 +82,7 @@ def test_lists_are_learned_from_more_than_the_digits_asked(
     """Also where recall is measured with digits that may be any of all there are."""
     embeddings = np.tile(embedder.embed(train_set.images), (4, 1))
     everyone = np.arange(len(embeddings))
-    vectors, options = index_vectors(embeddings, everyone, 0, Wish("ivf-flat", recall=1))
+    vectors, options = index_vectors(embeddings, everyone, 0, Requirements("ivf-flat", recall=1))
     assert options["lists"] > 1
     ids, distances = vectors.search(embeddings[:50], 4)
     assert np.array_equal(ids, np.arange(50)[:, None] + len(train_set) * np.arange(4))

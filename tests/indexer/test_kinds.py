@@ -8,7 +8,7 @@ import pytest
 
 from data.errors import IndexCorrupt, StorageError, UsageError
 from indexer.blocks import AT_OPENING, RECORD, VECTORS
-from indexer.choose import Trial, Wish, best_of, build_vectors, choose, sample_of
+from indexer.choose import Requirements, Trial, best_of, build_vectors, choose, sample_of
 from indexer.kinds import KINDS, structure
 from indexer.lists import FEW
 from indexer.packing import pack, unpack, write
@@ -309,15 +309,15 @@ def test_truth_is_exact_search_over_all_batches(vectors: np.ndarray) -> None:
     assert truth.recall(index) == pytest.approx(recall(found, expected))
 
 
-def built(vectors: np.ndarray, wish: Wish) -> tuple[VectorIndex, dict[str, object]]:
+def built(vectors: np.ndarray, required: Requirements) -> tuple[VectorIndex, dict[str, object]]:
     batches = np.split(vectors, [1000, 1500])
     sample = np.random.default_rng(3).permutation(COUNT)[: sample_of(COUNT, DIMENSION)]
-    return build_vectors(batches, COUNT, vectors[sample], sample, wish)
+    return build_vectors(batches, COUNT, vectors[sample], sample, required)
 
 
 @pytest.mark.parametrize("name", ["flat", "hnsw", "ivf-flat", "ivf-fp16", "ivf-pq"])
 def test_a_kind_is_built_to_a_recall(vectors: np.ndarray, queries: np.ndarray, name: str) -> None:
-    index, options = built(vectors, Wish(name, recall=0.95))
+    index, options = built(vectors, Requirements(name, recall=0.95))
     assert (index.kind.name, len(index)) == (name, COUNT)
     assert 0.95 <= float(str(options["recall"])) <= 1
     assert recall(index.search(queries, 10)[0], nearest(vectors, queries, 10)) > 0.9
@@ -337,20 +337,20 @@ def test_the_least_effort_that_is_enough(vectors: np.ndarray) -> None:
 
 
 def test_few_vectors_are_searched_exactly(vectors: np.ndarray) -> None:
-    index, options = built(vectors, Wish())
+    index, options = built(vectors, Requirements())
     assert index.kind.name == "flat"
     assert options["recall"] == 1
     assert options["chosen"] == "exact, as there are only 3,000 vectors"
 
 
 def test_what_measuring_chooses_for_many(vectors: np.ndarray) -> None:
-    choice = choose(vectors, 1_000_000, Wish(memory=60_000_000, recall=0.9))
+    choice = choose(vectors, 1_000_000, Requirements(memory=60_000_000, recall=0.9))
     assert not choice.exact
     assert choice.kind.way == "lists"
     assert choice.kind.bytes_per_vector(DIMENSION) <= 60
     assert choice.kind.name + " " not in choice.why  # the others are named
     assert "us a query at recall" in choice.why
-    assert choose(vectors, 1_000_000, Wish(recall=1)).kind.name in {"flat", "ivf-flat"}
+    assert choose(vectors, 1_000_000, Requirements(recall=1)).kind.name in {"flat", "ivf-flat"}
 
 
 @pytest.mark.parametrize(("microseconds", "best"), [(105, "ivf-sq8"), (130, "ivf-flat")])
@@ -365,27 +365,27 @@ def test_of_kinds_as_fast_the_smallest(microseconds: float, best: str) -> None:
 
 def test_memory_that_is_too_little(vectors: np.ndarray) -> None:
     with pytest.raises(UsageError, match=r"closest kind is sq8, which takes 3 MB; .*--memory 4M"):
-        choose(vectors, 200_000, Wish(memory=1_000_000))
+        choose(vectors, 200_000, Requirements(memory=1_000_000))
     with pytest.raises(UsageError, match=r"flat, which takes 13 MB; .* or choose --kind sq8"):
-        choose(vectors, 200_000, Wish("flat", memory=4_000_000))
+        choose(vectors, 200_000, Requirements("flat", memory=4_000_000))
 
 
 def test_a_recall_that_is_too_much(vectors: np.ndarray) -> None:
     with pytest.raises(UsageError, match=r"recall 1 was not reached by kind sq8, which finds 0.9"):
-        built(vectors, Wish("sq8", recall=1))
+        built(vectors, Requirements("sq8", recall=1))
 
 
-def test_wishes_that_cannot_be_meant(vectors: np.ndarray) -> None:
+def test_requirements_that_cannot_be_meant(vectors: np.ndarray) -> None:
     with pytest.raises(UsageError, match=r"expected a kind of index, flat, .*received 'tree'"):
-        Wish("tree")
+        Requirements("tree")
     with pytest.raises(UsageError, match="recall above 0"):
-        Wish(recall=0)
-    Wish("ivf-pq").check_count(256)
-    Wish("flat").check_count(1)
+        Requirements(recall=0)
+    Requirements("ivf-pq").check_count(256)
+    Requirements("flat").check_count(1)
     with pytest.raises(UsageError, match="at least 256 digits for an index of kind ivf-pq"):
-        Wish("ivf-pq").check_count(255)
+        Requirements("ivf-pq").check_count(255)
     with pytest.raises(UsageError, match="at least 256 digits for an index of kind ivf-pq"):
-        build_vectors([vectors[:100]], 100, vectors[:100], np.arange(100), Wish("ivf-pq"))
+        build_vectors([vectors[:100]], 100, vectors[:100], np.arange(100), Requirements("ivf-pq"))
 
 
 def test_a_graph_is_held_to_queries_it_does_not_hold() -> None:
@@ -394,7 +394,9 @@ def test_a_graph_is_held_to_queries_it_does_not_hold() -> None:
         rng.normal(size=(count, DIMENSION)).astype(np.float32) for count in (5000, 500)
     )
     sample = rng.permutation(len(stored))
-    index, options = build_vectors([stored], len(stored), stored[sample], sample, Wish("hnsw"))
+    index, options = build_vectors(
+        [stored], len(stored), stored[sample], sample, Requirements("hnsw")
+    )
     found = recall(index.search(queries, 10)[0], nearest(stored, queries, 10))
     assert found == pytest.approx(options["recall"], abs=0.01)
 

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from data.card import CARD_NAME, ONNX_NAME
 from data.dataset import Dataset
 from indexer.build import build_index
-from indexer.choose import Wish
+from indexer.choose import Requirements
 from search import DigitIndex
 from search.doctor import Folder, check_embedder, check_folder, check_index, check_mnist
 from search.grow import open_to_change, undo
@@ -155,7 +155,7 @@ def test_a_damaged_list_is_found_before_a_query_comes_to_it(
     train_set: Dataset, tmp_path: Path
 ) -> None:
     some = Dataset("some", "train", train_set.images[:300], train_set.labels[:300])
-    build_index(some, linear_embedder(), tmp_path / "index", 0, Wish("ivf-flat"))
+    build_index(some, linear_embedder(), tmp_path / "index", 0, Requirements("ivf-flat"))
     (path,) = (tmp_path / "index").glob("vectors-*")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
