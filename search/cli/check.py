@@ -11,7 +11,6 @@ from click.core import ParameterSource
 
 from search.cli.console import FAILED, note, progress_bar, say
 from search.cli.options import (
-    FOLDER,
     embedder_option,
     format_option,
     index_option,
@@ -23,6 +22,7 @@ from search.cli.options import (
     weights_option,
     with_options,
 )
+from search.cli.types import FOLDER
 from search.text import named
 
 if TYPE_CHECKING:
