@@ -2,7 +2,7 @@
 
 A file gets a temporary name in the same folder, fsync, its own name, fsync of the folder; under a
 lock where several may write. Others are written elsewhere: FAISS's large vectors, which
-`indexer.store` moves into place; Ray's shards; what `indexer.stream` takes up again where it was
+`indexer.writer` moves into place; Ray's shards; what `indexer.stream` takes up again where it was
 stopped; and the line that a shell's start-up file gets. Failures of the disk become
 :class:`StorageError`, whoever writes.
 """

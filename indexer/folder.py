@@ -21,13 +21,12 @@ from indexer.store import (
     MANIFEST,
     OURS,
     Content,
-    Writer,
     making,
-    open_writer,
     read_generation,
     read_manifest,
 )
 from indexer.union import UnionImages, UnionVectors, union_labels
+from indexer.writer import Writer, open_writer
 
 if TYPE_CHECKING:
     from data.progress import Progress
@@ -189,5 +188,5 @@ class FolderChange:
         return remove_digits(self._writer, self.base.manifest, self.base.segments, positions)
 
     def undo(self) -> Manifest:
-        """Put the generation before in place; see :meth:`indexer.store.Writer.undo`."""
+        """Put the generation before in place; see :meth:`indexer.writer.Writer.undo`."""
         return self._writer.undo()

@@ -16,7 +16,7 @@ from data.errors import UsageError
 from indexer.manifest import Manifest
 from indexer.segment import Segment
 from indexer.sources import ADDED, Sources
-from indexer.store import Writer
+from indexer.writer import Writer
 
 SMALL = 512  # digits; to write so many again costs no more than to write a file at all
 GROWTH = 2  # a segment that is not small holds at least so many times the digits of the next

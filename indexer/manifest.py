@@ -1,6 +1,6 @@
 """What `manifest.json` says of an index, as dataclasses, and as the sealed JSON they are kept in.
 
-Nothing here reads or writes files; `indexer.store` does. The fields are specified in
+Nothing here touches files; `indexer.store` and `indexer.writer` do. The fields are specified in
 docs/format.md.
 """
 

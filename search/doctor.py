@@ -232,8 +232,9 @@ def check_generations(place: Folder) -> Finding:
 
 def check_writing(place: Folder) -> Iterator[Finding]:
     """Whether somebody is writing here, and what writers that were killed left behind."""
-    from indexer.store import LOCK, is_locked, unnamed_files
+    from indexer.store import unnamed_files
     from indexer.stream import FOLDER
+    from indexer.writer import LOCK, is_locked
 
     lock = place.folder / LOCK
     if os.path.lexists(lock) and (lock.is_symlink() or not lock.is_file()):

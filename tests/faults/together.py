@@ -160,7 +160,7 @@ def _holding(index: Path) -> Iterator[Child]:
 
 
 def _hold(index: Path) -> None:
-    from indexer.store import open_writer
+    from indexer.writer import open_writer
 
     with open_writer(index):
         print("held", flush=True)

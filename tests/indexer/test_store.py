@@ -28,6 +28,7 @@ from indexer import store
 from indexer.calibration import Calibration
 from indexer.folder import FolderStore
 from indexer.manifest import FORMAT_VERSION, PREVIOUS, Manifest, Part, SegmentRecord
+from indexer.writer import LOCK, open_writer
 from search import DigitIndex
 
 FILES = {role: f"{role} of the first".encode() for role in ("embedder", "card")}
@@ -47,7 +48,7 @@ def write(folder: Path, tail: bytes = b"", **parts: Part) -> Manifest:
     contents: dict[str, Part] = {role: part + tail for role, part in PARTS.items()}
     segment = SegmentRecord(1, 0, "flat", {}, contents | parts)
     make_folder(folder)
-    with store.open_writer(folder) as writer:
+    with open_writer(folder) as writer:
         return writer.commit(FACTS, files, [segment])
 
 
@@ -82,7 +83,7 @@ def test_a_new_generation_replaces_the_old_whose_files_stay_until_the_next(folde
     second = write(folder, labels=b"other labels")
     assert second.generation == 2
     assert read(folder) == FILES | PARTS | {"labels": b"other labels"}
-    ours = {store.MANIFEST, store.LOCK}
+    ours = {store.MANIFEST, LOCK}
     previous = second.files[PREVIOUS].name
     assert names(folder) == first.entries.keys() | second.entries.keys() | {previous} | ours
     third = write(folder, labels=b"yet others")
@@ -95,10 +96,10 @@ def test_undo_brings_the_generation_before_back_and_undo_again_the_one_undone(
 ) -> None:
     write(folder, b" changed")
     changed = read(folder)
-    with store.open_writer(folder) as writer:
+    with open_writer(folder) as writer:
         assert writer.undo().generation == 3
     assert read(folder) == FILES | PARTS
-    with store.open_writer(folder) as writer:
+    with open_writer(folder) as writer:
         assert writer.undo().generation == 4
     assert read(folder) == changed
 
@@ -110,14 +111,14 @@ def test_numbers_are_not_begun_anew_where_the_manifest_cannot_be_read_for_now(
         raise StorageError(f"{folder}: too many open files")
 
     before = (folder / store.MANIFEST).read_bytes()
-    monkeypatch.setattr(store, "read_manifest", fail)
+    monkeypatch.setattr("indexer.writer.read_manifest", fail)
     with pytest.raises(StorageError, match="too many open files"):
         write(folder)
     assert (folder / store.MANIFEST).read_bytes() == before
 
 
 def test_the_first_generation_cannot_be_undone(folder: Path) -> None:
-    with store.open_writer(folder) as writer, pytest.raises(UsageError, match="nothing to undo"):
+    with open_writer(folder) as writer, pytest.raises(UsageError, match="nothing to undo"):
         writer.undo()
     assert read(folder) == FILES | PARTS
 
@@ -127,7 +128,7 @@ def test_undo_refuses_what_is_damaged(folder: Path) -> None:
     write(folder, b" changed")
     changed = read(folder)
     old.write_bytes(old.read_bytes()[::-1])
-    with store.open_writer(folder) as writer, pytest.raises(IndexCorrupt, match=old.name):
+    with open_writer(folder) as writer, pytest.raises(IndexCorrupt, match=old.name):
         writer.undo()
     assert read(folder) == changed
 
@@ -138,7 +139,7 @@ def test_what_stays_in_place_is_neither_read_nor_written(folder: Path) -> None:
         (folder / name).write_bytes(b"read me and you fall")
     before = {name: (folder / name).stat() for name in manifest.entries}
     added = SegmentRecord(1, 0, "flat", {}, {role: b"more " + PARTS[role] for role in PARTS})
-    with store.open_writer(folder) as writer:
+    with open_writer(folder) as writer:
         grown = writer.commit(manifest.facts(), manifest.files, [*manifest.segments, added], 1)
     assert grown.segments[0] == manifest.segments[0]
     assert grown.next_number == manifest.next_number + 1
@@ -201,7 +202,7 @@ def damages(content: bytes) -> Iterator[bytes]:
 
 def test_every_damage_is_refused_by_name(copied: Path) -> None:
     for path in sorted(copied.iterdir()):
-        if path.name == store.LOCK:
+        if path.name == LOCK:
             continue
         good = path.read_bytes()
         for bad in damages(good):
@@ -262,7 +263,7 @@ def test_a_damaged_generation_before_leaves_the_present_one(folder: Path) -> Non
 def test_all_files_of_both_generations_are_vouched_for(folder: Path) -> None:
     write(folder, b"!")
     named = store.verified_entries(folder, store.read_manifest(folder))
-    assert named.keys() == names(folder) - {store.MANIFEST, store.LOCK}
+    assert named.keys() == names(folder) - {store.MANIFEST, LOCK}
 
 
 def rewrite(folder: Path, **changes: object) -> None:
@@ -323,14 +324,14 @@ def test_an_index_of_other_parts_is_refused(copied: Path, index: DigitIndex) -> 
     """Every file whole, but the vectors are fewer than the manifest says."""
     manifest = store.read_manifest(copied)
     fewer = replace(manifest.segments[0], count=len(index) - 1)
-    with store.open_writer(copied) as writer:
+    with open_writer(copied) as writer:
         writer.commit(manifest.facts(), manifest.files, [fewer])
     with pytest.raises(IndexCorrupt, match="vectors-"):
         DigitIndex.open(copied)
 
 
 def hold_lock(folder: Path, held: Event, release: Event) -> None:
-    with store.open_writer(folder):
+    with open_writer(folder):
         held.set()
         release.wait(30)
 

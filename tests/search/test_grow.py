@@ -30,6 +30,7 @@ from indexer.manifest import SegmentRecord
 from indexer.place import store_at
 from indexer.vectors import VectorIndex
 from indexer.votes import DEFAULT_WEIGHTS
+from indexer.writer import open_writer
 from search import DigitIndex
 from search.evaluate import evaluate
 from search.grow import Added, add, open_to_change, remove, undo
@@ -256,7 +257,7 @@ def test_few_that_are_left_still_answer(folder: Path, test_set: Dataset) -> None
 
 def test_removed_rows_that_make_no_sense_are_refused(folder: Path) -> None:
     take(folder, ["few/train/3", "few/train/9"])
-    with store.open_writer(folder) as writer:
+    with open_writer(folder) as writer:
         manifest = store.read_manifest(folder)
         for rows in ([9, 3], [3, 3], [-1, 3], [3, 200]):
             bad = store_at(folder).read().segments[0].record()
