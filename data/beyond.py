@@ -14,16 +14,18 @@ import numpy as np
 from data.components import Mask, components
 from data.grey import Plane
 from data.outlines import Outline
-from data.paper import without_strokes
+from data.paper import quantile, without_strokes
 
 # Shades are at least this dark: shares of the light are not told apart in the dark.
 _DARKEST = 0.03
-# A table has a grain of more than this share of the light, and so many times the paper's.
-_GRAIN, _ROUGHER = 0.012, 3
+# A table has a grain of more than this share of the light, and so many times the paper's, also
+# where it is least: at this quantile, for paper may be ruled.
+_GRAIN, _ROUGHER, _LEAST = 0.007, 3, 0.3
 # What is written has strokes narrower than this share of the thumbnail's length, and takes this
 # share of the paper's light.
-_STROKE, _INK = 0.12, 0.15
-# So many strokes cross the edge of a shadow; a finger or a pen may lie across that of a page.
+_STROKE, _INK = 0.07, 0.15
+# So many strokes cross the edge of a shadow; a few pens may lie across that of a page, but around a
+# patch of light there are more than half as many strokes as in it.
 _CROSSING = 2
 # What is within or beyond an edge is at least so many pixels away from it.
 _AWAY = 5
@@ -50,11 +52,12 @@ class Beyond:
     def is_crossed(self, outline: Outline) -> bool:
         """Whether strokes go on beyond the edge, as they do where light ends on what is written."""
         within, beyond = _sides(outline, self._small.shape)
-        crossing = np.intersect1d(self._written(within), self._written(beyond))
-        return crossing.size >= _CROSSING
+        within, beyond = self._written(within), self._written(beyond)
+        is_crossed = np.intersect1d(within, beyond).size >= _CROSSING
+        return is_crossed and (not outline.is_whole or beyond.size > within.size / 2)
 
     def _is_rougher(self, beyond: Mask, within: Mask) -> bool:
-        grain = [float(np.median(self._grain[side])) for side in (beyond, within)]
+        grain = [quantile(self._grain[side], _LEAST) for side in (beyond, within)]
         return grain[0] > max(_GRAIN, _ROUGHER * grain[1])
 
     @cached_property

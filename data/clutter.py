@@ -2,7 +2,8 @@
 
 Each has a shape that no digit has. A margin runs along a whole side; a frame or a ring holds
 something; a ruling runs straight across the picture, an underline straight and level for longer
-than a digit is tall. Nothing is removed unless something else remains.
+than a digit is tall; a fold is straight and far longer than that. Nothing is removed unless
+something else remains.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ _ALONG = 0.95
 _THIN = 0.02
 # A level line is at least this many times as wide as tall, and so much narrower than long.
 _LEVEL, _NARROW = 3.0, 0.15
+# A thread is narrower than this share of its length, and so many times as long as most of at least
+# so many marks, leaving out the few that are longest; no digit is found beside one still longer.
+_THREAD, _FAR, _OTHERS, _FEW, _LOST = 0.08, 3.0, 5, 2, 30
 # A block is broader than this share of its length, and fills this share of the tightest rectangle
 # around it; the fattest 1 may be as broad, but has round corners.
 _BROAD, _BLOCK = 0.5, 0.95
@@ -43,7 +47,7 @@ _POINTS = 3_000
 
 
 def without_clutter(strokes: Components) -> Components:
-    """Remove margins, frames, a page's edges, rulings and underlines.
+    """Remove margins, frames, a page's edges, rulings, underlines and folds.
 
     Args:
         strokes: on a mask (h, w).
@@ -56,7 +60,7 @@ def without_clutter(strokes: Components) -> Components:
     """
     if min(strokes.mask.shape) < _SMALLEST or _is_one_outline(strokes):
         return strokes
-    for kind in (_margins, _frames, _edges, _rulings, _dashes):
+    for kind in (_margins, _frames, _edges, _rulings, _dashes, _threads):
         found = kind(strokes)
         if found is not None:
             rest = strokes.mask * (found == 0)
@@ -189,6 +193,24 @@ def _dashes(strokes: Components) -> Mask | None:
     tallest = max((b.height for b, dash in zip(boxes, level, strict=True) if not dash), default=0)
     dashes = [i for i, box in enumerate(boxes) if level[i] and 0 < tallest <= box.width]
     return strokes.only(dashes) if dashes else None
+
+
+def _threads(strokes: Components) -> Mask | None:
+    """Straight lines far longer than most marks: folds, and what is left of a frame."""
+    ordered = np.sort(strokes.longest)[:-_FEW]
+    if len(ordered) < _OTHERS:
+        return None
+    # Half of all marks, laid end to end, are no longer than this: dirt hardly counts.
+    typical = int(ordered[np.searchsorted(ordered.cumsum(), ordered.sum() / 2)])
+    is_far = (strokes.longest > _FAR * typical) & (strokes.longest < _LOST * typical)
+    found = np.flatnonzero(is_far).tolist()
+    threads = [i for i in found if _is_thread(strokes.only([i], strokes.box(i)))]
+    return strokes.only(threads) if threads else None
+
+
+def _is_thread(mask: Mask) -> bool:
+    _, sides, _ = cv2.minAreaRect(cv2.findNonZero(mask))
+    return bool(min(sides) <= _THREAD * max(sides))
 
 
 def is_block(mask: Mask) -> bool:

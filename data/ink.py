@@ -89,7 +89,12 @@ def find_ink(
     if is_dark is None:
         is_dark = _is_dark_on_light(small, light)
     dark = grey if is_dark else 1 - grey
-    paper = paper_under(small if is_dark else reduced(dark, THUMB), grey.shape, shaded=shaded)
+    paper = paper_under(
+        small if is_dark else reduced(dark, THUMB),
+        grey.shape,
+        shaded=shaded,
+        narrow_shadows=is_dark,  # light ink is dim in a shadow, and none is told from the other
+    )
     relief = _cut_below(paper - dark, 0)
     if is_dark:
         # Ink takes a share of the light, so what it takes in a shadow counts for more.

@@ -23,6 +23,9 @@ _DIRT = 0.2
 _BODY = 0.5
 # ... which join a digit no further away than this.
 _NEAR = 0.5
+# The tallest alone says nothing if the second is less than a body, more than this share of it, and
+# about as tall as so many others, by this share: a digit may be written across a fold.
+_ODD, _MANY, _ALIKE = 0.35, 8, 0.75
 # More parts than this are a texture.
 MOST_PARTS = 200
 # Where digits are less than this share of what stands out, it is noise, or another thing's picture.
@@ -103,9 +106,15 @@ def _refuse_texture(glyph: Glyph) -> None:
 
 
 def _height(strokes: Components) -> int:
-    """How tall digits are here: the tallest component, unless all are flat."""
-    longest, tallest = int(strokes.longest.max()), int(strokes.boxes[:, 3].max())
-    return tallest if tallest >= 0.3 * longest else longest
+    """How tall digits are here: the tallest component, unless all are flat or it is an odd one."""
+    heights = np.sort(strokes.boxes[:, 3])
+    longest, tallest = int(strokes.longest.max()), int(heights[-1])
+    if tallest < 0.3 * longest:
+        return longest
+    second = int(heights[-2:][0])
+    is_odd = _ODD * tallest < second < _BODY * tallest
+    is_usual = np.count_nonzero(heights > _ALIKE * second) >= _MANY
+    return second if is_odd and is_usual else tallest
 
 
 def _grouped(boxes: dict[int, Box], parts: list[int], tall: int) -> list[list[int]]:

@@ -104,6 +104,25 @@ def test_rulings_frames_margins_and_specks_are_left_out() -> None:
         assert correlation(only_digit(image).image, plain) > 0.95
 
 
+def test_a_fold_across_small_digits_is_left_out() -> None:
+    sheet = Image.new("L", (900, 900), 255)
+    labels = [3, 0, 8, 2, 7, 4] * 2
+    for number, label in enumerate(labels):
+        at = (90 + 210 * (number % 4), 90 + 280 * (number // 4))
+        add(sheet, label, size=100, width=9, at=at)
+    plain = find_digits(picture_from_array(pixels(sheet)))
+    folded, joined = sheet.copy(), sheet.copy()
+    ImageDraw.Draw(folded).line((445, 40, 460, 850), fill=0, width=5)
+    ImageDraw.Draw(joined).line((140, 90, 140, 320), fill=0, width=5)
+    assert [digit.box for digit in find_digits(picture_from_array(pixels(folded)))] == [
+        digit.box for digit in plain
+    ]
+    boxes = [digit.box for digit in find_digits(picture_from_array(pixels(joined)))]
+    assert [digit.box for digit in plain if digit.box[0] > 200] == [
+        box for box in boxes if box[0] > 200
+    ]
+
+
 def test_a_mark_among_far_more_specks_is_no_digit(rng: np.random.Generator) -> None:
     grey = pixels(draw(3, canvas=(1600, 1200), size=200, width=10)).copy()
     for specks, is_digit in ((100, True), (8_000, False)):

@@ -270,10 +270,31 @@ def test_a_shadow_may_end_anywhere_on_a_sheet(
         "corner": (columns > 260) & (rows > 620),  # through all of the second line
         "patch": ~((abs(columns - 560) < 380) & (abs(rows - 430) < 290)),  # through all six
     }[kind]
+    assert named_in_shadow(shadow, shade, soft, labels, rng) == list(labels)
+
+
+@pytest.mark.parametrize("soft", [1, 4, 10])
+@pytest.mark.parametrize(("kind", "shade"), [("blind", 0.75), ("fingers", 0.75), ("fingers", 0.6)])
+def test_shadows_may_be_hardly_wider_than_strokes(
+    kind: str, shade: float, soft: float, rng: np.random.Generator
+) -> None:
+    labels = (3, 0, 8, 2, 7, 4)
+    rows, columns = np.mgrid[:900, :1200]
+    shadow = {
+        "blind": (rows + 0.1 * columns) % 150 < 70,
+        "fingers": (columns > 480) & (columns % 120 < 60) & (rows > 420),
+    }[kind]
+    assert named_in_shadow(shadow, shade, soft, labels, rng) == list(labels)
+
+
+def named_in_shadow(
+    shadow: np.ndarray, shade: float, soft: float, labels: Sequence[int], rng: np.random.Generator
+) -> list[int]:
+    """What digits on a sheet are called that lies in a shadow (h, w) in part."""
     light = cv2.GaussianBlur(np.where(shadow, shade, 1).astype(np.float32), (0, 0), soft)
     grain = rng.normal(0, 2, light.shape)
     taken = Image.fromarray((pixels(sheet(labels)) * light + grain).clip(0, 255).astype(np.uint8))
-    assert named(find_digits(read_picture(encode(taken, "JPEG")))) == list(labels)
+    return named(find_digits(read_picture(encode(taken, "JPEG"))))
 
 
 def test_a_page_that_two_pens_lie_on_is_read_still(rng: np.random.Generator) -> None:
