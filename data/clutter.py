@@ -31,6 +31,9 @@ _THREAD, _FAR, _OTHERS, _FEW, _LOST = 0.08, 3.0, 5, 2, 30
 # A block is broader than this share of its length, and fills this share of the tightest rectangle
 # around it; the fattest 1 may be as broad, but has round corners.
 _BROAD, _BLOCK = 0.5, 0.95
+# What covers a part of the picture is broader than this share of its length, and fills this share
+# of its box.
+_COVERING, _FULL = 0.25, 0.8
 # This share of a frame's ink lies near the sides of its box, within this share of them; ...
 _FRAME_INK, _FRAME_WIDTH = 0.85, 0.06
 # ... and it holds something at least this large beside it, and less wide than this.
@@ -221,6 +224,16 @@ def is_block(mask: Mask) -> bool:
     _, sides, _ = cv2.minAreaRect(cv2.findNonZero(mask))
     area = (sides[0] + 1) * (sides[1] + 1)
     return bool(min(sides) > _BROAD * max(sides) and ink >= _BLOCK * area)
+
+
+def is_part_of_ground(mask: Mask, picture: tuple[int, ...]) -> bool:
+    """Whether strokes (h, w), cropped to their box, are a shade that covers a part of a picture.
+
+    That reaches from side to side, is broad, and fills its box but for a slanting edge.
+    """
+    is_across = mask.shape[0] >= _ALONG * picture[0] or mask.shape[1] >= _ALONG * picture[1]
+    is_broad = min(mask.shape) > _COVERING * max(mask.shape)
+    return bool(is_across and is_broad and np.count_nonzero(mask) > _FULL * mask.size)
 
 
 def is_dash(mask: Mask) -> bool:

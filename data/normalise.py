@@ -15,7 +15,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from data.clutter import is_block, is_dash, without_clutter
+from data.clutter import is_block, is_dash, is_part_of_ground, without_clutter
 from data.convention import SIDE
 from data.desk import find_lighter
 from data.errors import PictureBlank, PictureNotDigits
@@ -139,7 +139,12 @@ def _digits(
             f"expected a digit at least {_SMALLEST} pixels tall, but the largest mark is smaller; "
             "use a larger picture or crop closer"
         )
-    large = [glyph for glyph in large if not is_dash(glyph.mask) and not _is_solid(glyph)]
+    shape = ink.density.shape
+    large = [
+        glyph
+        for glyph in large
+        if not (is_dash(glyph.mask) or _is_solid(glyph) or is_part_of_ground(glyph.mask, shape))
+    ]
     if not large:
         raise PictureNotDigits(
             "expected digits, but the picture shows a line or a solid shape; crop to the digits"

@@ -104,6 +104,16 @@ def test_rulings_frames_margins_and_specks_are_left_out() -> None:
         assert correlation(only_digit(image).image, plain) > 0.95
 
 
+@pytest.mark.parametrize("slant", [0, 0.1, -0.2])
+def test_the_lit_half_of_a_bare_sheet_is_no_digit(slant: float, rng: np.random.Generator) -> None:
+    rows, columns = np.mgrid[:900, :1200]
+    light = np.where(columns + slant * (rows - 450) < 480, 1, 0.5)
+    for shade in (light, light.T, light[:, ::-1]):
+        grain = rng.normal(0, 0.01, shade.shape)
+        with pytest.raises((PictureBlank, PictureNotDigits)):
+            find_digits(picture_from_array((0.9 * shade + grain).clip(0, 1)))
+
+
 def test_a_fold_across_small_digits_is_left_out() -> None:
     sheet = Image.new("L", (900, 900), 255)
     labels = [3, 0, 8, 2, 7, 4] * 2
