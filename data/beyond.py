@@ -52,9 +52,9 @@ class Beyond:
     def is_crossed(self, outline: Outline) -> bool:
         """Whether strokes go on beyond the edge, as they do where light ends on what is written."""
         within, beyond = _sides(outline, self._small.shape)
-        within, beyond = self._written(within), self._written(beyond)
-        is_crossed = np.intersect1d(within, beyond).size >= _CROSSING
-        return is_crossed and (not outline.is_whole or beyond.size > within.size / 2)
+        inside, outside = self._written(within), self._written(beyond)
+        is_crossed = np.intersect1d(inside, outside).size >= _CROSSING
+        return is_crossed and (not outline.is_whole or outside.size > inside.size / 2)
 
     def _is_rougher(self, beyond: Mask, within: Mask) -> bool:
         grain = [quantile(self._grain[side], _LEAST) for side in (beyond, within)]

@@ -126,11 +126,11 @@ def window(small: Plane, share: float) -> int:
 
 
 def rim_of(plane: np.ndarray) -> np.ndarray:
-    """The pixels along the four edges: (n,) of a plane, (n, c) of an array with channels."""
-    k = max(1, round(_RIM * min(plane.shape[:2])))
+    """The pixels along the four edges of a plane (h, w): (n,)."""
+    k = max(1, round(_RIM * min(plane.shape)))
     inner = plane[k:-k]
     bands = (plane[:k], plane[-k:], inner[:, :k], inner[:, -k:])
-    return np.concatenate([band.reshape(-1, *plane.shape[2:]) for band in bands])
+    return np.concatenate([band.ravel() for band in bands])
 
 
 def quantile(values: np.ndarray, share: float) -> float:

@@ -257,44 +257,31 @@ def sheet(labels: Sequence[int]) -> Image.Image:
     return page
 
 
-@pytest.mark.parametrize("soft", [1, 4, 15])
-@pytest.mark.parametrize("shade", [0.7, 0.5, 0.4])
-@pytest.mark.parametrize("kind", ["side", "corner", "patch"])
+ROWS, COLUMNS = np.mgrid[:900, :1200]
+SHADOWS = {
+    "side": COLUMNS + 0.2 * ROWS > 700,  # through two digits
+    "corner": (COLUMNS > 260) & (ROWS > 620),  # through all of the second line
+    "patch": ~((abs(COLUMNS - 560) < 380) & (abs(ROWS - 430) < 290)),  # through all six
+    "blind": (ROWS + 0.1 * COLUMNS) % 150 < 70,
+    "fingers": (COLUMNS > 480) & (COLUMNS % 120 < 60) & (ROWS > 420),
+}
+WIDE = [(kind, shade) for kind in ("side", "corner", "patch") for shade in (0.7, 0.5, 0.4)]
+HARDLY_WIDER_THAN_STROKES = [("blind", 0.75), ("fingers", 0.75), ("fingers", 0.6)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "shade", "soft"),
+    [(*one, soft) for one in WIDE for soft in (1, 4, 15)]
+    + [(*one, soft) for one in HARDLY_WIDER_THAN_STROKES for soft in (1, 4, 10)],
+)
 def test_a_shadow_may_end_anywhere_on_a_sheet(
     kind: str, shade: float, soft: float, rng: np.random.Generator
 ) -> None:
     labels = (3, 0, 8, 2, 7, 4)
-    rows, columns = np.mgrid[:900, :1200]
-    shadow = {
-        "side": columns + 0.2 * rows > 700,  # through two digits
-        "corner": (columns > 260) & (rows > 620),  # through all of the second line
-        "patch": ~((abs(columns - 560) < 380) & (abs(rows - 430) < 290)),  # through all six
-    }[kind]
-    assert named_in_shadow(shadow, shade, soft, labels, rng) == list(labels)
-
-
-@pytest.mark.parametrize("soft", [1, 4, 10])
-@pytest.mark.parametrize(("kind", "shade"), [("blind", 0.75), ("fingers", 0.75), ("fingers", 0.6)])
-def test_shadows_may_be_hardly_wider_than_strokes(
-    kind: str, shade: float, soft: float, rng: np.random.Generator
-) -> None:
-    labels = (3, 0, 8, 2, 7, 4)
-    rows, columns = np.mgrid[:900, :1200]
-    shadow = {
-        "blind": (rows + 0.1 * columns) % 150 < 70,
-        "fingers": (columns > 480) & (columns % 120 < 60) & (rows > 420),
-    }[kind]
-    assert named_in_shadow(shadow, shade, soft, labels, rng) == list(labels)
-
-
-def named_in_shadow(
-    shadow: np.ndarray, shade: float, soft: float, labels: Sequence[int], rng: np.random.Generator
-) -> list[int]:
-    """What digits on a sheet are called that lies in a shadow (h, w) in part."""
-    light = cv2.GaussianBlur(np.where(shadow, shade, 1).astype(np.float32), (0, 0), soft)
+    light = cv2.GaussianBlur(np.where(SHADOWS[kind], shade, 1).astype(np.float32), (0, 0), soft)
     grain = rng.normal(0, 2, light.shape)
     taken = Image.fromarray((pixels(sheet(labels)) * light + grain).clip(0, 255).astype(np.uint8))
-    return named(find_digits(read_picture(encode(taken, "JPEG"))))
+    assert named(find_digits(read_picture(encode(taken, "JPEG")))) == list(labels)
 
 
 def test_a_page_that_two_pens_lie_on_is_read_still(rng: np.random.Generator) -> None:
