@@ -284,7 +284,7 @@ def test_a_shadow_may_end_anywhere_on_a_sheet(
     assert named(find_digits(read_picture(encode(taken, "JPEG")))) == list(labels)
 
 
-def test_a_page_that_two_pens_lie_on_is_read_still(rng: np.random.Generator) -> None:
+def test_a_page_that_two_pens_lie_on_is_read_without_them(rng: np.random.Generator) -> None:
     labels = (3, 0, 8, 2, 7, 4)
     desk = Image.new("L", (1600, 1200), 120)
     desk.paste(sheet(labels), (200, 150))
@@ -292,7 +292,7 @@ def test_a_page_that_two_pens_lie_on_is_read_still(rng: np.random.Generator) -> 
         ImageDraw.Draw(desk).line((column, 40, column + 10, 230), fill=60, width=18)
     taken = Image.fromarray((pixels(desk) + rng.normal(0, 2, (1200, 1600))).astype(np.uint8))
     digits = find_digits(read_picture(encode(taken, "JPEG")))
-    assert [label for label in named(digits) if label in labels] == list(labels)
+    assert named(digits) == list(labels)  # what is left of the pens touches the page's edge
 
 
 def test_a_bold_light_digit_is_no_page() -> None:
