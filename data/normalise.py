@@ -8,14 +8,17 @@ NORMALISER_VERSION, which changes whenever the result of any picture that has on
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial, reduce
+from itertools import chain
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from data.cells import by_cell, find_cells
 from data.clutter import is_block, is_dash, is_part_of_ground, without_clutter
+from data.components import Box, Components, components
 from data.convention import SIDE
 from data.desk import find_lighter
 from data.errors import PictureBlank, PictureNotDigits
@@ -27,11 +30,11 @@ from data.paper import is_evenly_lit
 from data.perspective import SAME, Homography
 from data.picture import Picture
 from data.render import LONGEST, render
-from data.segment import Glyph, find_glyphs
+from data.segment import Glyph, find_glyphs, in_lines
 from data.strings import reread
 from data.touching import stroke_width
 
-NORMALISER_VERSION = 8
+NORMALISER_VERSION = 9
 
 Strangeness = Callable[[Plane], np.ndarray]
 
@@ -130,9 +133,10 @@ def _digits(
     Raises:
         PictureBlank, PictureNotDigits: there are none.
     """
-    glyphs = find_glyphs(without_clutter(ink.strokes), single=single)
+    groups = _groups(ink, single=single)
     if strangeness is not None and not single:
-        glyphs = _reread(glyphs, ink, strangeness)
+        groups = _reread(groups, ink, strangeness)
+    glyphs = [glyph for line in in_lines(list(chain(*groups))) for glyph in line]
     large = [glyph for glyph in glyphs if max(glyph.box.width, glyph.box.height) >= _SMALLEST]
     if not large:
         raise PictureBlank(
@@ -208,14 +212,50 @@ def _ink_on_page(grey: Plane, *, shaded: bool = False) -> tuple[Homography, Ink]
     return (page.to_picture(), inner) if inner.is_dark != ink.is_dark else (SAME, ink)
 
 
-def _reread(glyphs: list[Glyph], ink: Ink, strangeness: Strangeness) -> list[Glyph]:
+def _groups(ink: Ink, *, single: bool) -> list[list[Glyph]]:
+    """Strokes grouped into digits: those of each cell by themselves, where there are cells."""
+    cells = find_cells(ink.strokes, ink.density)
+    if cells is None:
+        return [find_glyphs(without_clutter(ink.strokes), single=single)]
+    rest = components(ink.strokes.mask - cells.printed)
+    rest = without_clutter(rest) if len(rest.boxes) else rest
+    parts = by_cell(rest, cells)
+    if not parts:
+        raise PictureBlank(
+            "expected digits, but there are only printed cells; fill some of them in"
+        )
+    if single:
+        return [find_glyphs(rest, single=True)]
+    return list(_groups_of(rest, parts))
+
+
+def _groups_of(strokes: Components, parts: list[list[int]]) -> Iterator[list[Glyph]]:
+    """The digits of each part of the components, without parts that are too full for digits.
+
+    Raises:
+        PictureNotDigits: all are.
+    """
+    refused = 0
+    for part in parts:
+        box = reduce(Box.union, map(strokes.box, part))
+        try:
+            found = find_glyphs(components(strokes.only(part, box)))
+        except PictureNotDigits:
+            refused += 1
+            if refused == len(parts):
+                raise
+        else:
+            yield [glyph.moved(box.x, box.y) for glyph in found]
+
+
+def _reread(groups: list[list[Glyph]], ink: Ink, strangeness: Strangeness) -> list[list[Glyph]]:
     """Take touching digits apart and join broken ones where that makes them less strange."""
 
     def judged(candidates: list[Glyph]) -> list[float]:
         images = np.stack([render(_own_ink(ink.density, glyph)) for glyph in candidates])
         return [float(value) for value in strangeness(images)]
 
-    return reread(glyphs, judged)
+    return reread(groups, judged)
 
 
 def _is_solid(glyph: Glyph) -> bool:

@@ -21,6 +21,8 @@ _AREA = 0.08
 # ... and, if its outline is not clean, this share of the tightest rectangle around it; a digit's
 # rarely fills half.
 _SOLID = 0.85
+# This share of it at least was taken for ink.
+_INKED = 0.5
 # Without its edges it is at least so many pixels wide and tall.
 SMALLEST = 48
 # What shows at its edges is cut off by this share of its sides.
@@ -67,6 +69,9 @@ def find_page(strokes: Components) -> Page | None:
     outline = max(outlines, key=cv2.contourArea)
     if cv2.contourArea(outline) < _AREA * mask.size:
         return None
+    whole = cv2.drawContours(np.zeros(mask.shape, np.uint8), [outline], -1, 1, cv2.FILLED)
+    if cv2.countNonZero(whole & mask) < _INKED * cv2.countNonZero(whole):
+        return None  # a frame, or a form's boxes side by side
     corners = _corners(outline, mask.shape)
     if corners is None:
         return None

@@ -61,36 +61,36 @@ class _Atom(NamedTuple):
     omit: float
 
 
-def reread(glyphs: list[Glyph], strangeness: GlyphStrangeness) -> list[Glyph]:
+def reread(groups: list[list[Glyph]], strangeness: GlyphStrangeness) -> list[list[Glyph]]:
     """Part and join glyphs so that they look like digits.
 
     Args:
-        glyphs: strokes grouped by shape alone.
+        groups: strokes grouped by shape alone; those of two groups are never joined.
         strangeness: how unlike any known digit each of some glyphs looks, at least 0; not asked
             where there is nothing to choose.
 
     Returns:
-        The digits in reading order.
+        The digits of each group, in reading order.
     """
-    runs: list[tuple[list[_Atom], dict[Span, Glyph]]] = []
-    for line in in_lines(glyphs):
+    runs: list[tuple[int, list[_Atom], dict[Span, Glyph]]] = []
+    for number, line in [(n, line) for n, glyphs in enumerate(groups) for line in in_lines(glyphs)]:
         height = max(glyph.box.height for glyph in line)
         found = _runs(_atoms(line, height))
         if max(map(len, found)) > _MOST_CANDIDATES // _MOST_ATOMS:
-            return glyphs
-        runs += [(run, _spans(run, height)) for run in found]
-    candidates = [glyph for run, spans in runs if len(run) > 1 for glyph in spans.values()]
+            return groups
+        runs += [(number, run, _spans(run, height)) for run in found]
+    candidates = [glyph for _, run, spans in runs if len(run) > 1 for glyph in spans.values()]
     if not 0 < len(candidates) <= _MOST_CANDIDATES:
-        return glyphs
+        return groups
     scores = strangeness(candidates)
     # How strange ordinary digits are depends on the judge; the least strange is as good as one.
     prices = iter([score - min(scores) + _DIGIT for score in scores])
-    digits: list[Glyph] = []
-    for run, spans in runs:
+    digits: list[list[Glyph]] = [[] for _ in groups]
+    for number, run, spans in runs:
         if len(run) == 1:
-            digits += spans.values()
+            digits[number] += spans.values()
         else:
-            digits += _cheapest(run, spans, {span: next(prices) for span in spans})
+            digits[number] += _cheapest(run, spans, {span: next(prices) for span in spans})
     return digits
 
 
