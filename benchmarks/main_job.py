@@ -1,7 +1,8 @@
 """The main job against the notebook and against what a person would use instead, in one run.
 
-`make bench`, or one part: `make bench PART=embedder|encode|cold|index|bulk|pictures|web`. Prints
-Markdown tables. What needs long, extras or others' figures is asked for: growth|cost|ray|milvus.
+`make bench`, or one part: `make bench PART=embedder|encode|cold|index|bulk|pictures|photos|web`.
+Prints Markdown tables. What needs long, extras or others' figures is asked for:
+growth|cost|ray|milvus.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from benchmarks.encode import bench_encode
 from benchmarks.growth import SIZES, bench_growth
 from benchmarks.measure import DIGITS, machine, medians, run, table
 from benchmarks.milvus import bench_milvus
+from benchmarks.photos import bench_photos
 from benchmarks.pictures import bench_pictures
 from benchmarks.ray_job import bench_ray
 from benchmarks.web import bench_web
@@ -38,6 +40,7 @@ def main(part: str, *sizes: str) -> None:
         "index": bench_index,
         "bulk": lambda scratch: bench_bulk(ensure_index(scratch)[1]),
         "pictures": lambda scratch: bench_pictures(ensure_index(scratch)[1]),
+        "photos": lambda scratch: bench_photos(ensure_index(scratch)[1]),
         "ray": lambda scratch: bench_ray(ensure_index(scratch)[0], scratch),
         "milvus": lambda scratch: bench_milvus(ensure_index(scratch)[0], scratch),
         "cost": lambda _: bench_cost(),
