@@ -16,7 +16,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from data.cells import by_cell, find_cells
 from data.clutter import is_block, is_dash, is_part_of_ground, without_clutter
 from data.components import Box, Components, components
 from data.convention import SIDE
@@ -29,6 +28,7 @@ from data.page import Page, find_page, within_edges, without_table
 from data.paper import is_evenly_lit
 from data.perspective import SAME, Homography
 from data.picture import Picture
+from data.printed import by_cell, find_printed
 from data.render import LONGEST, render
 from data.segment import Glyph, find_glyphs, in_lines
 from data.strings import reread
@@ -214,12 +214,12 @@ def _ink_on_page(grey: Plane, *, shaded: bool = False) -> tuple[Homography, Ink]
 
 def _groups(ink: Ink, *, single: bool) -> list[list[Glyph]]:
     """Strokes grouped into digits: those of each cell by themselves, where there are cells."""
-    cells = find_cells(ink.strokes, ink.density)
-    if cells is None:
+    printed = find_printed(ink.strokes, ink.density)
+    if printed is None:
         return [find_glyphs(without_clutter(ink.strokes), single=single)]
-    rest = components(ink.strokes.mask - cells.printed)
+    rest = components(ink.strokes.mask - printed.marks)
     rest = without_clutter(rest) if len(rest.boxes) else rest
-    parts = by_cell(rest, cells)
+    parts = by_cell(rest, printed)
     if not parts:
         raise PictureBlank(
             "expected digits, but there are only printed cells; fill some of them in"

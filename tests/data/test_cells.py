@@ -158,4 +158,13 @@ def test_what_holds_nothing_and_is_not_many_alike_is_no_cell(shape: str) -> None
     draw = pen.ellipse if shape == "ellipses" else pen.rectangle
     for place in range({"rectangle": 1, "rectangles": 3, "ellipses": 6}[shape]):
         draw((40 + 140 * place, 60, 140 + 140 * place, 240), outline=1, width=9)
-    assert find_cells(components(pixels(page)), pixels(page).astype(np.float32)) is None
+    assert not find_cells(components(pixels(page)), pixels(page).astype(np.float32))[0]
+
+
+def test_a_curve_that_fills_a_frame_is_a_chart() -> None:
+    chart = Image.new("L", (640, 480), 0)
+    pen = ImageDraw.Draw(chart)
+    pen.rectangle((80, 60, 560, 420), outline=1, width=2)
+    curve = [(84 + 4 * x, 400 - 300 * x // (x + 9)) for x in range(118)]
+    pen.line(curve, fill=1, width=4)
+    assert not find_cells(components(pixels(chart)), pixels(chart).astype(np.float32))[0]
