@@ -51,14 +51,14 @@ class Cell(NamedTuple):
         box: around these.
         width: of the walls, in pixels.
         held: how long what it holds is, in pixels; 0 if that is nothing.
-        is_wide: whether that is as wide as it.
+        is_certain: whether it is one even if no other is like it.
     """
 
     hull: np.ndarray
     box: Box
     width: float
     held: int
-    is_wide: bool
+    is_certain: bool
 
 
 def find_cells(strokes: Components, density: Plane) -> tuple[list[Cell], Mask]:
@@ -80,8 +80,9 @@ def find_cells(strokes: Components, density: Plane) -> tuple[list[Cell], Mask]:
     if not _are_enclosed(strokes.boxes, mask):
         return nothing
     closed = components(mask)
-    cells = list(_cells(strokes, strokes.mask))
-    cells = _alike(_with_broken(cells, list(_cells(closed, strokes.mask)), mask.shape))
+    whole = list(_cells(strokes, strokes.mask, is_whole=True))
+    broken = list(_cells(closed, strokes.mask, is_whole=False))
+    cells = _alike(_with_broken(whole, broken, mask.shape))
     if sum(map(_area, cells)) <= _COVERED * mask.size:
         return nothing
     return cells, strokes.mask * _around(closed, cells)
@@ -114,8 +115,11 @@ def _are_enclosed(boxes: np.ndarray, mask: Mask) -> bool:
     return bool(len(pieces) >= _MANY or (after & before).any())
 
 
-def _cells(strokes: Components, mask: Mask) -> Iterator[Cell]:
-    """All cells that each component alone is around, and what a mask (h, w) has in them."""
+def _cells(strokes: Components, mask: Mask, *, is_whole: bool) -> Iterator[Cell]:
+    """All cells that each component alone is around, and what a mask (h, w) has in them.
+
+    Their walls are whole, or have gaps on that mask.
+    """
     walls = _large(strokes.boxes)
     if np.prod(strokes.boxes[walls, 2:], axis=1).sum() > _DEEPEST * mask.size:
         return
@@ -144,7 +148,8 @@ def _cells(strokes: Components, mask: Mask) -> Iterator[Cell]:
             if min(columns, rows) >= _THIN * width:
                 hull += np.array((around.x - 1, around.y - 1), np.int32)
                 box = Box(*cv2.boundingRect(hull))
-                yield Cell(hull, box, width, *_held(mask, hull, box))
+                held, is_wide = _held(mask, hull, box)
+                yield Cell(hull, box, width, held, is_whole and not is_wide)
 
 
 def _widths(ink: Mask, reach: int) -> np.ndarray:
@@ -201,8 +206,8 @@ def _with_broken(whole: list[Cell], broken: list[Cell], shape: tuple[int, ...]) 
 def _alike(cells: list[Cell]) -> list[Cell]:
     """Cells that are like one that is filled; if none is, like most others, if these are many.
 
-    One that is like no other is none if what it holds is as wide: that is drawn on it, as the curve
-    on a chart.
+    One that is like no other is none if its walls have gaps, or if what it holds is as wide: that
+    is drawn on it, as the curve on a chart.
     """
     if not cells:
         return []
@@ -210,7 +215,7 @@ def _alike(cells: list[Cell]) -> list[Cell]:
     alike = (np.abs(sizes[:, None] - sizes) <= _ALIKE * sizes).all(axis=2)  # (n, n)
     others = alike.sum(axis=1) - 1
     is_filled = [
-        cell.held > 0 and (n > 0 or not cell.is_wide)
+        cell.held > 0 and (n > 0 or cell.is_certain)
         for cell, n in zip(cells, others.tolist(), strict=True)
     ]
     if any(is_filled):
