@@ -80,9 +80,8 @@ def find_cells(strokes: Components, density: Plane) -> tuple[list[Cell], Mask]:
     if not _are_enclosed(strokes.boxes, mask):
         return nothing
     closed = components(mask)
-    whole = list(_cells(strokes, strokes.mask, is_whole=True))
-    broken = list(_cells(closed, strokes.mask, is_whole=False))
-    cells = _alike(_with_broken(whole, broken, mask.shape))
+    whole = list(_cells(strokes, strokes.mask))
+    cells = _alike([*whole, *_broken(whole, closed, strokes.mask)])
     if sum(map(_area, cells)) <= _COVERED * mask.size:
         return nothing
     return cells, strokes.mask * _around(closed, cells)
@@ -115,10 +114,13 @@ def _are_enclosed(boxes: np.ndarray, mask: Mask) -> bool:
     return bool(len(pieces) >= _MANY or (after & before).any())
 
 
-def _cells(strokes: Components, mask: Mask, *, is_whole: bool) -> Iterator[Cell]:
-    """All cells that each component alone is around, and what a mask (h, w) has in them.
+def _cells(strokes: Components, mask: Mask, taken: Mask | None = None) -> Iterator[Cell]:
+    """All cells that each component alone is around.
 
-    Their walls are whole, or have gaps on that mask.
+    Args:
+        strokes: that may be walls.
+        mask: (h, w), what may be in a cell.
+        taken: (h, w), where no more cells are looked for; if given, the walls have gaps on `mask`.
     """
     walls = _large(strokes.boxes)
     if np.prod(strokes.boxes[walls, 2:], axis=1).sum() > _DEEPEST * mask.size:
@@ -136,10 +138,10 @@ def _cells(strokes: Components, mask: Mask, *, is_whole: bool) -> Iterator[Cell]
         widths = _widths(np.pad(ink, 1), reach)
         for i in large:
             x, y, columns, rows = stats[i, :4].tolist()
-            paper = np.pad((labels[y : y + rows, x : x + columns] == i).astype(np.uint8), 1)
-            paper = cv2.dilate(paper, _square(1))
-            outline, _ = cv2.findContours(paper, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-            hull = cv2.convexHull(outline[0]) + np.array((x - 1, y - 1), np.int32)
+            piece = Box(around.x + x - 1, around.y + y - 1, columns, rows)
+            if taken is not None and taken[_centre(piece)]:
+                continue
+            hull = _hull(labels[y : y + rows, x : x + columns] == i) + np.array((x, y), np.int32)
             middles = _middles(hull)
             if middles is None:
                 continue
@@ -149,7 +151,14 @@ def _cells(strokes: Components, mask: Mask, *, is_whole: bool) -> Iterator[Cell]
                 hull += np.array((around.x - 1, around.y - 1), np.int32)
                 box = Box(*cv2.boundingRect(hull))
                 held, is_wide = _held(mask, hull, box)
-                yield Cell(hull, box, width, held, is_whole and not is_wide)
+                yield Cell(hull, box, width, held, taken is None and not is_wide)
+
+
+def _hull(paper: np.ndarray) -> np.ndarray:
+    """The hull (n, 1, 2) int32 of the walls around some paper (h, w) bool."""
+    walls = cv2.dilate(np.pad(paper.astype(np.uint8), 1), _square(1))
+    outline, _ = cv2.findContours(walls, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return np.asarray(cv2.convexHull(outline[0]) - 1)
 
 
 def _widths(ink: Mask, reach: int) -> np.ndarray:
@@ -183,23 +192,23 @@ def _held(mask: Mask, hull: np.ndarray, box: Box) -> tuple[int, bool]:
     return longest if longest >= _HELD * side else 0, width >= _WIDE * box.width
 
 
-def _with_broken(whole: list[Cell], broken: list[Cell], shape: tuple[int, ...]) -> list[Cell]:
-    """Cells with whole walls on a picture (h, w), and those found where gaps in walls are closed.
+def _broken(whole: list[Cell], closed: Components, mask: Mask) -> list[Cell]:
+    """Cells whose walls have gaps on a mask (h, w), beside those with whole walls.
 
     To close gaps may join a digit to a wall, which leaves another cell than there is. So it tells
     nothing of where a cell lies anyway, unless that is larger, also than most: two with a gap
     between.
     """
-    if not whole:
-        return broken
-    numbers = numbered(whole, shape)
     areas = sorted(map(_area, whole), reverse=True)
-    around = [float("inf"), *areas]  # by number
-    most = areas[len(areas) // 2]
-    return whole + [
+    most = _SEVERAL * areas[len(areas) // 2] if areas else 0
+    several = [cell for cell in whole if _area(cell) > most]
+    single = [cell for cell in whole if _area(cell) <= most]
+    numbers = numbered(several, mask.shape)
+    around = [float("inf"), *areas]  # by number, for the larger come first
+    return [
         one
-        for one in broken
-        if around[numbers[_centre(one.box)]] > _SEVERAL * max(most, _area(one))
+        for one in _cells(closed, mask, np.asarray(numbered(single, mask.shape) > 0, np.uint8))
+        if around[numbers[_centre(one.box)]] > _SEVERAL * _area(one)
     ]
 
 

@@ -68,11 +68,12 @@ def find_printed(strokes: Components, density: Plane) -> Printed | None:
 def by_cell(strokes: Components, printed: Printed) -> list[list[int]]:
     """The components in each cell that holds any, and those outside of all."""
     home, _ = _homes(strokes, printed.numbers)
+    longest = strokes.longest
     groups = [(number, np.flatnonzero(home == number)) for number in np.unique(home)]
     return [
         group.tolist()
         for number, group in groups
-        if number == 0 or strokes.longest[group].max() >= printed.least
+        if number == 0 or longest[group].max() >= printed.least
     ]
 
 
