@@ -26,7 +26,7 @@ _GAP, _SEVERAL = 5, 1.6
 _SMALLEST, _THIN = 16, 6
 # More of them are a texture, also if they lie around each other more than so deep; so many that are
 # empty are no digits.
-_MOST, _DEEPEST, _MANY = 1_000, 10, 4
+_MOST, _DEEPEST, _MANY = 1_000, 10, 6
 # All cover more than this share of a picture; in the grain of stone some pieces look like cells.
 _COVERED = 0.005
 # It fills this share of the tightest quadrilateral around it, an ellipse fills 0.79, ...
@@ -50,7 +50,7 @@ class Cell(NamedTuple):
         hull: (n, 1, 2) int32, pixels of the walls around it.
         box: around these.
         width: of the walls, in pixels.
-        held: how long what it holds is, in pixels; 0 if that is nothing.
+        held: how long the longest stroke in it is, in pixels; 0 if there is none to speak of.
         is_certain: whether it is one even if no other is like it.
     """
 
@@ -183,12 +183,19 @@ def _middles(hull: np.ndarray) -> np.ndarray | None:
 
 
 def _held(mask: Mask, hull: np.ndarray, box: Box) -> tuple[int, bool]:
-    """How long what a cell holds is, in pixels, 0 if that is nothing; and whether it is as wide."""
+    """How long the longest stroke in a cell is, in pixels, 0 if there is none to speak of.
+
+    And whether all strokes in it are together as wide as the cell.
+    """
     side = min(box.width, box.height)
     within = cv2.fillConvexPoly(np.zeros((box.height, box.width), np.uint8), hull - box[:2], 1)
     away = cv2.erode(np.pad(within, 1), _square(1 + round(_WITHIN * side)))[1:-1, 1:-1]
-    *_, width, height = cv2.boundingRect(away * mask[box.y : box.bottom, box.x : box.right])
-    longest = max(width, height)
+    held = away * mask[box.y : box.bottom, box.x : box.right]
+    _, _, width, _ = cv2.boundingRect(held)
+    if width == 0:
+        return 0, False
+    _, _, stats, _ = cv2.connectedComponentsWithStats(held, connectivity=8)
+    longest = int(stats[1:, 2:4].max())
     return longest if longest >= _HELD * side else 0, width >= _WIDE * box.width
 
 

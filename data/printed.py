@@ -25,7 +25,7 @@ _WALLS = 75
 _ACROSS, _INSIDE, _COUNTED = 0.25, 0.75, 0.5
 # Captions are shorter than this share of what most cells hold, and of what is longer there is less
 # than in cells; dirt in a cell is shorter than that share.
-_CAPTION, _DIRT = 0.6, 0.3
+_CAPTION, _DIRT = 0.5, 0.3
 
 
 class Printed(NamedTuple):

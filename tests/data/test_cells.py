@@ -151,6 +151,17 @@ def test_one_digit_in_a_box_is_read_as_one() -> None:
     assert correlation(digit.image, only_digit(bare).image) > 0.99
 
 
+def test_a_long_number_in_a_cell_or_a_frame_is_read_whole(rng: np.random.Generator) -> None:
+    labels = [3, 0, 8, 2, 7, 4, 1]
+    page = Image.new("L", (900, 460), 235)
+    pen = ImageDraw.Draw(page)
+    for row in range(3):
+        pen.rectangle((40, 40 + 120 * row, 840, 160 + 120 * row), outline=120, width=4)
+        for place, label in enumerate(labels if row != 1 else [8]):
+            add(page, label, size=70, width=9, at=(60 + 110 * place, 65 + 120 * row), ink=50)
+    assert read(page, rng) == [*labels, 8, *labels]
+
+
 @pytest.mark.parametrize("shape", ["rectangle", "rectangles", "ellipses"])
 def test_what_holds_nothing_and_is_not_many_alike_is_no_cell(shape: str) -> None:
     page = Image.new("L", (900, 300), 0)
