@@ -58,14 +58,8 @@ class Writer:
         for x, y, width, height in cells:
             chosen = int(self.rng.integers(len(self._images)))
             side = round(min(width, height) * self.rng.uniform(*fill) * 28 / 20)
-            digit = cv2.resize(
-                self._images[chosen].astype(np.float32) / 255,
-                (side, side),
-                None,
-                0,
-                0,
-                cv2.INTER_CUBIC,
-            )
+            stored = self._images[chosen].astype(np.float32) / 255
+            digit = cv2.resize(stored, (side, side), interpolation=cv2.INTER_CUBIC)
             digit = np.clip((digit - CLEAR[0]) / (CLEAR[1] - CLEAR[0]), 0, 1)
             if thin:
                 digit = cv2.erode(digit, np.ones((1 + side // 60, 1 + side // 60), np.uint8))
@@ -114,29 +108,25 @@ def shadow(rng: np.random.Generator, shaded: np.ndarray, softest: float = 20) ->
 def sheet(writer: Writer) -> Scene:
     """Eight digits on paper in falling light."""
     page = blank()
-    digits = writer.write(page, grid(2, 4), INK)
-    return Scene(lit(page, falling(writer.rng, page.shape), writer.rng), digits)
+    return _in_falling_light(writer, page, writer.write(page, grid(2, 4), INK))
 
 
 def small(writer: Writer) -> Scene:
     """Fifty-four small ones."""
     page = blank()
-    digits = writer.write(page, grid(6, 9), INK)
-    return Scene(lit(page, falling(writer.rng, page.shape), writer.rng), digits)
+    return _in_falling_light(writer, page, writer.write(page, grid(6, 9), INK))
 
 
 def pencil(writer: Writer) -> Scene:
     """Grey and thin."""
     page = blank()
-    digits = writer.write(page, grid(2, 4), 0.55, thin=True)
-    return Scene(lit(page, falling(writer.rng, page.shape), writer.rng), digits)
+    return _in_falling_light(writer, page, writer.write(page, grid(2, 4), 0.55, thin=True))
 
 
 def chalk(writer: Writer) -> Scene:
     """Light on a board."""
     page = np.full((HEIGHT, WIDTH), 0.22, np.float32)
-    digits = writer.write(page, grid(2, 4), 0.85)
-    return Scene(lit(page, falling(writer.rng, page.shape), writer.rng), digits)
+    return _in_falling_light(writer, page, writer.write(page, grid(2, 4), 0.85))
 
 
 def ruled(writer: Writer) -> Scene:
@@ -144,8 +134,7 @@ def ruled(writer: Writer) -> Scene:
     page = blank()
     for row in range(int(writer.rng.integers(30, 60)), HEIGHT, 64):
         page[row : row + 3] = 0.7
-    digits = writer.write(page, grid(2, 4), INK)
-    return Scene(lit(page, falling(writer.rng, page.shape), writer.rng), digits)
+    return _in_falling_light(writer, page, writer.write(page, grid(2, 4), INK))
 
 
 def squared(writer: Writer) -> Scene:
@@ -153,8 +142,7 @@ def squared(writer: Writer) -> Scene:
     page = blank()
     page[int(writer.rng.integers(40)) :: 40] = 0.75
     page[:, int(writer.rng.integers(40)) :: 40] = 0.75
-    digits = writer.write(page, grid(2, 4), INK)
-    return Scene(lit(page, falling(writer.rng, page.shape), writer.rng), digits)
+    return _in_falling_light(writer, page, writer.write(page, grid(2, 4), INK))
 
 
 def half_in_shadow(writer: Writer) -> Scene:
@@ -234,7 +222,11 @@ def table(writer: Writer) -> Scene:
     ]
     _rule(page, cells, rng)
     digits = writer.write(page, [one for one in cells if rng.random() > EMPTY], INK)
-    return Scene(lit(page, falling(rng, page.shape), rng), digits)
+    return _in_falling_light(writer, page, digits)
+
+
+def _in_falling_light(writer: Writer, page: np.ndarray, digits: list[Placed]) -> Scene:
+    return Scene(lit(page, falling(writer.rng, page.shape), writer.rng), digits)
 
 
 def _form(writer: Writer, apart: float) -> Scene:
@@ -243,7 +235,7 @@ def _form(writer: Writer, apart: float) -> Scene:
     flatten = np.vstack([turn, (0, 0, 1)])
     page = cv2.warpAffine(page, turn, (WIDTH, HEIGHT), None, cv2.INTER_AREA, cv2.BORDER_REPLICATE)
     moved = [_moved(one, flatten) for one in digits]
-    return Scene(lit(page, falling(writer.rng, page.shape), writer.rng), moved)
+    return _in_falling_light(writer, page, moved)
 
 
 def _filled_form(writer: Writer, apart: float) -> tuple[np.ndarray, list[Placed]]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from data.components import Box, Components, Mask, components
+from data.components import Box, Components, Mask, components, square
 from data.grey import Plane
 
 # Walls have at least this share of full ink; those that are fainter than strokes are narrower than
@@ -156,7 +156,7 @@ def _cells(strokes: Components, mask: Mask, taken: Mask | None = None) -> Iterat
 
 def _hull(paper: np.ndarray) -> np.ndarray:
     """The hull (n, 1, 2) int32 of the walls around some paper (h, w) bool."""
-    walls = cv2.dilate(np.pad(paper.astype(np.uint8), 1), _square(1))
+    walls = cv2.dilate(np.pad(paper.astype(np.uint8), 1), square(1))
     outline, _ = cv2.findContours(walls, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     return np.asarray(cv2.convexHull(outline[0]) - 1)
 
@@ -164,7 +164,7 @@ def _hull(paper: np.ndarray) -> np.ndarray:
 def _widths(ink: Mask, reach: int) -> np.ndarray:
     """How wide the widest stroke is, so many pixels around each of a mask (h, w): float32."""
     away = cv2.distanceTransform(ink, cv2.DIST_L2, cv2.DIST_MASK_3)
-    return np.asarray(2 * cv2.dilate(away, _square(reach)) - 1)
+    return np.asarray(2 * cv2.dilate(away, square(reach)) - 1)
 
 
 def _middles(hull: np.ndarray) -> np.ndarray | None:
@@ -189,7 +189,7 @@ def _held(mask: Mask, hull: np.ndarray, box: Box) -> tuple[int, bool]:
     """
     side = min(box.width, box.height)
     within = cv2.fillConvexPoly(np.zeros((box.height, box.width), np.uint8), hull - box[:2], 1)
-    away = cv2.erode(np.pad(within, 1), _square(1 + round(_WITHIN * side)))[1:-1, 1:-1]
+    away = cv2.erode(np.pad(within, 1), square(1 + round(_WITHIN * side)))[1:-1, 1:-1]
     held = away * mask[box.y : box.bottom, box.x : box.right]
     _, _, width, _ = cv2.boundingRect(held)
     if width == 0:
@@ -245,7 +245,7 @@ def _around(strokes: Components, cells: Sequence[Cell]) -> Mask:
     """The components (h, w) that the walls of some cells are of, with all that touches them."""
     hulls = [cell.hull for cell in cells]
     line = cv2.polylines(np.zeros_like(strokes.mask), hulls, isClosed=True, color=1)
-    return strokes.only(np.setdiff1d(strokes.labels[line > 0], [0]) - 1)
+    return strokes.only(strokes.under(line))
 
 
 def _centre(box: Box) -> tuple[int, int]:
@@ -254,7 +254,3 @@ def _centre(box: Box) -> tuple[int, int]:
 
 def _area(cell: Cell) -> int:
     return cell.box.width * cell.box.height
-
-
-def _square(reach: int) -> Mask:
-    return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)

@@ -77,6 +77,11 @@ class Components(NamedTuple):
         """The box around component i."""
         return Box(*self.boxes[i].tolist())
 
+    def under(self, mask: np.ndarray) -> np.ndarray:
+        """Which components a mask (h, w) touches, (m,), in the order of their labels."""
+        labels = np.unique(self.labels[mask > 0])
+        return labels[labels > 0] - 1
+
     def only(self, chosen: Sequence[int] | np.ndarray, box: Box | None = None) -> Mask:
         """The mask of the chosen components alone, (h, w), or that part of it which is in a box."""
         labels = self.labels[box.y : box.bottom, box.x : box.right] if box else self.labels
@@ -103,3 +108,8 @@ def holes(mask: Mask) -> int:
     """How many pieces of paper a mask (h, w) uint8 encloses; to trace outlines may take seconds."""
     count, _ = cv2.connectedComponents(1 - np.pad(mask, 1), connectivity=4)
     return int(count) - 2  # without the ink, and what is around all of it
+
+
+def square(reach: int) -> Mask:
+    """All pixels at most so many rows and columns away, to dilate or erode by."""
+    return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)

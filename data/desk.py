@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from data.beyond import Beyond
-from data.components import Box, Mask
+from data.components import Box, Mask, square
 from data.grey import Plane
 from data.outlines import Outline, page_outline
 from data.page import SMALLEST, Page, page_within
@@ -75,7 +75,7 @@ def _candidates(small: Plane) -> list[Outline]:
     shades = np.maximum(paper, _DARKEST)
     logs = np.log(shades)
     # By what share a pixel's surroundings differ, for a shadow is as deep on all it falls on.
-    edges = cv2.dilate(shades, _square(1)) / cv2.erode(shades, _square(1))
+    edges = cv2.dilate(shades, square(1)) / cv2.erode(shades, square(1))
     found = []
     for faintest in np.exp(np.geomspace(*_EDGES)):
         smooth = (edges < faintest).astype(np.uint8)
@@ -102,13 +102,9 @@ def _regions(smooth: Mask) -> Iterator[Outline]:
 def _is_light(logs: Plane, outline: Outline) -> bool:
     """Whether by the logarithms of shades an outline is lighter at its rim than what is around."""
     page = outline.mask(logs.shape)
-    rim = page - cv2.erode(page, _square(4))
-    around = cv2.dilate(page, _square(5)) - cv2.dilate(page, _square(2))
+    rim = page - cv2.erode(page, square(4))
+    around = cv2.dilate(page, square(5)) - cv2.dilate(page, square(2))
     return bool(cv2.mean(logs, rim)[0] - cv2.mean(logs, around)[0] > _LIGHTER)
-
-
-def _square(reach: int) -> Mask:
-    return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
 
 
 def _pages(outlines: list[Outline], beyond: Beyond) -> tuple[list[Outline], bool]:

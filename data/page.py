@@ -180,6 +180,6 @@ def within_edges(strokes: Components, page: Page) -> Components:
     inner = cv2.erode(
         page.surface, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
     )
-    reaching = np.unique(strokes.labels[page.surface > inner])
-    rest = strokes.mask * (strokes.only(reaching[reaching > 0] - 1) == 0)
+    reaching = strokes.under(page.surface > inner)
+    rest = strokes.mask * (strokes.only(reaching) == 0)
     return components(rest) if rest.any() else strokes

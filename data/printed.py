@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from data.cells import Cell, find_cells, numbered
-from data.components import Components, Mask, components
+from data.components import Components, Mask, components, square
 from data.grey import Plane
 
 # This percentile of their widths is the walls'; digits that touch them look like wider ones.
@@ -82,12 +82,12 @@ def _walls(ink: Mask, cells: Sequence[Cell], numbers: np.ndarray, held: float) -
     width = round(float(np.percentile([cell.width for cell in cells], _WALLS)))
     slack = max(2, 1 + width // 2)
     inside = (numbers > 0).astype(np.uint8)
-    near = cv2.dilate(inside, _square(width + slack))
+    near = cv2.dilate(inside, square(width + slack))
     hulls, thickness = [cell.hull for cell in cells], 3 + 2 * slack
     within = cv2.polylines(inside.copy(), hulls, isClosed=True, color=0, thickness=thickness)
     walls = ink * (near - within)
     rest = ink - walls
-    crossing = walls * cv2.morphologyEx(rest, cv2.MORPH_CLOSE, _square(width + slack))
+    crossing = walls * cv2.morphologyEx(rest, cv2.MORPH_CLOSE, square(width + slack))
     outer = components((rest + crossing) * (1 - inside))
     ends = _ends(outer, crossing, short=_CAPTION * held, narrow=1 + 1.5 * width)
     return np.asarray((walls - crossing) | ends)
@@ -102,9 +102,8 @@ def _ends(outer: Components, crossing: Mask, short: float, narrow: float) -> Mas
         short: less long than this, in pixels.
         narrow: not wider than this.
     """
-    kept = np.unique(outer.labels[crossing > 0]) - 1
     ends = []
-    for i in np.setdiff1d(np.arange(len(outer.boxes)), kept).tolist():
+    for i in np.setdiff1d(np.arange(len(outer.boxes)), outer.under(crossing)).tolist():
         points = cv2.findNonZero(outer.only([i], outer.box(i)))
         if outer.longest[i] < short or min(cv2.minAreaRect(points)[1]) <= narrow:
             ends.append(i)
@@ -116,7 +115,7 @@ def _are_crossed(strokes: Components, ink: Mask, numbers: np.ndarray, held: floa
     is_counted = strokes.longest >= _COUNTED * held
     home, share = _homes(strokes, numbers)
     is_touching = np.zeros(len(home), np.bool_)
-    is_touching[np.setdiff1d(strokes.labels[ink > 0], [0]) - 1] = True
+    is_touching[strokes.under(ink)] = True
     is_across = is_touching & ((home == 0) | (share < _INSIDE))
     return bool((is_across & is_counted).sum() > _ACROSS * is_counted.sum())
 
@@ -133,7 +132,7 @@ def _homes(strokes: Components, numbers: np.ndarray) -> tuple[np.ndarray, np.nda
 def _hairs(ink: Mask, width: int, least: float) -> Mask:
     """What of ink (h, w) is hardly wider than `width`, or of nothing that is wider and large."""
     broad = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((width + 2, width + 2), np.uint8))
-    strokes = components(ink * cv2.dilate(broad, _square(1)))
+    strokes = components(ink * cv2.dilate(broad, square(1)))
     return np.asarray(ink - strokes.only(np.flatnonzero(strokes.longest >= least)))
 
 
@@ -141,11 +140,6 @@ def _outside(
     strokes: Components, numbers: np.ndarray, longest: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """The components outside of all cells that are shorter than `longest`, and the others."""
-    inner = strokes.labels[numbers > 0] - 1
-    outer = np.setdiff1d(np.arange(len(strokes.boxes)), inner)
+    outer = np.setdiff1d(np.arange(len(strokes.boxes)), strokes.under(numbers))
     is_small = strokes.longest[outer] < longest
     return outer[is_small], outer[~is_small]
-
-
-def _square(reach: int) -> Mask:
-    return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)

@@ -97,7 +97,7 @@ def test_captions_are_no_digits_but_what_else_is_large_beside_cells_is_one(
     assert read(page, rng) == [*WRITTEN, 7]
 
 
-def test_small_marks_stay_where_few_of_many_digits_are_in_boxes(rng: np.random.Generator) -> None:
+def test_small_marks_stay_where_few_of_many_digits_are_in_boxes() -> None:
     labels = [3, 0, 8, 2, 7, 4]
     page = Image.new("L", (1100, 320), 235)
     for place, label in enumerate(labels):
