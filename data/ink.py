@@ -17,7 +17,15 @@ import numpy as np
 from data.components import Components, Mask, components
 from data.errors import PictureBlank, PictureNotDigits
 from data.grey import Plane
-from data.paper import THUMB, light_by_rim, median, paper_under, rim_of, window
+from data.paper import (
+    THUMB,
+    light_by_rim,
+    median,
+    paper_beside,
+    paper_under,
+    rim_of,
+    window,
+)
 from data.reduce import reduced
 
 # Shadows on paper are not darker than this.
@@ -95,6 +103,49 @@ def find_ink(
         shaded=shaded,
         narrow_shadows=is_dark,  # light ink is dim in a shadow, and none is told from the other
     )
+    ink, contrast = _ink(dark, paper, is_dark=is_dark)
+    if not is_drawn and _is_light(
+        dark,
+        ink.density > _BEYOND_LIGHT,
+        light if is_dark else 1 - light,
+        contrast,
+        is_share=is_dark,
+    ):
+        if _is_texture(ink.strokes.mask):
+            raise PictureNotDigits(_TEXTURED)
+        raise PictureBlank(
+            "expected a drawing, but what is darker here is uneven light on bare paper; draw"
+            " darker, light it evenly or crop closer"
+        )
+    if shaded and (contrast < _DARKEST or _is_hollow(dark, ink.strokes.mask)):
+        raise PictureBlank("expected strokes darker than any shadow, but they are as dark as it")
+    return ink
+
+
+def find_fine_ink(grey: Plane) -> Ink:
+    """Find strokes that are narrower than shadows, whatever those are like.
+
+    Args:
+        grey: (h, w) float32 in [0, 1].
+
+    Raises:
+        PictureBlank, PictureNotDigits: as :func:`find_ink`.
+    """
+    small = reduced(grey, THUMB)
+    is_dark = _is_dark_on_light(small, light_by_rim(small))
+    dark = grey if is_dark else 1 - grey
+    ink, _ = _ink(dark, paper_beside(dark), is_dark=is_dark)
+    return ink
+
+
+def _ink(dark: Plane, paper: Plane, *, is_dark: bool) -> tuple[Ink, float]:
+    """What is darker than paper, by more than its noise; and the contrast of full ink.
+
+    Args:
+        dark: (h, w) greys, ink the darker side.
+        paper: (h, w), its shade under and around ink; it is overwritten.
+        is_dark: whether ink takes a share of the light, rather than giving some.
+    """
     relief = _cut_below(paper - dark, 0)
     if is_dark:
         # Ink takes a share of the light, so what it takes in a shadow counts for more.
@@ -105,18 +156,7 @@ def find_ink(
     contrast = _full_ink(relief, floor, roughness=max(floor, pedestal))
     density = np.minimum(np.divide(relief, contrast, out=relief), 1, out=relief)
     mask = (density > max(_EDGE, floor / contrast)).astype(np.uint8)
-    if not is_drawn and _is_light(
-        dark, density > _BEYOND_LIGHT, light if is_dark else 1 - light, contrast, is_share=is_dark
-    ):
-        if _is_texture(mask):
-            raise PictureNotDigits(_TEXTURED)
-        raise PictureBlank(
-            "expected a drawing, but what is darker here is uneven light on bare paper; draw"
-            " darker, light it evenly or crop closer"
-        )
-    if shaded and (contrast < _DARKEST or _is_hollow(dark, mask)):
-        raise PictureBlank("expected strokes darker than any shadow, but they are as dark as it")
-    return Ink(density, components(mask), is_dark)
+    return Ink(density, components(mask), is_dark), contrast
 
 
 def _cut_below(plane: Plane, level: float) -> Plane:

@@ -8,57 +8,28 @@ NORMALISER_VERSION, which changes whenever the result of any picture that has on
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial, reduce
-from itertools import chain
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import cv2
 import numpy as np
 
-from data.clutter import is_block, is_dash, is_part_of_ground, without_clutter
-from data.components import Box, Components, components
 from data.convention import SIDE
 from data.desk import find_lighter
 from data.errors import PictureBlank, PictureNotDigits
 from data.grey import Plane
 from data.halftone import without_dots
-from data.ink import Ink, find_ink
+from data.ink import Ink, find_fine_ink, find_ink
 from data.page import Page, find_page, within_edges, without_table
 from data.paper import is_evenly_lit
 from data.perspective import SAME, Homography
 from data.picture import Picture
-from data.printed import by_cell, find_printed
-from data.render import LONGEST, render
-from data.segment import Glyph, find_glyphs, in_lines
-from data.strings import reread
-from data.touching import stroke_width
+from data.reading import STRANGE, Digit, Reader, Strangeness
+from data.render import LONGEST
 
-NORMALISER_VERSION = 9
+NORMALISER_VERSION = 10
 
-Strangeness = Callable[[Plane], np.ndarray]
-
-# A mark less tall and wide than this many pixels holds no digit's shape.
-_SMALLEST = 5
-# From this size on a shape is told from a blot, ...
-_SHAPED = 8
-# ... whose strokes are wider than this share of its length. Of 260 real digits none exceeds 0.4.
-_SOLID = 0.5
-
-
-class Digit(NamedTuple):
-    """One digit found on a picture.
-
-    Attributes:
-        image: (28, 28) float32 in [0, 1], ink bright, in the MNIST convention.
-        box: x, y, width, height in pixels of the original, upright picture.
-    """
-
-    image: Plane
-    box: tuple[int, int, int, int]
-
-
-Read = Callable[[Homography, Ink], list[Digit]]  # ink, after the map from it to the picture
+Way = Callable[[], list[Digit]]  # to read a picture; it may find no digits, and say so
 
 
 def find_digits(
@@ -83,80 +54,99 @@ def find_digits(
     grey, conventional = picture.grey, already_normal(picture.grey)
     if conventional is not None:
         return [Digit(conventional, (0, 0, *picture.size))]
-    read = partial(_digits, picture, single, strangeness)
+    reader = Reader(picture, single, strangeness)
     lighter = find_lighter(grey)
-    on_pages = _on_light_pages(grey, lighter.pages, read, single=single)
-    if on_pages:
-        return on_pages
-    if lighter.is_lit:
-        with contextlib.suppress(PictureBlank, PictureNotDigits):
-            return read(SAME, find_ink(grey, shaded=True, is_dark=True, is_drawn=True))
-    if not is_evenly_lit(grey):  # then a shade that much of the rim has is not all paper's
-        with contextlib.suppress(PictureBlank, PictureNotDigits):
-            return read(*_ink_on_page(grey, shaded=True))
-    try:
-        return read(*_ink_on_page(grey))
-    except PictureNotDigits:
-        greys = without_dots(grey)
-        if greys is not None:
-            with contextlib.suppress(PictureBlank, PictureNotDigits):
-                return read(*_ink_on_page(greys))
-        raise
+    pages = lighter.pages if not single or len(lighter.pages) == 1 else []
+    digits = [digit for page in pages for digit in _on_light_page(grey, page, reader)]
+    return digits or _on_paper(grey, reader, is_lit=lighter.is_lit)
 
 
-def _on_light_pages(grey: Plane, pages: Sequence[Page], read: Read, *, single: bool) -> list[Digit]:
-    """The digits on pages that lie on a darker table, page by page.
+def _on_light_page(grey: Plane, page: Page, reader: Reader) -> list[Digit]:
+    """The digits on a page that lies on a darker table, perhaps none."""
+    paper = without_table(grey, page, is_light=True)
+    is_even = is_evenly_lit(paper)
 
-    None where all ink is one digit, and there are several pages.
-    """
-    digits: list[Digit] = []
-    for page in pages if not single or len(pages) == 1 else []:
-        paper = without_table(grey, page, is_light=True)
-        for shaded in (False,) if is_evenly_lit(paper) else (True, False):
-            with contextlib.suppress(PictureBlank, PictureNotDigits):
-                ink = find_ink(paper, shaded=shaded, is_dark=True)
-                held = ink._replace(strokes=within_edges(ink.strokes, page))
-                digits += read(page.to_picture(), held)
-                break
-    return digits
+    def read(ink: Ink) -> list[Digit]:
+        held = ink._replace(strokes=within_edges(ink.strokes, page))
+        return reader.read(held, page.to_picture())
+
+    def usual(*, shaded: bool) -> list[Digit]:
+        return read(find_ink(paper, shaded=shaded, is_dark=True))
+
+    ways = [partial(usual, shaded=shaded) for shaded in ([False] if is_even else [True, False])]
+    with contextlib.suppress(PictureBlank, PictureNotDigits):
+        if is_even:
+            return _first(ways)
+        return _or_finer(partial(_first, ways), lambda: read(find_fine_ink(paper)), reader)
+    return []
 
 
-def _digits(
-    picture: Picture,
-    single: bool,
-    strangeness: Strangeness | None,
-    to_picture: Homography,
-    ink: Ink,
-) -> list[Digit]:
-    """The digits among ink; `to_picture` takes it to where it is on the picture.
+def _on_paper(grey: Plane, reader: Reader, *, is_lit: bool) -> list[Digit]:
+    """The digits on a picture of paper, some of which may be lit and the rest in a shadow.
 
     Raises:
         PictureBlank, PictureNotDigits: there are none.
     """
-    groups = _groups(ink, single=single)
-    if strangeness is not None and not single:
-        groups = _reread(groups, ink, strangeness)
-    glyphs = [glyph for line in in_lines(list(chain(*groups))) for glyph in line]
-    large = [glyph for glyph in glyphs if max(glyph.box.width, glyph.box.height) >= _SMALLEST]
-    if not large:
-        raise PictureBlank(
-            f"expected a digit at least {_SMALLEST} pixels tall, but the largest mark is smaller; "
-            "use a larger picture or crop closer"
+    ways: list[Way] = [lambda: _on_even_paper(grey, reader)]
+    if not is_evenly_lit(grey):  # then a shade that much of the rim has is not all paper's
+        ways.insert(0, lambda: reader.read(*_ink_on_page(grey, shaded=True)))
+    if is_lit:
+        ways.insert(
+            0, lambda: reader.read(find_ink(grey, shaded=True, is_dark=True, is_drawn=True))
         )
-    shape = ink.density.shape
-    large = [
-        glyph
-        for glyph in large
-        if not (is_dash(glyph.mask) or _is_solid(glyph) or is_part_of_ground(glyph.mask, shape))
-    ]
-    if not large:
-        raise PictureNotDigits(
-            "expected digits, but the picture shows a line or a solid shape; crop to the digits"
-        )
-    return [
-        Digit(render(_own_ink(ink.density, g)), _box_in_original(g, to_picture, picture))
-        for g in large
-    ]
+    if len(ways) == 1:
+        return _first(ways)
+    return _or_finer(partial(_first, ways), lambda: reader.read(find_fine_ink(grey)), reader)
+
+
+def _on_even_paper(grey: Plane, reader: Reader) -> list[Digit]:
+    """The digits on paper of a single shade, perhaps printed in dots.
+
+    Raises:
+        PictureBlank, PictureNotDigits: there are none.
+    """
+    try:
+        return reader.read(*_ink_on_page(grey))
+    except PictureNotDigits:
+        greys = without_dots(grey)
+        if greys is not None:
+            with contextlib.suppress(PictureBlank, PictureNotDigits):
+                return reader.read(*_ink_on_page(greys))
+        raise
+
+
+def _first(ways: Iterable[Way]) -> list[Digit]:
+    """The digits of the first of some ways to read a picture that finds any.
+
+    Raises:
+        PictureBlank, PictureNotDigits: what the last does, if none does.
+    """
+    *others, last = ways
+    for way in others:
+        with contextlib.suppress(PictureBlank, PictureNotDigits):
+            return way()
+    return last()
+
+
+def _or_finer(usual: Way, fine: Way, reader: Reader) -> list[Digit]:
+    """The digits of fine ink where they are worth a digit more than the usual ones, else these.
+
+    Raises:
+        PictureBlank, PictureNotDigits: what the usual way does.
+    """
+    digits, failure = [], None
+    try:
+        digits = usual()
+    except (PictureBlank, PictureNotDigits) as exc:
+        failure = exc
+    if reader.strangeness is not None:
+        with contextlib.suppress(PictureBlank, PictureNotDigits):
+            finer = fine()
+            if reader.worth(finer) > reader.worth(digits) + STRANGE:
+                return finer
+    if failure is not None:
+        raise failure
+    return digits
 
 
 def scale_to_unit(images: np.ndarray) -> np.ndarray:
@@ -196,94 +186,17 @@ def already_normal(grey: Plane) -> Plane | None:
     return None
 
 
-def _ink_on_page(grey: Plane, *, shaded: bool = False) -> tuple[Homography, Ink]:
+def _ink_on_page(grey: Plane, *, shaded: bool = False) -> tuple[Ink, Homography]:
     """Find ink; when the picture shows a page on a table, only that on the page, turned upright."""
     ink = find_ink(grey, shaded=shaded)
     page = find_page(ink.strokes)
     if page is None:
-        return SAME, ink
+        return ink, SAME
     try:
         inner = find_ink(without_table(grey, page, is_light=not ink.is_dark), shaded=shaded)
     except PictureBlank:
         if shaded:
             raise  # ink of wide areas is none
-        return SAME, ink  # a solid shape, not a page
+        return ink, SAME  # a solid shape, not a page
     # A page lighter than its table bears darker ink; else the "page" is a drawn outline.
-    return (page.to_picture(), inner) if inner.is_dark != ink.is_dark else (SAME, ink)
-
-
-def _groups(ink: Ink, *, single: bool) -> list[list[Glyph]]:
-    """Strokes grouped into digits: those of each cell by themselves, where there are cells."""
-    printed = find_printed(ink.strokes, ink.density)
-    if printed is None:
-        return [find_glyphs(without_clutter(ink.strokes), single=single)]
-    rest = components(ink.strokes.mask - printed.marks)
-    rest = without_clutter(rest) if len(rest.boxes) else rest
-    parts = by_cell(rest, printed)
-    if not parts:
-        raise PictureBlank(
-            "expected digits, but there are only printed cells; fill some of them in"
-        )
-    if single:
-        return [find_glyphs(rest, single=True)]
-    return list(_groups_of(rest, parts))
-
-
-def _groups_of(strokes: Components, parts: list[list[int]]) -> Iterator[list[Glyph]]:
-    """The digits of each part of the components, without parts that are too full for digits.
-
-    Raises:
-        PictureNotDigits: all are.
-    """
-    refused = 0
-    for part in parts:
-        box = reduce(Box.union, map(strokes.box, part))
-        try:
-            found = find_glyphs(components(strokes.only(part, box)))
-        except PictureNotDigits:
-            refused += 1
-            if refused == len(parts):
-                raise
-        else:
-            yield [glyph.moved(box.x, box.y) for glyph in found]
-
-
-def _reread(groups: list[list[Glyph]], ink: Ink, strangeness: Strangeness) -> list[list[Glyph]]:
-    """Take touching digits apart and join broken ones where that makes them less strange."""
-
-    def judged(candidates: list[Glyph]) -> list[float]:
-        images = np.stack([render(_own_ink(ink.density, glyph)) for glyph in candidates])
-        return [float(value) for value in strangeness(images)]
-
-    return reread(groups, judged)
-
-
-def _is_solid(glyph: Glyph) -> bool:
-    """Whether a glyph is a spot, a disc or a block: far wider than any pen for its length."""
-    longest = max(glyph.box.width, glyph.box.height)
-    return longest >= _SHAPED and (
-        stroke_width(glyph.mask) > _SOLID * longest or is_block(glyph.mask)
-    )
-
-
-def _own_ink(density: Plane, glyph: Glyph) -> Plane:
-    """The ink of one glyph, (box.height, box.width), with its soft edges but without neighbours."""
-    box = glyph.box
-    near = cv2.dilate(glyph.mask, np.ones((3, 3), np.uint8))
-    return density[box.y : box.bottom, box.x : box.right] * near
-
-
-def _box_in_original(
-    glyph: Glyph, to_picture: Homography, picture: Picture
-) -> tuple[int, int, int, int]:
-    """The box around a glyph in pixels of the original, rounded outwards and kept inside it."""
-    box = glyph.box
-    outline = np.array([(box.x, box.y), (box.right - 1, box.bottom - 1)])
-    if to_picture is not SAME:  # the box would be turned too, and be larger than what is in it
-        outlines, _ = cv2.findContours(glyph.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-        outline = np.concatenate(outlines).reshape(-1, 2) + box[:2]
-    corners = (outline[:, None] + [(0, 0), (1, 0), (0, 1), (1, 1)]).reshape(-1, 2)
-    places = cv2.perspectiveTransform(corners[None].astype(float), to_picture)[0] * picture.scale
-    left, top = np.maximum(0, places.min(axis=0)).astype(int).tolist()
-    right, bottom = np.minimum(picture.size, np.ceil(places.max(axis=0))).astype(int).tolist()
-    return left, top, right - left, bottom - top
+    return (inner, page.to_picture()) if inner.is_dark != ink.is_dark else (ink, SAME)

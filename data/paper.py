@@ -17,6 +17,8 @@ THUMB = 128
 _RIM = 0.06
 # Strokes on paper of many shades are narrower than this share of the short side.
 _STROKE = 0.15
+# Strokes narrower than shadows are narrower than this share of it.
+_FINE = 0.016
 # Shadows between strokes of less than so many pixels may be hardly wider than these.
 _NARROW = (7, 5)
 # Both take this share of the light; shadows less than a share of what ink does, as this quantile of
@@ -97,6 +99,14 @@ def paper_under(
         if np.mean(np.abs(rim - shade) < _ONE_SHADE) > _MOSTLY:
             paper = np.maximum(paper, shade)
     return np.asarray(cv2.resize(paper, shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def paper_beside(dark: Plane) -> Plane:
+    """The shade of the paper right beside dark strokes (h, w), which are narrower than shadows.
+
+    All else that is darker than something else is left as it is.
+    """
+    return without_strokes(cv2.blur(dark, (3, 3)), window(dark, _FINE))
 
 
 def _are_shadows(small: Plane, narrow: Plane, paper: Plane) -> bool:

@@ -1,0 +1,182 @@
+"""From ink to digits: strokes grouped, cut, joined and brought to the MNIST convention.
+
+One picture may be read in several ways; what they are worth tells how much its digits look like
+digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import reduce
+from itertools import chain
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from data.clutter import is_block, is_dash, is_part_of_ground, without_clutter
+from data.components import Box, Components, components
+from data.errors import PictureBlank, PictureNotDigits
+from data.grey import Plane
+from data.ink import Ink
+from data.perspective import SAME, Homography
+from data.picture import Picture
+from data.printed import by_cell, find_printed
+from data.render import render
+from data.segment import Glyph, find_glyphs, in_lines
+from data.strings import reread
+from data.touching import stroke_width
+
+Strangeness = Callable[[Plane], np.ndarray]
+
+# A mark less tall and wide than this many pixels holds no digit's shape.
+_SMALLEST = 5
+# From this size on a shape is told from a blot, ...
+_SHAPED = 8
+# ... whose strokes are wider than this share of its length. Of 260 real digits none exceeds 0.4.
+_SOLID = 0.5
+
+
+# A digit less strange than this speaks for how a picture is read, a stranger one against it.
+STRANGE = 0.2
+
+
+class Digit(NamedTuple):
+    """One digit found on a picture.
+
+    Attributes:
+        image: (28, 28) float32 in [0, 1], ink bright, in the MNIST convention.
+        box: x, y, width, height in pixels of the original, upright picture.
+    """
+
+    image: Plane
+    box: tuple[int, int, int, int]
+
+
+class Reader(NamedTuple):
+    """How ink on a picture is read.
+
+    Attributes:
+        picture: what data.picture read.
+        single: take all ink as one digit, whatever it looks like.
+        strangeness: as :func:`data.normalise.find_digits` has it.
+    """
+
+    picture: Picture
+    single: bool
+    strangeness: Strangeness | None
+
+    def read(self, ink: Ink, to_picture: Homography = SAME) -> list[Digit]:
+        """The digits among ink; `to_picture` takes it to where it is on the picture.
+
+        Raises:
+            PictureBlank, PictureNotDigits: there are none.
+        """
+        groups = _groups(ink, single=self.single)
+        if self.strangeness is not None and not self.single:
+            groups = _reread(groups, ink, self.strangeness)
+        glyphs = [glyph for line in in_lines(list(chain(*groups))) for glyph in line]
+        large = [glyph for glyph in glyphs if max(glyph.box.width, glyph.box.height) >= _SMALLEST]
+        if not large:
+            raise PictureBlank(
+                f"expected a digit at least {_SMALLEST} pixels tall, but the largest mark is"
+                " smaller; use a larger picture or crop closer"
+            )
+        shape = ink.density.shape
+        large = [
+            glyph
+            for glyph in large
+            if not (is_dash(glyph.mask) or _is_solid(glyph) or is_part_of_ground(glyph.mask, shape))
+        ]
+        if not large:
+            raise PictureNotDigits(
+                "expected digits, but the picture shows a line or a solid shape; crop to the digits"
+            )
+        return [
+            Digit(render(_own_ink(ink.density, g)), _box_in_original(g, to_picture, self.picture))
+            for g in large
+        ]
+
+    def worth(self, digits: list[Digit]) -> float:
+        """How much some digits look like digits: less strange ones count for, others against."""
+        if self.strangeness is None or not digits:
+            return 0.0
+        strange = self.strangeness(np.stack([digit.image for digit in digits]))
+        return float((STRANGE - strange).sum())
+
+
+def _groups(ink: Ink, *, single: bool) -> list[list[Glyph]]:
+    """Strokes grouped into digits: those of each cell by themselves, where there are cells."""
+    printed = find_printed(ink.strokes, ink.density)
+    if printed is None:
+        return [find_glyphs(without_clutter(ink.strokes), single=single)]
+    rest = components(ink.strokes.mask - printed.marks)
+    rest = without_clutter(rest) if len(rest.boxes) else rest
+    parts = by_cell(rest, printed)
+    if not parts:
+        raise PictureBlank(
+            "expected digits, but there are only printed cells; fill some of them in"
+        )
+    if single:
+        return [find_glyphs(rest, single=True)]
+    return list(_groups_of(rest, parts))
+
+
+def _groups_of(strokes: Components, parts: list[list[int]]) -> Iterator[list[Glyph]]:
+    """The digits of each part of the components, without parts that are too full for digits.
+
+    Raises:
+        PictureNotDigits: all are.
+    """
+    refused = 0
+    for part in parts:
+        box = reduce(Box.union, map(strokes.box, part))
+        try:
+            found = find_glyphs(components(strokes.only(part, box)))
+        except PictureNotDigits:
+            refused += 1
+            if refused == len(parts):
+                raise
+        else:
+            yield [glyph.moved(box.x, box.y) for glyph in found]
+
+
+def _reread(groups: list[list[Glyph]], ink: Ink, strangeness: Strangeness) -> list[list[Glyph]]:
+    """Take touching digits apart and join broken ones where that makes them less strange."""
+
+    def judged(candidates: list[Glyph]) -> list[float]:
+        images = np.stack([render(_own_ink(ink.density, glyph)) for glyph in candidates])
+        return [float(value) for value in strangeness(images)]
+
+    return reread(groups, judged)
+
+
+def _is_solid(glyph: Glyph) -> bool:
+    """Whether a glyph is a spot, a disc or a block: far wider than any pen for its length."""
+    longest = max(glyph.box.width, glyph.box.height)
+    return longest >= _SHAPED and (
+        stroke_width(glyph.mask) > _SOLID * longest or is_block(glyph.mask)
+    )
+
+
+def _own_ink(density: Plane, glyph: Glyph) -> Plane:
+    """The ink of one glyph, (box.height, box.width), with its soft edges but without neighbours."""
+    box = glyph.box
+    near = cv2.dilate(glyph.mask, np.ones((3, 3), np.uint8))
+    return density[box.y : box.bottom, box.x : box.right] * near
+
+
+def _box_in_original(
+    glyph: Glyph, to_picture: Homography, picture: Picture
+) -> tuple[int, int, int, int]:
+    """The box around a glyph in pixels of the original, rounded outwards and kept inside it."""
+    box = glyph.box
+    outline = np.array([(box.x, box.y), (box.right - 1, box.bottom - 1)])
+    if to_picture is not SAME:  # the box would be turned too, and be larger than what is in it
+        outlines, _ = cv2.findContours(glyph.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        outline = np.concatenate(outlines).reshape(-1, 2) + box[:2]
+    corners = (outline[:, None] + [(0, 0), (1, 0), (0, 1), (1, 1)]).reshape(-1, 2)
+    places = cv2.perspectiveTransform(corners[None].astype(float), to_picture)[0] * picture.scale
+    left, top = np.maximum(0, places.min(axis=0)).astype(int).tolist()
+    right, bottom = np.minimum(picture.size, np.ceil(places.max(axis=0))).astype(int).tolist()
+    return left, top, right - left, bottom - top
