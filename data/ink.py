@@ -14,7 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from data.components import Components, Mask, components
+from data.components import Components, Mask, components, square
 from data.errors import PictureBlank, PictureNotDigits
 from data.grey import Plane
 from data.paper import (
@@ -45,6 +45,9 @@ _OUTLIERS = 0.001
 _BEYOND_LIGHT = 0.6
 # A pixel belongs to a stroke from this share of full ink upwards.
 _EDGE = 0.4
+
+# Along the edges of strokes ink changes by this share from pixel to pixel; a shadow less.
+_SHARP = 0.18
 
 # Medians over more values than this are taken from every n-th.
 _SAMPLE = 5_000
@@ -123,7 +126,7 @@ def find_ink(
 
 
 def find_fine_ink(grey: Plane) -> Ink:
-    """Find strokes that are narrower than shadows, whatever those are like.
+    """Find strokes that are narrower than most shadows, and sharper than all, whatever the light.
 
     Args:
         grey: (h, w) float32 in [0, 1].
@@ -135,7 +138,26 @@ def find_fine_ink(grey: Plane) -> Ink:
     is_dark = _is_dark_on_light(small, light_by_rim(small))
     dark = grey if is_dark else 1 - grey
     ink, _ = _ink(dark, paper_beside(dark), is_dark=is_dark)
-    return ink
+    strokes = ink.strokes.only(np.flatnonzero(_sharpness(ink) >= _SHARP))
+    if not strokes.any():
+        raise PictureBlank("expected strokes with sharp edges, but all are as soft as shadows'")
+    return ink._replace(strokes=components(strokes))
+
+
+def _sharpness(ink: Ink) -> np.ndarray:
+    """By what share of full ink it changes at the edges of each stroke, from pixel to pixel: (n,).
+
+    Of three pixels in a row the mean is taken, so ink that ends from one to the next has 1/3.
+    """
+    edges = ink.strokes.mask - cv2.erode(ink.strokes.mask, square(1))
+    smooth = cv2.blur(ink.density, (3, 3))
+    across, down = (cv2.Sobel(smooth, cv2.CV_32F, *one, scale=1 / 8) for one in ((1, 0), (0, 1)))
+    own = ink.strokes.labels[edges > 0]
+    change = np.hypot(across[edges > 0], down[edges > 0])
+    counts, sums = (
+        np.bincount(own, weights, len(ink.strokes.boxes) + 1) for weights in (None, change)
+    )
+    return np.asarray(sums[1:] / counts[1:])
 
 
 def _ink(dark: Plane, paper: Plane, *, is_dark: bool) -> tuple[Ink, float]:

@@ -8,7 +8,7 @@ NORMALISER_VERSION, which changes whenever the result of any picture that has on
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import cv2
@@ -75,9 +75,7 @@ def _on_light_page(grey: Plane, page: Page, reader: Reader) -> list[Digit]:
 
     ways = [partial(usual, shaded=shaded) for shaded in ([False] if is_even else [True, False])]
     with contextlib.suppress(PictureBlank, PictureNotDigits):
-        if is_even:
-            return _first(ways)
-        return _or_finer(partial(_first, ways), lambda: read(find_fine_ink(paper)), reader)
+        return _read(ways, lambda: read(find_fine_ink(paper)), reader, is_even=is_even)
     return []
 
 
@@ -87,16 +85,19 @@ def _on_paper(grey: Plane, reader: Reader, *, is_lit: bool) -> list[Digit]:
     Raises:
         PictureBlank, PictureNotDigits: there are none.
     """
-    ways: list[Way] = [lambda: _on_even_paper(grey, reader)]
-    if not is_evenly_lit(grey):  # then a shade that much of the rim has is not all paper's
-        ways.insert(0, lambda: reader.read(*_ink_on_page(grey, shaded=True)))
+    is_even = is_evenly_lit(grey)
+    ways: list[Way] = []
     if is_lit:
-        ways.insert(
-            0, lambda: reader.read(find_ink(grey, shaded=True, is_dark=True, is_drawn=True))
-        )
-    if len(ways) == 1:
-        return _first(ways)
-    return _or_finer(partial(_first, ways), lambda: reader.read(find_fine_ink(grey)), reader)
+        lit = partial(find_ink, grey, shaded=True, is_dark=True, is_drawn=True)
+        ways.append(lambda: reader.read(lit()))
+    if not is_even:  # then a shade that much of the rim has is not all paper's
+        ways.append(lambda: reader.read(*_ink_on_page(grey, shaded=True)))
+    ways.append(lambda: _on_even_paper(grey, reader))
+
+    def fine() -> list[Digit]:
+        return reader.read(find_fine_ink(grey))
+
+    return _read(ways, fine, reader, is_even=is_even and not is_lit)
 
 
 def _on_even_paper(grey: Plane, reader: Reader) -> list[Digit]:
@@ -115,36 +116,29 @@ def _on_even_paper(grey: Plane, reader: Reader) -> list[Digit]:
         raise
 
 
-def _first(ways: Iterable[Way]) -> list[Digit]:
+def _read(ways: Sequence[Way], fine: Way, reader: Reader, *, is_even: bool) -> list[Digit]:
     """The digits of the first of some ways to read a picture that finds any.
 
-    Raises:
-        PictureBlank, PictureNotDigits: what the last does, if none does.
-    """
-    *others, last = ways
-    for way in others:
-        with contextlib.suppress(PictureBlank, PictureNotDigits):
-            return way()
-    return last()
-
-
-def _or_finer(usual: Way, fine: Way, reader: Reader) -> list[Digit]:
-    """The digits of fine ink where they are worth a digit more than the usual ones, else these.
+    Or those of fine ink, where they are worth a digit more. In even light it is asked for these
+    only if the others look like none.
 
     Raises:
-        PictureBlank, PictureNotDigits: what the usual way does.
+        PictureBlank, PictureNotDigits: what the last of the ways does, if nothing finds any.
     """
     digits, failure = [], None
-    try:
-        digits = usual()
-    except (PictureBlank, PictureNotDigits) as exc:
-        failure = exc
-    if reader.strangeness is not None:
+    for way in ways:
+        try:
+            digits = way()
+            break
+        except (PictureBlank, PictureNotDigits) as exc:
+            failure = exc
+    worth = reader.worth(digits)
+    if reader.strangeness is not None and (worth <= 0 or not is_even):
         with contextlib.suppress(PictureBlank, PictureNotDigits):
             finer = fine()
-            if reader.worth(finer) > reader.worth(digits) + STRANGE:
+            if reader.worth(finer) > worth + STRANGE:
                 return finer
-    if failure is not None:
+    if not digits and failure is not None:
         raise failure
     return digits
 
