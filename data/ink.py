@@ -54,6 +54,10 @@ _SAMPLE = 5_000
 # What lies beside strokes is looked at in this many pixels.
 _SAMPLE_BESIDE = 50_000
 
+# Strokes are narrower than one of these shares of the short side, a pen's or a broad pen's.
+FINE = (0.016, 0.055)
+
+_AS_DARK = "expected strokes darker than any shadow, but they are as dark as it"
 _TEXTURED = (
     "expected digits on a plain background, but the picture is noise or texture all over; crop to"
     " the digits, or photograph them on plain paper"
@@ -104,7 +108,6 @@ def find_ink(
         small if is_dark else reduced(dark, THUMB),
         grey.shape,
         shaded=shaded,
-        narrow_shadows=is_dark,  # light ink is dim in a shadow, and none is told from the other
     )
     ink, contrast = _ink(dark, paper, is_dark=is_dark)
     if not is_drawn and _is_light(
@@ -121,15 +124,16 @@ def find_ink(
             " darker, light it evenly or crop closer"
         )
     if shaded and (contrast < _DARKEST or _is_hollow(dark, ink.strokes.mask)):
-        raise PictureBlank("expected strokes darker than any shadow, but they are as dark as it")
+        raise PictureBlank(_AS_DARK)
     return ink
 
 
-def find_fine_ink(grey: Plane) -> Ink:
+def find_fine_ink(grey: Plane, width: float) -> Ink:
     """Find strokes that are narrower than most shadows, and sharper than all, whatever the light.
 
     Args:
         grey: (h, w) float32 in [0, 1].
+        width: strokes are narrower than this share of the short side.
 
     Raises:
         PictureBlank, PictureNotDigits: as :func:`find_ink`.
@@ -137,7 +141,9 @@ def find_fine_ink(grey: Plane) -> Ink:
     small = reduced(grey, THUMB)
     is_dark = _is_dark_on_light(small, light_by_rim(small))
     dark = grey if is_dark else 1 - grey
-    ink, _ = _ink(dark, paper_beside(dark), is_dark=is_dark)
+    ink, contrast = _ink(dark, paper_beside(dark, width), is_dark=is_dark)
+    if contrast < _DARKEST:
+        raise PictureBlank(_AS_DARK)
     strokes = ink.strokes.only(np.flatnonzero(_sharpness(ink) >= _SHARP))
     if not strokes.any():
         raise PictureBlank("expected strokes with sharp edges, but all are as soft as shadows'")

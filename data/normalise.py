@@ -16,10 +16,10 @@ import numpy as np
 
 from data.convention import SIDE
 from data.desk import find_lighter
-from data.errors import PictureBlank, PictureNotDigits
+from data.errors import PictureBlank, PictureError, PictureNotDigits
 from data.grey import Plane
 from data.halftone import without_dots
-from data.ink import Ink, find_fine_ink, find_ink
+from data.ink import FINE, Ink, find_fine_ink, find_ink
 from data.page import Page, find_page, within_edges, without_table
 from data.paper import is_evenly_lit
 from data.perspective import SAME, Homography
@@ -29,7 +29,7 @@ from data.render import LONGEST
 
 NORMALISER_VERSION = 10
 
-Way = Callable[[], list[Digit]]  # to read a picture; it may find no digits, and say so
+Way = Callable[[], list[Digit]]  # to read a picture; where it finds no digits, it raises that
 
 
 def find_digits(
@@ -56,48 +56,64 @@ def find_digits(
         return [Digit(conventional, (0, 0, *picture.size))]
     reader = Reader(picture, single, strangeness)
     lighter = find_lighter(grey)
-    pages = lighter.pages if not single or len(lighter.pages) == 1 else []
-    digits = [digit for page in pages for digit in _on_light_page(grey, page, reader)]
-    return digits or _on_paper(grey, reader, is_lit=lighter.is_lit)
-
-
-def _on_light_page(grey: Plane, page: Page, reader: Reader) -> list[Digit]:
-    """The digits on a page that lies on a darker table, perhaps none."""
-    paper = without_table(grey, page, is_light=True)
-    is_even = is_evenly_lit(paper)
-
-    def read(ink: Ink) -> list[Digit]:
-        held = ink._replace(strokes=within_edges(ink.strokes, page))
-        return reader.read(held, page.to_picture())
-
-    def usual(*, shaded: bool) -> list[Digit]:
-        return read(find_ink(paper, shaded=shaded, is_dark=True))
-
-    ways = [partial(usual, shaded=shaded) for shaded in ([False] if is_even else [True, False])]
-    with contextlib.suppress(PictureBlank, PictureNotDigits):
-        return _read(ways, lambda: read(find_fine_ink(paper)), reader, is_even=is_even)
-    return []
-
-
-def _on_paper(grey: Plane, reader: Reader, *, is_lit: bool) -> list[Digit]:
-    """The digits on a picture of paper, some of which may be lit and the rest in a shadow.
-
-    Raises:
-        PictureBlank, PictureNotDigits: there are none.
-    """
     is_even = is_evenly_lit(grey)
     ways: list[Way] = []
-    if is_lit:
+    if lighter.pages and not (single and len(lighter.pages) > 1):
+        ways.append(lambda: _on_light_pages(grey, lighter.pages, reader))
+    if lighter.is_lit:
         lit = partial(find_ink, grey, shaded=True, is_dark=True, is_drawn=True)
         ways.append(lambda: reader.read(lit()))
     if not is_even:  # then a shade that much of the rim has is not all paper's
         ways.append(lambda: reader.read(*_ink_on_page(grey, shaded=True)))
-    ways.append(lambda: _on_even_paper(grey, reader))
+    digits, failure = _first([*ways, lambda: _on_even_paper(grey, reader)])
+    if strangeness is not None and (ways or reader.worth(digits) <= 0):
+        digits = _or_finer(digits, grey, reader)
+    if failure is not None and not digits:
+        raise failure
+    return digits
 
-    def fine() -> list[Digit]:
-        return reader.read(find_fine_ink(grey))
 
-    return _read(ways, fine, reader, is_even=is_even and not is_lit)
+def _first(ways: Sequence[Way]) -> tuple[list[Digit], PictureError | None]:
+    """The digits of the first of some ways that finds any; or none, and what the last one says."""
+    failure: PictureError | None = None
+    for way in ways:
+        try:
+            return way(), None
+        except (PictureBlank, PictureNotDigits) as exc:
+            failure = exc
+    return [], failure
+
+
+def _or_finer(digits: list[Digit], grey: Plane, reader: Reader) -> list[Digit]:
+    """Some digits of a picture (h, w), or those of fine ink, where they are worth a digit more."""
+    least = reader.worth(digits) + STRANGE
+    for width in FINE:
+        with contextlib.suppress(PictureBlank, PictureNotDigits):
+            ink = find_fine_ink(grey, width)
+            finer = reader.read(ink) if reader.is_more(ink, digits) else digits
+            if reader.worth(finer) > least:
+                digits, least = finer, reader.worth(finer)
+    return digits
+
+
+def _on_light_pages(grey: Plane, pages: Sequence[Page], reader: Reader) -> list[Digit]:
+    """The digits on pages that lie on a darker table, page by page.
+
+    Raises:
+        PictureBlank: there are none.
+    """
+    digits: list[Digit] = []
+    for page in pages:
+        paper = without_table(grey, page, is_light=True)
+        for shaded in (False,) if is_evenly_lit(paper) else (True, False):
+            with contextlib.suppress(PictureBlank, PictureNotDigits):
+                ink = find_ink(paper, shaded=shaded, is_dark=True)
+                held = ink._replace(strokes=within_edges(ink.strokes, page))
+                digits += reader.read(held, page.to_picture())
+                break
+    if not digits:
+        raise PictureBlank("expected digits on the pages, but all are bare; write on them")
+    return digits
 
 
 def _on_even_paper(grey: Plane, reader: Reader) -> list[Digit]:
@@ -114,33 +130,6 @@ def _on_even_paper(grey: Plane, reader: Reader) -> list[Digit]:
             with contextlib.suppress(PictureBlank, PictureNotDigits):
                 return reader.read(*_ink_on_page(greys))
         raise
-
-
-def _read(ways: Sequence[Way], fine: Way, reader: Reader, *, is_even: bool) -> list[Digit]:
-    """The digits of the first of some ways to read a picture that finds any.
-
-    Or those of fine ink, where they are worth a digit more. In even light it is asked for these
-    only if the others look like none.
-
-    Raises:
-        PictureBlank, PictureNotDigits: what the last of the ways does, if nothing finds any.
-    """
-    digits, failure = [], None
-    for way in ways:
-        try:
-            digits = way()
-            break
-        except (PictureBlank, PictureNotDigits) as exc:
-            failure = exc
-    worth = reader.worth(digits)
-    if reader.strangeness is not None and (worth <= 0 or not is_even):
-        with contextlib.suppress(PictureBlank, PictureNotDigits):
-            finer = fine()
-            if reader.worth(finer) > worth + STRANGE:
-                return finer
-    if not digits and failure is not None:
-        raise failure
-    return digits
 
 
 def scale_to_unit(images: np.ndarray) -> np.ndarray:

@@ -39,6 +39,8 @@ _SOLID = 0.5
 
 # A digit less strange than this speaks for how a picture is read, a stranger one against it.
 STRANGE = 0.2
+# Another digit is at least so long beside most.
+_LARGE = 0.5
 
 
 class Digit(NamedTuple):
@@ -101,8 +103,28 @@ class Reader(NamedTuple):
         """How much some digits look like digits: less strange ones count for, others against."""
         if self.strangeness is None or not digits:
             return 0.0
-        strange = self.strangeness(np.stack([digit.image for digit in digits]))
-        return float((STRANGE - strange).sum())
+        return float((STRANGE - self._strange(digits, self.strangeness)).sum())
+
+    def is_more(self, ink: Ink, digits: list[Digit]) -> bool:
+        """Whether ink may be worth more than digits of the same picture: if one of them is strange.
+
+        Or if beside them there are strokes that are large enough for another.
+        """
+        if self.strangeness is None or not digits:
+            return True
+        if self._strange(digits, self.strangeness).max() >= STRANGE:
+            return True
+        taken = np.zeros_like(ink.strokes.mask)
+        boxes = np.array([digit.box for digit in digits]) / self.picture.scale
+        for x, y, width, height in np.rint(boxes).astype(int).tolist():
+            taken[y : y + height, x : x + width] = 1
+        least = _LARGE * np.median(boxes[:, 2:].max(axis=1))
+        others = np.delete(ink.strokes.longest, ink.strokes.under(taken))
+        return bool((others >= least).any())
+
+    @staticmethod
+    def _strange(digits: list[Digit], strangeness: Strangeness) -> np.ndarray:
+        return strangeness(np.stack([digit.image for digit in digits]))
 
 
 def _groups(ink: Ink, *, single: bool) -> list[list[Glyph]]:
