@@ -108,6 +108,7 @@ def find_ink(
         small if is_dark else reduced(dark, THUMB),
         grey.shape,
         shaded=shaded,
+        narrow_shadows=is_dark,  # light ink is dim in a shadow, and none is told from the other
     )
     ink, contrast = _ink(dark, paper, is_dark=is_dark)
     if not is_drawn and _is_light(

@@ -17,6 +17,11 @@ THUMB = 128
 _RIM = 0.06
 # Strokes on paper of many shades are narrower than this share of the short side.
 _STROKE = 0.15
+# Shadows between strokes of less than so many pixels may be hardly wider than these.
+_NARROW = (7, 5)
+# Both take this share of the light; shadows less than a share of what ink does, as this quantile of
+# all strokes tells.
+_INK, _SHADE, _DARK = 0.15, 0.75, 0.8
 # Greys closer than this are one shade; the paper has a single one if so much of the rim has it.
 _ONE_SHADE, _MOSTLY = 0.01, 0.25
 # Light is uneven if this share of the rim is neither of the paper's shade nor as dark as ink.
@@ -67,16 +72,22 @@ def _quadratic(x: Plane, y: Plane) -> tuple[Plane, ...]:
     return np.ones_like(x), x, y, x * y, x * x, y * y
 
 
-def paper_under(small: Plane, shape: tuple[int, ...], *, shaded: bool) -> Plane:
+def paper_under(
+    small: Plane, shape: tuple[int, ...], *, shaded: bool, narrow_shadows: bool = False
+) -> Plane:
     """The shade of the paper under and around the dark ink of a thumbnail, of `shape` (h, w).
 
     A closing fills strokes narrower than its window and leaves the light's slow changes and hard
     shadows alone. Paper of a single shade, as paint programs have it, is known without a window,
     so brushes may be of any width and touch the edge. Where it is `shaded`, the edge of a shadow
-    is no ink: around it paper is taken for as dark as it is in the shadow.
+    is no ink: around it paper is taken for as dark as it is in the shadow. There may also be
+    `narrow_shadows`, of fingers or a blind.
     """
     paper = without_strokes(small, window(small, _STROKE))
     if shaded:
+        for side in _NARROW if narrow_shadows else ():
+            narrow = without_strokes(small, side)
+            paper = narrow if _are_shadows(small, narrow, paper) else paper
         paper = cv2.erode(paper, np.ones((3, 3), np.uint8))  # as far as enlarging will smear it
     else:
         side = window(small, _STROKE) // 2 | 1
@@ -96,6 +107,22 @@ def paper_beside(dark: Plane, width: float) -> Plane:
         width: strokes are narrower than this share of the short side.
     """
     return without_strokes(cv2.blur(dark, (3, 3)), window(dark, width))
+
+
+def _are_shadows(small: Plane, narrow: Plane, paper: Plane) -> bool:
+    """Whether what a narrower window does not fill is shadow, which is lighter than strokes are.
+
+    Args:
+        small: thumbnail (h, w).
+        narrow: it without the strokes that a narrower window fills.
+        paper: it without those that a wider one does.
+    """
+    beside = paper - narrow > _INK * paper
+    inked = narrow - small > _INK * narrow
+    strokes = 1 - small[inked] / narrow[inked]
+    if not beside.any() or not strokes.size:
+        return False
+    return median(1 - small[beside] / paper[beside]) < _SHADE * quantile(strokes, _DARK)
 
 
 def without_strokes(plane: Plane, side: int) -> Plane:

@@ -39,8 +39,8 @@ _SOLID = 0.5
 
 # A digit less strange than this speaks for how a picture is read, a stranger one against it.
 STRANGE = 0.2
-# Another digit is at least so long beside most.
-_LARGE = 0.5
+# What is at least so strange may be none, or several; another digit is at least so long beside most.
+_NONE, _LARGE = 0.4, 0.5
 
 
 class Digit(NamedTuple):
@@ -106,13 +106,13 @@ class Reader(NamedTuple):
         return float((STRANGE - self._strange(digits, self.strangeness)).sum())
 
     def is_more(self, ink: Ink, digits: list[Digit]) -> bool:
-        """Whether ink may be worth more than digits of the same picture: if one of them is strange.
+        """Whether ink may be worth more than digits of the same picture: if one of these may be none.
 
         Or if beside them there are strokes that are large enough for another.
         """
         if self.strangeness is None or not digits:
             return True
-        if self._strange(digits, self.strangeness).max() >= STRANGE:
+        if self._strange(digits, self.strangeness).max() >= _NONE:
             return True
         taken = np.zeros_like(ink.strokes.mask)
         boxes = np.array([digit.box for digit in digits]) / self.picture.scale
