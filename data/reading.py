@@ -39,8 +39,10 @@ _SOLID = 0.5
 
 # A digit less strange than this speaks for how a picture is read, a stranger one against it.
 STRANGE = 0.2
-# What is at least so strange may be none, or several; another digit is at least so long beside most.
-_NONE, _LARGE = 0.4, 0.5
+# What is at least so strange may be none, or several.
+_NONE = 0.4
+# How long another digit may be, beside most.
+_SMALLER, _LARGER = 0.5, 2.0
 
 
 class Digit(NamedTuple):
@@ -106,9 +108,9 @@ class Reader(NamedTuple):
         return float((STRANGE - self._strange(digits, self.strangeness)).sum())
 
     def is_more(self, ink: Ink, digits: list[Digit]) -> bool:
-        """Whether ink may be worth more than digits of the same picture: if one of these may be none.
+        """Whether ink may be worth more than digits of the same picture.
 
-        Or if beside them there are strokes that are large enough for another.
+        That is if one of these may be none, or if strokes as large as a digit lie beside them.
         """
         if self.strangeness is None or not digits:
             return True
@@ -118,9 +120,9 @@ class Reader(NamedTuple):
         boxes = np.array([digit.box for digit in digits]) / self.picture.scale
         for x, y, width, height in np.rint(boxes).astype(int).tolist():
             taken[y : y + height, x : x + width] = 1
-        least = _LARGE * np.median(boxes[:, 2:].max(axis=1))
+        usual = float(np.median(boxes[:, 2:].max(axis=1)))
         others = np.delete(ink.strokes.longest, ink.strokes.under(taken))
-        return bool((others >= least).any())
+        return bool(((others >= _SMALLER * usual) & (others <= _LARGER * usual)).any())
 
     @staticmethod
     def _strange(digits: list[Digit], strangeness: Strangeness) -> np.ndarray:
