@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from data.normalise import Digit, find_digits
+from data.normalise import find_digits
 from data.picture import picture_from_array
+from data.reading import Digit
 from tests.data.drawings import STROKES, draw, pixels
 
 
@@ -28,3 +29,8 @@ KNOWN = {label: only_digit(draw(label)).image for label in STROKES}
 def named(digits: list[Digit]) -> list[int]:
     """Which of the digits that are drawn by code each looks most like."""
     return [max(KNOWN, key=lambda k: correlation(KNOWN[k], digit.image)) for digit in digits]
+
+
+def strangeness(images: np.ndarray) -> np.ndarray:
+    """How unlike the nearest drawn digit: (n, 28, 28) to (n,), about 1 for what is none."""
+    return np.array([2 - 2 * max(correlation(one, k) for k in KNOWN.values()) for one in images])

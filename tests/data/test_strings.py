@@ -11,19 +11,14 @@ from data.components import components
 from data.dataset import Dataset
 from data.errors import PictureNotDigits
 from data.mnist import load_mnist
-from data.normalise import Digit, Strangeness, find_digits, scale_to_unit
+from data.normalise import find_digits, scale_to_unit
 from data.picture import picture_from_array, read_picture
+from data.reading import Digit, Strangeness
 from data.segment import find_glyphs, merged
 from data.strings import reread
 from data.touching import cut_apart
 from tests.data.drawings import STROKES, add, draw, pixels
-from tests.data.looks import KNOWN, correlation, named
-
-
-def _strangeness(images: np.ndarray) -> np.ndarray:
-    """How unlike the nearest drawn digit: (n, 28, 28) to (n,), about 1 for what is none."""
-    known = list(KNOWN.values())
-    return np.array([2 - 2 * max(correlation(image, k) for k in known) for image in images])
+from tests.data.looks import named, strangeness
 
 
 def _written(labels: list[int], step: int, *, paper: int = 255, ink: int = 0) -> Image.Image:
@@ -35,7 +30,7 @@ def _written(labels: list[int], step: int, *, paper: int = 255, ink: int = 0) ->
 
 
 def _read(page: Image.Image) -> list[Digit]:
-    return find_digits(picture_from_array(pixels(page)), strangeness=_strangeness)
+    return find_digits(picture_from_array(pixels(page)), strangeness=strangeness)
 
 
 @pytest.mark.parametrize("step", [100, 105, 130, 170])
@@ -90,7 +85,7 @@ def test_light_ink_is_cut_too() -> None:
 def test_boxes_of_cut_digits_are_in_the_original_s_pixels() -> None:
     page = _written([3, 0], 100)
     large = page.resize((page.width * 5, page.height * 5))
-    digits = find_digits(picture_from_array(pixels(large)), strangeness=_strangeness)
+    digits = find_digits(picture_from_array(pixels(large)), strangeness=strangeness)
     left, right = (digit.box for digit in digits)
     for box, x in ((left, 40 + 0.2 * 170 - 9), (right, 140 + 0.22 * 170 - 9)):
         np.testing.assert_allclose(box[0], 5 * x, atol=40)
@@ -181,9 +176,9 @@ def test_a_solid_block_stays_whole(size: tuple[int, int]) -> None:
     picture = picture_from_array(page)
     if size in ((100, 90), (1200, 40)):
         with pytest.raises(PictureNotDigits):
-            find_digits(picture, strangeness=_strangeness)
+            find_digits(picture, strangeness=strangeness)
     else:
-        assert len(find_digits(picture, strangeness=_strangeness)) == 1
+        assert len(find_digits(picture, strangeness=strangeness)) == 1
 
 
 def test_scribbles_all_over_are_not_judged_for_long(rng: np.random.Generator) -> None:
