@@ -42,7 +42,8 @@ def find_digits(
         single: take all ink as one digit, whatever it looks like.
         strangeness: how far from any known digit some images, (n, 28, 28) float32, are: (n,), at
             least 0, say their mean distance to their nearest neighbours. Digits that touch are only
-            cut, and broken ones only judged by their looks, where this is given.
+            cut, broken ones only judged by their looks, and fine ink is only read, where this is
+            given.
 
     Returns:
         At least one digit, left to right, line by line.

@@ -35,8 +35,6 @@ _SMALLEST = 5
 _SHAPED = 8
 # ... whose strokes are wider than this share of its length. Of 260 real digits none exceeds 0.4.
 _SOLID = 0.5
-
-
 # A digit less strange than this speaks for how a picture is read, a stranger one against it.
 STRANGE = 0.2
 # What is at least so strange may be none, or several.
