@@ -102,7 +102,7 @@ def find_ink(
     small = reduced(grey, THUMB)
     light = light_by_rim(small)
     if is_dark is None:
-        is_dark = _is_dark_on_light(small, light)
+        is_dark = _is_skewed_down(small, light)
     dark = grey if is_dark else 1 - grey
     paper = paper_under(
         small if is_dark else reduced(dark, THUMB),
@@ -129,18 +129,17 @@ def find_ink(
     return ink
 
 
-def find_fine_ink(grey: Plane, width: float) -> Ink:
+def find_fine_ink(grey: Plane, width: float, *, is_dark: bool) -> Ink:
     """Find strokes that are narrower than most shadows, and sharper than all, whatever the light.
 
     Args:
         grey: (h, w) float32 in [0, 1].
         width: strokes are narrower than this share of the short side.
+        is_dark: whether the ink is darker than the paper.
 
     Raises:
         PictureBlank, PictureNotDigits: as :func:`find_ink`.
     """
-    small = reduced(grey, THUMB)
-    is_dark = _is_dark_on_light(small, light_by_rim(small))
     dark = grey if is_dark else 1 - grey
     ink, contrast = _ink(dark, paper_beside(dark, width), is_dark=is_dark)
     if contrast < _DARKEST:
@@ -232,7 +231,13 @@ def _is_texture(mask: Mask) -> bool:
     return bool(np.mean(mask[1:] != mask[:-1]) > _ENDS)
 
 
-def _is_dark_on_light(small: Plane, light: Plane) -> bool:
+def is_dark_on_light(grey: Plane) -> bool:
+    """Whether the ink on a picture (h, w) is darker than the paper."""
+    small = reduced(grey, THUMB)
+    return _is_skewed_down(small, light_by_rim(small))
+
+
+def _is_skewed_down(small: Plane, light: Plane) -> bool:
     """Whether the ink is darker than the paper: the sign of the picture's skewness.
 
     The third power lets few strong strokes outvote a wide faint shadow. It is taken of deviations

@@ -19,7 +19,7 @@ from data.desk import find_lighter
 from data.errors import PictureBlank, PictureError, PictureNotDigits
 from data.grey import Plane
 from data.halftone import without_dots
-from data.ink import FINE, Ink, find_fine_ink, find_ink
+from data.ink import FINE, Ink, find_fine_ink, find_ink, is_dark_on_light
 from data.page import Page, find_page, within_edges, without_table
 from data.paper import is_evenly_lit
 from data.perspective import SAME, Homography
@@ -27,7 +27,7 @@ from data.picture import Picture
 from data.reading import STRANGE, Digit, Reader, Strangeness
 from data.render import LONGEST
 
-NORMALISER_VERSION = 10
+NORMALISER_VERSION = 11
 
 Way = Callable[[], list[Digit]]  # to read a picture; where it finds no digits, it raises that
 
@@ -67,8 +67,8 @@ def find_digits(
     if not is_even:  # then a shade that much of the rim has is not all paper's
         ways.append(lambda: reader.read(*_ink_on_page(grey, shaded=True)))
     digits, failure = _first([*ways, lambda: _on_even_paper(grey, reader)])
-    if strangeness is not None and (ways or reader.worth(digits) <= 0):
-        digits = _or_finer(digits, grey, reader)
+    if strangeness is not None:
+        digits = _or_finer(digits, grey, reader, is_even=not ways)
     if failure is not None and not digits:
         raise failure
     return digits
@@ -85,16 +85,33 @@ def _first(ways: Sequence[Way]) -> tuple[list[Digit], PictureError | None]:
     return [], failure
 
 
-def _or_finer(digits: list[Digit], grey: Plane, reader: Reader) -> list[Digit]:
-    """Some digits of a picture (h, w), or those of fine ink, where they are worth a digit more."""
-    least = reader.worth(digits) + STRANGE
+def _or_finer(
+    digits: list[Digit],
+    grey: Plane,
+    reader: Reader,
+    *,
+    is_even: bool,
+    is_dark: bool | None = None,
+    to_picture: Homography = SAME,
+) -> list[Digit]:
+    """Some digits of paper (h, w), or those of fine ink, where they are worth a digit more.
+
+    Where the light is even, that is asked only if the digits look like none; and for a broad pen
+    only if a narrow one may have been overlooked.
+    """
+    reading = reader.judged(digits)
+    if is_even and reading.worth > 0:
+        return digits
+    if is_dark is None:
+        is_dark = is_dark_on_light(grey)
     for width in FINE:
         with contextlib.suppress(PictureBlank, PictureNotDigits):
-            ink = find_fine_ink(grey, width)
-            finer = reader.read(ink) if reader.is_more(ink, digits) else digits
-            if reader.worth(finer) > least:
-                digits, least = finer, reader.worth(finer)
-    return digits
+            ink = find_fine_ink(grey, width, is_dark=is_dark)
+            if not reader.is_more(ink, reading, to_picture):
+                break
+            finer = reader.judged(reader.read(ink, to_picture))
+            reading = finer if finer.worth > reading.worth + STRANGE else reading
+    return reading.digits
 
 
 def _on_light_pages(grey: Plane, pages: Sequence[Page], reader: Reader) -> list[Digit]:
@@ -105,16 +122,26 @@ def _on_light_pages(grey: Plane, pages: Sequence[Page], reader: Reader) -> list[
     """
     digits: list[Digit] = []
     for page in pages:
-        paper = without_table(grey, page, is_light=True)
-        for shaded in (False,) if is_evenly_lit(paper) else (True, False):
-            with contextlib.suppress(PictureBlank, PictureNotDigits):
-                ink = find_ink(paper, shaded=shaded, is_dark=True)
-                held = ink._replace(strokes=within_edges(ink.strokes, page))
-                digits += reader.read(held, page.to_picture())
-                break
+        digits += _on_light_page(without_table(grey, page, is_light=True), page, reader)
     if not digits:
         raise PictureBlank("expected digits on the pages, but all are bare; write on them")
     return digits
+
+
+def _on_light_page(paper: Plane, page: Page, reader: Reader) -> list[Digit]:
+    """The digits on the paper (h, w) of a page, perhaps none."""
+    is_even, to_picture = is_evenly_lit(paper), page.to_picture()
+
+    def read(*, shaded: bool) -> list[Digit]:
+        ink = find_ink(paper, shaded=shaded, is_dark=True)
+        held = ink._replace(strokes=within_edges(ink.strokes, page))
+        return reader.read(held, to_picture)
+
+    ways = [partial(read, shaded=shaded) for shaded in ([False] if is_even else [True, False])]
+    digits, _ = _first(ways)
+    if reader.strangeness is None:
+        return digits
+    return _or_finer(digits, paper, reader, is_even=is_even, is_dark=True, to_picture=to_picture)
 
 
 def _on_even_paper(grey: Plane, reader: Reader) -> list[Digit]:

@@ -36,9 +36,9 @@ _SHAPED = 8
 # ... whose strokes are wider than this share of its length. Of 260 real digits none exceeds 0.4.
 _SOLID = 0.5
 # A digit less strange than this speaks for how a picture is read, a stranger one against it.
-STRANGE = 0.2
+STRANGE = 0.4
 # What is at least so strange may be none, or several.
-_NONE = 0.4
+_NONE = 0.75
 # How long another digit may be, beside most.
 _SMALLER, _LARGER = 0.5, 2.0
 
@@ -53,6 +53,23 @@ class Digit(NamedTuple):
 
     image: Plane
     box: tuple[int, int, int, int]
+
+
+class Reading(NamedTuple):
+    """How a picture, or a page on it, was read.
+
+    Attributes:
+        digits: those found.
+        strange: (n,) how strange each is.
+    """
+
+    digits: list[Digit]
+    strange: np.ndarray
+
+    @property
+    def worth(self) -> float:
+        """How much the digits look like digits: less strange ones count for, others against."""
+        return float((STRANGE - self.strange).sum())
 
 
 class Reader(NamedTuple):
@@ -99,32 +116,25 @@ class Reader(NamedTuple):
             for g in large
         ]
 
-    def worth(self, digits: list[Digit]) -> float:
-        """How much some digits look like digits: less strange ones count for, others against."""
+    def judged(self, digits: list[Digit]) -> Reading:
+        """How strange each of some digits is; without a judge, neither strange nor ordinary."""
         if self.strangeness is None or not digits:
-            return 0.0
-        return float((STRANGE - self._strange(digits, self.strangeness)).sum())
+            return Reading(digits, np.full(len(digits), STRANGE))
+        return Reading(digits, self.strangeness(np.stack([digit.image for digit in digits])))
 
-    def is_more(self, ink: Ink, digits: list[Digit]) -> bool:
-        """Whether ink may be worth more than digits of the same picture.
+    def is_more(self, ink: Ink, reading: Reading, to_picture: Homography = SAME) -> bool:
+        """Whether ink may be worth more than how the same picture was read.
 
-        That is if one of these may be none, or if strokes as large as a digit lie beside them.
+        That is if a digit of this may be none, or if strokes as large as a digit lie beside them.
         """
-        if self.strangeness is None or not digits:
+        if not reading.digits or reading.strange.max() >= _NONE:
             return True
-        if self._strange(digits, self.strangeness).max() >= _NONE:
-            return True
-        taken = np.zeros_like(ink.strokes.mask)
-        boxes = np.array([digit.box for digit in digits]) / self.picture.scale
-        for x, y, width, height in np.rint(boxes).astype(int).tolist():
-            taken[y : y + height, x : x + width] = 1
+        boxes = np.array([digit.box for digit in reading.digits])
         usual = float(np.median(boxes[:, 2:].max(axis=1)))
-        others = np.delete(ink.strokes.longest, ink.strokes.under(taken))
-        return bool(((others >= _SMALLER * usual) & (others <= _LARGER * usual)).any())
-
-    @staticmethod
-    def _strange(digits: list[Digit], strangeness: Strangeness) -> np.ndarray:
-        return strangeness(np.stack([digit.image for digit in digits]))
+        strokes = _boxes_on(self.picture, ink.strokes.boxes, to_picture)
+        longest = strokes[:, 2:].max(axis=1)
+        as_large = (longest >= _SMALLER * usual) & (longest <= _LARGER * usual)
+        return not _overlap(strokes[as_large], boxes).any(axis=1).all()
 
 
 def _groups(ink: Ink, *, single: bool) -> list[list[Glyph]]:
@@ -202,3 +212,20 @@ def _box_in_original(
     left, top = np.maximum(0, places.min(axis=0)).astype(int).tolist()
     right, bottom = np.minimum(picture.size, np.ceil(places.max(axis=0))).astype(int).tolist()
     return left, top, right - left, bottom - top
+
+
+def _boxes_on(picture: Picture, boxes: np.ndarray, to_picture: Homography) -> np.ndarray:
+    """Boxes (n, 4) of strokes in pixels of the original, (n, 4) floats."""
+    corners = boxes[:, None, :2] + boxes[:, None, 2:] * [(0, 0), (1, 0), (0, 1), (1, 1)]
+    places = cv2.perspectiveTransform(corners.astype(float), to_picture) * picture.scale
+    least = places.min(axis=1)
+    return np.concatenate([least, places.max(axis=1) - least], axis=1)
+
+
+def _overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which of boxes (n, 4) meet which of others (m, 4): (n, m) bool."""
+    (starts, ends), (starts_too, ends_too) = (
+        (b[:, :2], b[:, :2] + b[:, 2:]) for b in (boxes, others)
+    )
+    first = np.maximum(starts[:, None], starts_too)
+    return np.asarray((first < np.minimum(ends[:, None], ends_too)).all(axis=2))

@@ -40,7 +40,7 @@ _MOST_CANDIDATES = 600
 # Prices, in units of strangeness: of each digit; of joining what is apart, and for each height of
 # the gap; of a cut, and for each stroke width of ink it crosses; of leaving an atom out, for each
 # height of its length.
-_DIGIT, _JOIN, _GAP_PRICE, _CUT, _CROSSED, _OMIT = 0.03, 0.05, 0.3, 0.02, 0.02, 0.8
+_DIGIT, _JOIN, _GAP_PRICE, _CUT, _CROSSED, _OMIT = 0.06, 0.1, 0.6, 0.04, 0.04, 1.5
 
 
 class _Atom(NamedTuple):

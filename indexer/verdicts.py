@@ -65,8 +65,8 @@ def calibrate(
     if telling.any():
         named, labels, truth = named[telling], labels[telling], truth[telling]
         distances, class_distances = distances[telling], class_distances[telling]
-    strange = strangeness(named, labels, class_distances)
-    furthest = float(np.quantile(strange, 1 - TOO_FAR_SHARE, method="higher"))
+    means = mean_distances(named, labels, class_distances)
+    furthest = float(np.quantile(means, 1 - TOO_FAR_SHARE, method="higher"))
     too_far = max(furthest, NEAR_SHARE * apart)
     evidence = _evidence(named, labels, class_distances, too_far)
     normal = distances[_down_to_the_last(named, labels)]
@@ -81,7 +81,7 @@ def calibrate(
         normal_distances=tuple(float(one) for one in np.percentile(normal, SCALE)),
     )
     chances = confidence(named, labels, class_distances, calibration)
-    reasons = judge(named, labels, strange, chances, calibration)
+    reasons = judge(named, labels, means, chances, calibration)
     refused = {why: round(float((reasons == why).mean()), 6) for why in (TOO_FAR, SPLIT_VOTE)}
     return replace(calibration, refused=refused)
 
@@ -108,7 +108,7 @@ def class_distance(vectors: np.ndarray, labels: np.ndarray) -> float:
 def judge(
     named: np.ndarray,
     labels: np.ndarray,
-    strange: np.ndarray,
+    means: np.ndarray,
     chances: np.ndarray,
     calibration: Calibration,
 ) -> np.ndarray:
@@ -117,7 +117,7 @@ def judge(
     Args:
         named: (n,) integers, the names in question.
         labels: (n, w) integers, labels of the witnesses.
-        strange: (n,) floats, the :func:`strangeness` of each.
+        means: (n,) floats, the :func:`mean_distances` of each.
         chances: (n,) floats, the :func:`confidence` in each name.
         calibration: of the index that was asked.
 
@@ -126,11 +126,13 @@ def judge(
     """
     unsure = chances <= calibration.least_confidence
     agreed = (labels == named[:, None]).all(axis=1)
-    far = (strange > calibration.too_far) | (unsure & agreed)
+    far = (means > calibration.too_far) | (unsure & agreed)
     return np.asarray(REASONS[np.where(far, 1, np.where(unsure, 2, 0))])
 
 
-def strangeness(named: np.ndarray, labels: np.ndarray, class_distances: np.ndarray) -> np.ndarray:
+def mean_distances(
+    named: np.ndarray, labels: np.ndarray, class_distances: np.ndarray
+) -> np.ndarray:
     """How far n digits lie from the witnesses down to the last of their names: means (n,) float64.
 
     Args:
@@ -141,6 +143,11 @@ def strangeness(named: np.ndarray, labels: np.ndarray, class_distances: np.ndarr
     counted = _down_to_the_last(named, labels)
     means: np.ndarray = class_distances.mean(axis=1, dtype=np.float64, where=counted)
     return means
+
+
+def strangeness(means: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """Mean distances (n,) in units of what is too far, so that they mean the same in any index."""
+    return means / max(calibration.too_far, TINY)
 
 
 def _down_to_the_last(named: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -247,7 +247,7 @@ def _judged(index: DigitIndex, query: Query, named: Classification, row: int) ->
     reason = str(named.reasons[row])
     if not reason:
         return Judged(query.name, query.box, MATCH, None, None)
-    far, limits = named.strangeness[row], index.calibration
+    far, limits = named.mean_distances[row], index.calibration
     if reason == BLANK:
         detail = UNDRAWN
     elif reason == TOO_FAR and far > limits.too_far:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from indexer.calibration import Calibration
-from indexer.verdicts import ABSTAIN, MATCH, confidence, judge, strangeness
+from indexer.verdicts import ABSTAIN, MATCH, confidence, judge, mean_distances
 from indexer.votes import Weights, cast_votes, winners
 
 
@@ -38,7 +38,8 @@ class Classification(NamedTuple):
         votes: (n, classes) float64, the share of each class; rows add up to 1.
         reasons: (n,) strings, why the verdict abstains: `"too-far"`, `"split-vote"`, `"blank"`
             where nothing is drawn, or empty for a match.
-        strangeness: (n,) float64, as :func:`indexer.verdicts.strangeness` has it.
+        mean_distances: (n,) float64, how far each lies from its class, as
+            :func:`indexer.verdicts.mean_distances` has it.
         neighbours: those who voted.
     """
 
@@ -46,7 +47,7 @@ class Classification(NamedTuple):
     confidences: np.ndarray
     votes: np.ndarray
     reasons: np.ndarray
-    strangeness: np.ndarray
+    mean_distances: np.ndarray
     neighbours: Neighbours
 
     @property
@@ -77,12 +78,12 @@ def classify(
     votes = cast_votes(voters.labels, voters.distances, weights, classes)
     labels = winners(votes, voters.labels)
     chances = confidence(labels, witnesses.labels, class_distances, calibration)
-    strange = strangeness(labels, witnesses.labels, class_distances)
+    means = mean_distances(labels, witnesses.labels, class_distances)
     return Classification(
         labels,
         chances,
         votes,
-        judge(labels, witnesses.labels, strange, chances, calibration),
-        strange,
+        judge(labels, witnesses.labels, means, chances, calibration),
+        means,
         voters,
     )

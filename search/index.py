@@ -20,7 +20,7 @@ from indexer.place import Generation, Place, Rows, Vectors, parse_place, store_a
 from indexer.sources import Sources
 from indexer.store import Content
 from indexer.vectors import set_threads
-from indexer.verdicts import BLANK
+from indexer.verdicts import BLANK, strangeness
 from indexer.votes import DEFAULT_WEIGHTS, Weights
 from search.classify import Classification, Neighbours, classify
 
@@ -246,8 +246,11 @@ class DigitIndex:
         return self.manifest.calibration
 
     def strangeness(self, images: np.ndarray) -> np.ndarray:
-        """How far digits (n, 28, 28) lie from those stored: :attr:`Classification.strangeness`."""
-        return self.classify(images).strangeness
+        """How unlike those stored digits (n, 28, 28) are: (n,), above 1 where none gets a name.
+
+        See :func:`indexer.verdicts.strangeness`.
+        """
+        return strangeness(self.classify(images).mean_distances, self.calibration)
 
     def rivals(
         self, images: np.ndarray, labels: np.ndarray, exclude: np.ndarray | None = None

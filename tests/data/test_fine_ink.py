@@ -25,7 +25,7 @@ SHADOWS = {
 
 def judge(images: np.ndarray) -> np.ndarray:
     """How unlike any drawn digit, whose strokes are broader than these."""
-    return strangeness(images) / 4
+    return strangeness(images) / 2
 
 
 def written(ink: int) -> Image.Image:
@@ -55,6 +55,18 @@ def test_small_digits_are_read_in_any_shadow(
     assert named(find_digits(picture, strangeness=judge)) == LABELS
 
 
+@pytest.mark.parametrize("kind", ["phone", "slats"])
+def test_small_digits_on_two_pages_are_read_in_any_shadow(
+    kind: str, rng: np.random.Generator
+) -> None:
+    page = in_shadow(written(40), kind, 3, rng)
+    table = rng.normal(60, 2, (1100, 2700)).clip(0, 255).astype(np.uint8)
+    for left in (40, 1380):
+        table[70:1030, left : left + 1280] = page
+    digits = find_digits(picture_from_array(table), strangeness=judge)
+    assert sorted(named(digits)) == sorted(2 * LABELS)
+
+
 @pytest.mark.parametrize("soft", [3, 8])
 @pytest.mark.parametrize("kind", SHADOWS)
 def test_bare_paper_in_a_shadow_is_no_digits(
@@ -72,4 +84,4 @@ def test_bare_paper_in_a_shadow_is_no_digits(
 def test_the_soft_edges_of_a_shadow_are_no_ink(width: float, rng: np.random.Generator) -> None:
     shades = in_shadow(Image.new("L", (1280, 960), 235), "window", 8, rng) / np.float32(255)
     with pytest.raises(PictureBlank):
-        find_fine_ink(shades.astype(np.float32), width)
+        find_fine_ink(shades.astype(np.float32), width, is_dark=True)

@@ -205,7 +205,7 @@ def unlike_mnist(mnist_place: Path) -> Strangeness:
 
     def strangeness(images: np.ndarray) -> np.ndarray:
         alike = _softened(images) @ vectors.T  # (n, 5000)
-        return np.asarray(np.maximum(0, 0.9 - np.sort(alike, axis=1)[:, -10:].mean(axis=1)) * 3)
+        return np.asarray(np.maximum(0, 0.9 - np.sort(alike, axis=1)[:, -10:].mean(axis=1)) * 5.5)
 
     return strangeness
 

@@ -11,8 +11,8 @@ from indexer.verdicts import (
     class_distance,
     confidence,
     judge,
+    mean_distances,
     percentile,
-    strangeness,
 )
 
 WITNESSES, SHARPNESS = 10, 1.5
@@ -26,7 +26,7 @@ def plain_evidence(name: int, labels: np.ndarray, distances: np.ndarray, limit: 
     return math.log(ours / theirs)
 
 
-def plain_strangeness(name: int, labels: np.ndarray, distances: np.ndarray) -> float:
+def plain_mean_distance(name: int, labels: np.ndarray, distances: np.ndarray) -> float:
     ours = [place for place, label in enumerate(labels) if label == name]
     counted = distances[: ours[-1] + 1] if ours else distances
     return sum(float(one) for one in counted) / len(counted)
@@ -55,20 +55,20 @@ def calibration(rng: np.random.Generator) -> Calibration:
     )
 
 
-def test_strangeness_ends_with_the_last_witness_of_the_name(rng: np.random.Generator) -> None:
+def test_mean_distances_end_with_the_last_witness_of_the_name(rng: np.random.Generator) -> None:
     labels, distances, truth = votes(rng, 300)
     named = (truth + rng.integers(0, 2, 300)) % 10
     rows = list(zip(named, labels, distances, strict=True))
     assert len({len(np.flatnonzero(row == name)) for name, row, _ in rows}) > 5
-    expected = [plain_strangeness(*row) for row in rows]
-    assert np.allclose(strangeness(named, labels, distances), expected)
+    expected = [plain_mean_distance(*row) for row in rows]
+    assert np.allclose(mean_distances(named, labels, distances), expected)
 
 
 def judged(
     named: np.ndarray, labels: np.ndarray, distances: np.ndarray, calibration: Calibration
 ) -> np.ndarray:
     chances = confidence(named, labels, distances, calibration)
-    return judge(named, labels, strangeness(named, labels, distances), chances, calibration)
+    return judge(named, labels, mean_distances(named, labels, distances), chances, calibration)
 
 
 def winners(labels: np.ndarray, distances: np.ndarray) -> np.ndarray:
@@ -97,7 +97,7 @@ def test_as_many_are_refused_as_was_promised(rng: np.random.Generator) -> None:
     )
     named = winners(labels, distances)
     reasons = judged(named, labels, distances, calibration)
-    far = strangeness(named, labels, distances) > calibration.too_far
+    far = mean_distances(named, labels, distances) > calibration.too_far
     assert 4000 * 0.0025 - 1 <= far.sum() <= 4000 * 0.0025
     assert (reasons[far] == "too-far").all()
     for reason in ("too-far", "split-vote"):
@@ -125,7 +125,7 @@ def test_what_lies_much_nearer_than_classes_lie_apart_is_near(rng: np.random.Gen
         1.2,
         "drawn by chance",
     )
-    limit = np.quantile(strangeness(winners(labels, distances), labels, distances * 10), 0.9975)
+    limit = np.quantile(mean_distances(winners(labels, distances), labels, distances * 10), 0.9975)
     assert far.too_far == pytest.approx(limit, abs=0.1)
 
 
@@ -159,7 +159,7 @@ def test_names_are_refused_where_they_are_likelier_wrong(
     labels, distances, truth = votes(rng, 4000)
     named = (truth + rng.integers(0, 2, 4000)) % 10
     reasons = judged(named, labels, distances, calibration)
-    near = strangeness(named, labels, distances) <= calibration.too_far
+    near = mean_distances(named, labels, distances) <= calibration.too_far
     for row in np.flatnonzero(near)[:500]:
         evidence = plain_evidence(named[row], labels[row], distances[row], calibration.too_far)
         assert (reasons[row] == "split-vote") == (evidence < 0)

@@ -42,8 +42,17 @@ def test_classification_names_most_digits(index: DigitIndex, test_set: Dataset) 
     assert np.array_equal(named.verdicts == "match", named.reasons == "")
     witnesses = index.classify(test_set.images, k=1)
     alike = named.labels == witnesses.labels
-    assert np.array_equal(named.strangeness[alike], witnesses.strangeness[alike])  # whatever k is
+    means, whatever_k = named.mean_distances[alike], witnesses.mean_distances[alike]
+    assert np.array_equal(means, whatever_k)
     assert named.neighbours.ids.shape[1] == index.manifest.k[DEFAULT_WEIGHTS]
+
+
+def test_what_is_too_far_is_stranger_than_one(index: DigitIndex, rng: np.random.Generator) -> None:
+    images = np.concatenate([index.images[:50], rng.integers(0, 256, (50, 28, 28), np.uint8)])
+    strange, reasons = index.strangeness(images), index.classify(images).reasons
+    assert (strange[:50] < 1).mean() > 0.9
+    assert (reasons[strange > 1] == "too-far").all()
+    assert (strange > 1).any()
 
 
 def test_results_are_frozen(index: DigitIndex) -> None:
