@@ -69,8 +69,8 @@ def find_cells(strokes: Components, density: Plane) -> tuple[list[Cell], Mask]:
         density: of ink (h, w), float32 in [0, 1]; walls may be fainter than strokes.
 
     Returns:
-        The cells, perhaps none, and (h, w) the strokes that their walls are of, with all that
-        touches these.
+        The cells, perhaps none, and (h, w) their walls, with all that touches these, also where
+        they are too faint for strokes.
     """
     nothing: tuple[list[Cell], Mask] = ([], np.zeros_like(strokes.mask))
     faint = np.asarray(density > _FAINT, np.uint8)
@@ -84,7 +84,7 @@ def find_cells(strokes: Components, density: Plane) -> tuple[list[Cell], Mask]:
     cells = _alike([*whole, *_broken(whole, closed, strokes.mask)])
     if sum(map(_area, cells)) <= _COVERED * mask.size:
         return nothing
-    return cells, strokes.mask * _around(closed, cells)
+    return cells, _around(closed, cells)
 
 
 def numbered(cells: Sequence[Cell], shape: tuple[int, ...]) -> np.ndarray:

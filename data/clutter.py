@@ -9,6 +9,7 @@ something else remains.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -36,10 +37,10 @@ _BROAD, _BLOCK = 0.5, 0.95
 _COVERING, _FULL = 0.25, 0.8
 # This share of a frame's ink lies near the sides of its box, within this share of them; ...
 _FRAME_INK, _FRAME_WIDTH = 0.85, 0.06
-# ... and it holds something at least this large beside it, and less wide than this.
-_HELD, _FILLED = 0.15, 0.85
-# What a ring holds is larger: a dot in a zero is part of it.
-_HELD_BY_RING = 0.3
+# ... and it holds marks at least this large beside it, and less wide than this.
+_HELD, _FILLED = 0.1, 0.85
+# Together these are so large beside a frame; or beside a ring, for a dot in a zero is part of it.
+_HELD_BY_FRAME, _HELD_BY_RING = 0.15, 0.3
 # Edges of a page that is nearly of its table's shade are at least so many pieces, which cover more
 # than this share of so many of its sides, in steps of a side; each is at least this share of the
 # picture's, and pieces of them lie by all but this share of themselves within this share of it.
@@ -133,10 +134,12 @@ def _is_frame(ink: Mask, box: Box, held: list[Box]) -> bool:
         return False
     across, down = (1 + round(_FRAME_WIDTH * n) for n in (box.width, box.height))
     is_rectangle = ink[down:-down, across:-across].sum() <= (1 - _FRAME_INK) * ink.sum()
-    least = _HELD_BY_RING * max(box.width, box.height)
-    return bool(is_rectangle) or any(
-        max(inner.width, inner.height) >= least and _is_enclosed(inner, box, ink) for inner in held
-    )
+    if not is_rectangle:
+        held = [inner for inner in held if _is_enclosed(inner, box, ink)]
+    if not held:
+        return False
+    inner, least = reduce(Box.union, held), _HELD_BY_FRAME if is_rectangle else _HELD_BY_RING
+    return max(inner.width, inner.height) >= least * max(box.width, box.height)
 
 
 def _edges(strokes: Components) -> Mask | None:

@@ -46,6 +46,10 @@ _BEYOND_LIGHT = 0.6
 # A pixel belongs to a stroke from this share of full ink upwards.
 _EDGE = 0.4
 
+# Pale strokes have more than the first share of full ink and less than the second; so many pixels
+# are the longer side of one, and so many from the edge of others their own soft edges end.
+_PALEST, _PALE, _SMALLEST_PALE, _SOFT = 0.1, 0.6, 8, 2
+
 # Along the edges of strokes ink changes by this share from pixel to pixel; a shadow less.
 _SHARP = 0.18
 
@@ -71,11 +75,13 @@ class Ink(NamedTuple):
         density: (h, w) float32 in [0, 1], 0 bare paper, 1 full ink.
         strokes: the connected components of a mask (h, w).
         is_dark: whether the ink is darker than the paper.
+        faintest: the density from which on it is no noise.
     """
 
     density: Plane
     strokes: Components
     is_dark: bool
+    faintest: float
 
 
 def find_ink(
@@ -150,6 +156,37 @@ def find_fine_ink(grey: Plane, width: float, *, is_dark: bool) -> Ink:
     return ink._replace(strokes=components(strokes))
 
 
+def with_pale(ink: Ink) -> Ink | None:
+    """Ink with strokes that are paler than most, each in shares of its own full ink, or none such.
+
+    A pencil's beside a pen's, or those of a coloured marker.
+    """
+    above = (ink.density > max(_PALEST, ink.faintest)).astype(np.uint8)
+    beside = above > cv2.dilate(ink.strokes.mask, square(_SOFT))
+    if np.count_nonzero(beside) < _SMALLEST_PALE:
+        return None
+    every = components(above)
+    own, densities = every.labels[above > 0], ink.density[above > 0]
+    strong = densities >= _mean_of(own, densities)[own]
+    full = _mean_of(own[strong], densities[strong])
+    pale = (full < _PALE)[1:] & (every.longest >= _SMALLEST_PALE)
+    if not pale.any():
+        return None
+    chosen = every.only(np.flatnonzero(pale)) > 0
+    density = ink.density.copy()
+    density[chosen] = np.minimum(density[chosen] / full[every.labels[chosen]], 1)
+    mask = np.where(chosen, density > _EDGE, ink.strokes.mask).astype(np.uint8)
+    more = ink._replace(density=density, strokes=components(mask))
+    sharp = more.strokes.only(np.flatnonzero(_sharpness(more) >= _SHARP))
+    return more._replace(strokes=components(np.where(chosen, sharp, mask)))
+
+
+def _mean_of(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The mean of the values (n,) of each label: (largest label + 1,), 0 of those without any."""
+    counts, sums = np.bincount(labels), np.bincount(labels, values)
+    return np.asarray(sums / np.maximum(counts, 1))
+
+
 def _sharpness(ink: Ink) -> np.ndarray:
     """By what share of full ink it changes at the edges of each stroke, from pixel to pixel: (n,).
 
@@ -183,8 +220,9 @@ def _ink(dark: Plane, paper: Plane, *, is_dark: bool) -> tuple[Ink, float]:
     floor = max(_FAINTEST, _STANDS_OUT * noise)
     contrast = _full_ink(relief, floor, roughness=max(floor, pedestal))
     density = np.minimum(np.divide(relief, contrast, out=relief), 1, out=relief)
-    mask = (density > max(_EDGE, floor / contrast)).astype(np.uint8)
-    return Ink(density, components(mask), is_dark), contrast
+    faintest = floor / contrast
+    mask = (density > max(_EDGE, faintest)).astype(np.uint8)
+    return Ink(density, components(mask), is_dark, faintest), contrast
 
 
 def _cut_below(plane: Plane, level: float) -> Plane:

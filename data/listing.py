@@ -33,11 +33,19 @@ class Found(NamedTuple):
 
 
 def find_pictures(folder: str, suffixes: Set[str] = SUFFIXES) -> Found:
-    """Find the files whose names end in one of `suffixes`, and what else are pictures."""
+    """Find the files whose names end in one of `suffixes`, and what else are pictures.
+
+    Links to folders are followed, each folder once.
+    """
     files: list[str] = []
     refusals: list[OSError] = []
-    for place, inner, names in os.walk(folder, onerror=refusals.append):
-        inner[:] = [name for name in inner if not is_hidden(name)]
+    seen: set[str] = set()
+    for place, inner, names in os.walk(folder, onerror=refusals.append, followlinks=True):
+        real = os.path.realpath(place)
+        inner[:] = sorted(name for name in inner if not is_hidden(name) and real not in seen)
+        if real in seen:
+            continue
+        seen.add(real)
         files += [os.path.join(place, name) for name in names if not is_hidden(name)]  # noqa: PTH118
     files.sort()
     return Found(_ending_in(suffixes, files), _ending_in(OTHER_SUFFIXES, files), refusals)

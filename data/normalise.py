@@ -24,12 +24,12 @@ from data.page import Page, find_page, within_edges, without_table
 from data.paper import is_evenly_lit
 from data.perspective import SAME, Homography
 from data.picture import Picture
-from data.reading import STRANGE, Digit, Reader, Strangeness
+from data.reading import NOTHING, STRANGE, Digit, Reader, Reading, Strangeness
 from data.render import LONGEST
 
 NORMALISER_VERSION = 11
 
-Way = Callable[[], list[Digit]]  # to read a picture; where it finds no digits, it raises that
+Way = Callable[[], Reading]  # to read a picture; where it finds no digits, it raises that
 
 
 def find_digits(
@@ -66,42 +66,40 @@ def find_digits(
         ways.append(lambda: reader.read(lit()))
     if not is_even:  # then a shade that much of the rim has is not all paper's
         ways.append(lambda: reader.read(*_ink_on_page(grey, shaded=True)))
-    digits, failure = _first([*ways, lambda: _on_even_paper(grey, reader)])
-    if strangeness is not None:
-        digits = _or_finer(digits, grey, reader, is_even=not ways)
-    if failure is not None and not digits:
+    reading, failure = _first([*ways, lambda: _on_even_paper(grey, reader)])
+    reading = _or_finer(reading, grey, reader, is_even=not ways)
+    if failure is not None and not reading.digits:
         raise failure
-    return digits
+    return reading.digits
 
 
-def _first(ways: Sequence[Way]) -> tuple[list[Digit], PictureError | None]:
-    """The digits of the first of some ways that finds any; or none, and what the last one says."""
+def _first(ways: Sequence[Way]) -> tuple[Reading, PictureError | None]:
+    """The first of some ways that finds digits; or nothing, and what the last one says."""
     failure: PictureError | None = None
     for way in ways:
         try:
             return way(), None
         except (PictureBlank, PictureNotDigits) as exc:
             failure = exc
-    return [], failure
+    return NOTHING, failure
 
 
 def _or_finer(
-    digits: list[Digit],
+    reading: Reading,
     grey: Plane,
     reader: Reader,
     *,
     is_even: bool,
     is_dark: bool | None = None,
     to_picture: Homography = SAME,
-) -> list[Digit]:
-    """Some digits of paper (h, w), or those of fine ink, where they are worth a digit more.
+) -> Reading:
+    """How paper (h, w) was read, or its fine ink, where that is worth a digit more.
 
-    Where the light is even, that is asked only if the digits look like none; and for a broad pen
+    Where the light is even, that is asked only if no digit looks like one; and for a broad pen
     only if a narrow one may have been overlooked.
     """
-    reading = reader.judged(digits)
-    if is_even and reading.worth > 0:
-        return digits
+    if reader.strangeness is None or (is_even and not reading.is_none):
+        return reading
     if is_dark is None:
         is_dark = is_dark_on_light(grey)
     for width in FINE:
@@ -109,46 +107,44 @@ def _or_finer(
             ink = find_fine_ink(grey, width, is_dark=is_dark)
             if not reader.is_more(ink, reading, to_picture):
                 break
-            finer = reader.judged(reader.read(ink, to_picture))
+            finer = reader.read(ink, to_picture)
             reading = finer if finer.worth > reading.worth + STRANGE else reading
-    return reading.digits
+    return reading
 
 
-def _on_light_pages(grey: Plane, pages: Sequence[Page], reader: Reader) -> list[Digit]:
-    """The digits on pages that lie on a darker table, page by page.
+def _on_light_pages(grey: Plane, pages: Sequence[Page], reader: Reader) -> Reading:
+    """How pages that lie on a darker table are read, page by page.
 
     Raises:
-        PictureBlank: there are none.
+        PictureBlank: there are no digits.
     """
-    digits: list[Digit] = []
+    reading = NOTHING
     for page in pages:
-        digits += _on_light_page(without_table(grey, page, is_light=True), page, reader)
-    if not digits:
+        reading += _on_light_page(without_table(grey, page, is_light=True), page, reader)
+    if not reading.digits:
         raise PictureBlank("expected digits on the pages, but all are bare; write on them")
-    return digits
+    return reading
 
 
-def _on_light_page(paper: Plane, page: Page, reader: Reader) -> list[Digit]:
-    """The digits on the paper (h, w) of a page, perhaps none."""
+def _on_light_page(paper: Plane, page: Page, reader: Reader) -> Reading:
+    """How the paper (h, w) of a page is read; perhaps it is bare."""
     is_even, to_picture = is_evenly_lit(paper), page.to_picture()
 
-    def read(*, shaded: bool) -> list[Digit]:
+    def read(*, shaded: bool) -> Reading:
         ink = find_ink(paper, shaded=shaded, is_dark=True)
         held = ink._replace(strokes=within_edges(ink.strokes, page))
         return reader.read(held, to_picture)
 
     ways = [partial(read, shaded=shaded) for shaded in ([False] if is_even else [True, False])]
-    digits, _ = _first(ways)
-    if reader.strangeness is None:
-        return digits
-    return _or_finer(digits, paper, reader, is_even=is_even, is_dark=True, to_picture=to_picture)
+    reading, _ = _first(ways)
+    return _or_finer(reading, paper, reader, is_even=is_even, is_dark=True, to_picture=to_picture)
 
 
-def _on_even_paper(grey: Plane, reader: Reader) -> list[Digit]:
-    """The digits on paper of a single shade, perhaps printed in dots.
+def _on_even_paper(grey: Plane, reader: Reader) -> Reading:
+    """How paper of a single shade is read, perhaps printed in dots.
 
     Raises:
-        PictureBlank, PictureNotDigits: there are none.
+        PictureBlank, PictureNotDigits: there are no digits.
     """
     try:
         return reader.read(*_ink_on_page(grey))

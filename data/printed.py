@@ -23,6 +23,9 @@ _WALLS = 75
 # has less than that share of itself in one cell. Those shorter than the third share of what most
 # cells hold are not counted.
 _ACROSS, _INSIDE, _COUNTED = 0.25, 0.75, 0.5
+# Cells adjoin if they lie where the next of their size would, but for the first share of that; in
+# squared paper more than the second share of them has others beside and below.
+_ADJOIN, _MOSTLY = 0.3, 0.5
 # Captions are shorter than this share of what most cells hold, and of what is longer there is less
 # than in cells; dirt in a cell is shorter than that share.
 _CAPTION, _DIRT = 0.5, 0.3
@@ -43,26 +46,32 @@ class Printed(NamedTuple):
     least: float
 
 
-def find_printed(strokes: Components, density: Plane) -> Printed | None:
-    """Find what is printed around what is written in cells, or across; None where there are none.
+def find_printed(strokes: Components, density: Plane) -> list[Printed]:
+    """Find what is printed around what is written in cells, or across; nothing where there is none.
 
     Args:
         strokes: on a mask (h, w).
         density: of ink (h, w), float32 in [0, 1].
+
+    Returns:
+        What shape alone says it is; and if that are cells which may be squared paper, this too.
     """
-    cells, ink = find_cells(strokes, density)
+    cells, around = find_cells(strokes, density)
     if not cells:
-        return None
+        return []
+    ink = strokes.mask * around
     numbers = numbered(cells, strokes.mask.shape)
     filled = [cell.held for cell in cells if cell.held]
     held = float(np.median(filled or [max(cell.box[2:]) for cell in cells]))
     walls = _walls(ink, cells, numbers, held)
+    width = round(float(np.median([cell.width for cell in cells])))
+    squared = Printed(_hairs(ink, width, _DIRT * held), np.zeros_like(numbers), 0)
     if not filled or _are_crossed(components(strokes.mask - walls), ink, numbers, held):
-        width = round(float(np.median([cell.width for cell in cells])))
-        return Printed(_hairs(ink, width, _DIRT * held), np.zeros_like(numbers), 0)
+        return [squared]
     small, large = _outside(strokes, numbers, _CAPTION * held)
     captions = strokes.only(small if len(large) < len(filled) else [])
-    return Printed(walls | captions, numbers, _DIRT * held)
+    in_cells = Printed(walls | captions, numbers, _DIRT * held)
+    return [in_cells, squared] if _may_be_squared(cells, around) else [in_cells]
 
 
 def by_cell(strokes: Components, printed: Printed) -> list[list[int]]:
@@ -75,6 +84,18 @@ def by_cell(strokes: Components, printed: Printed) -> list[list[int]]:
         for number, group in groups
         if number == 0 or longest[group].max() >= printed.least
     ]
+
+
+def _may_be_squared(cells: Sequence[Cell], walls: Mask) -> bool:
+    """Whether most cells have others beside and below, or their walls (h, w) reach all edges."""
+    boxes = np.array([cell.box for cell in cells], np.float32)
+    apart, sizes = np.abs(boxes[:, None, :2] - boxes[:, :2]), boxes[:, 2:]
+    is_level = apart < _ADJOIN * sizes
+    is_next = np.abs(apart - sizes) < _ADJOIN * sizes
+    is_beside = (is_next[..., 0] & is_level[..., 1]).any(axis=1)
+    is_below = (is_next[..., 1] & is_level[..., 0]).any(axis=1)
+    edges = (walls[0], walls[-1], walls[:, 0], walls[:, -1])
+    return bool(np.mean(is_beside & is_below) > _MOSTLY or all(edge.any() for edge in edges))
 
 
 def _walls(ink: Mask, cells: Sequence[Cell], numbers: np.ndarray, held: float) -> Mask:

@@ -6,6 +6,7 @@ digits.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from functools import reduce
 from itertools import chain
@@ -18,10 +19,10 @@ from data.clutter import is_block, is_dash, is_part_of_ground, without_clutter
 from data.components import Box, Components, components
 from data.errors import PictureBlank, PictureNotDigits
 from data.grey import Plane
-from data.ink import Ink
+from data.ink import Ink, with_pale
 from data.perspective import SAME, Homography
 from data.picture import Picture
-from data.printed import by_cell, find_printed
+from data.printed import Printed, by_cell, find_printed
 from data.render import render
 from data.segment import Glyph, find_glyphs, in_lines
 from data.strings import reread
@@ -39,6 +40,8 @@ _SOLID = 0.5
 STRANGE = 0.4
 # What is at least so strange may be none, or several.
 _NONE = 0.75
+# Pale strokes are read if that adds to what a picture's digits are worth.
+_ADDED = 0.1
 # How long another digit may be, beside most.
 _SMALLER, _LARGER = 0.5, 2.0
 
@@ -66,10 +69,26 @@ class Reading(NamedTuple):
     digits: list[Digit]
     strange: np.ndarray
 
+    def __add__(self, other: Reading) -> Reading:  # type: ignore[override]
+        """This and what was read elsewhere on the picture."""
+        return Reading(self.digits + other.digits, np.append(self.strange, other.strange))
+
     @property
     def worth(self) -> float:
         """How much the digits look like digits: less strange ones count for, others against."""
         return float((STRANGE - self.strange).sum())
+
+    def keeps(self, other: Reading) -> bool:
+        """Whether all digits of another reading are among these, each just where it is there."""
+        return {digit.box for digit in other.digits} <= {digit.box for digit in self.digits}
+
+    @property
+    def is_none(self) -> bool:
+        """Whether none of the digits looks like one."""
+        return bool((self.strange >= _NONE).all())
+
+
+NOTHING = Reading([], np.empty(0))
 
 
 class Reader(NamedTuple):
@@ -85,13 +104,39 @@ class Reader(NamedTuple):
     single: bool
     strangeness: Strangeness | None
 
-    def read(self, ink: Ink, to_picture: Homography = SAME) -> list[Digit]:
-        """The digits among ink; `to_picture` takes it to where it is on the picture.
+    def read(self, ink: Ink, to_picture: Homography = SAME) -> Reading:
+        """What is written in some ink, also in pale strokes, if these look like digits, too.
+
+        Args:
+            ink: on the picture or a page of it.
+            to_picture: takes it to where it is on the picture.
 
         Raises:
-            PictureBlank, PictureNotDigits: there are none.
+            PictureBlank, PictureNotDigits: there are no digits.
         """
-        groups = _groups(ink, single=self.single)
+        reading = self._read(ink, to_picture)
+        pale = None if self.strangeness is None or self.single else with_pale(ink)
+        if pale is not None and self.is_more(pale, reading, to_picture):
+            with contextlib.suppress(PictureBlank, PictureNotDigits):
+                more = self._read(pale, to_picture)
+                if more.worth > reading.worth + _ADDED and more.keeps(reading):
+                    return more
+        return reading
+
+    def _read(self, ink: Ink, to_picture: Homography) -> Reading:
+        """What is written in some ink, by cell, or across lines where that looks like digits."""
+        printed = find_printed(ink.strokes, ink.density)
+        if len(printed) > 1 and self.strangeness is not None:
+            with contextlib.suppress(PictureBlank, PictureNotDigits):
+                across = self._judged(self._digits(ink, printed[1], to_picture))
+                with contextlib.suppress(PictureBlank, PictureNotDigits):
+                    by_cell = self._judged(self._digits(ink, printed[0], to_picture))
+                    return by_cell if by_cell.worth > across.worth + STRANGE else across
+                return across
+        return self._judged(self._digits(ink, printed[0] if printed else None, to_picture))
+
+    def _digits(self, ink: Ink, printed: Printed | None, to_picture: Homography) -> list[Digit]:
+        groups = _groups(ink, printed, single=self.single)
         if self.strangeness is not None and not self.single:
             groups = _reread(groups, ink, self.strangeness)
         glyphs = [glyph for line in in_lines(list(chain(*groups))) for glyph in line]
@@ -116,7 +161,7 @@ class Reader(NamedTuple):
             for g in large
         ]
 
-    def judged(self, digits: list[Digit]) -> Reading:
+    def _judged(self, digits: list[Digit]) -> Reading:
         """How strange each of some digits is; without a judge, neither strange nor ordinary."""
         if self.strangeness is None or not digits:
             return Reading(digits, np.full(len(digits), STRANGE))
@@ -137,9 +182,8 @@ class Reader(NamedTuple):
         return not _overlap(strokes[as_large], boxes).any(axis=1).all()
 
 
-def _groups(ink: Ink, *, single: bool) -> list[list[Glyph]]:
+def _groups(ink: Ink, printed: Printed | None, *, single: bool) -> list[list[Glyph]]:
     """Strokes grouped into digits: those of each cell by themselves, where there are cells."""
-    printed = find_printed(ink.strokes, ink.density)
     if printed is None:
         return [find_glyphs(without_clutter(ink.strokes), single=single)]
     rest = components(ink.strokes.mask - printed.marks)

@@ -36,6 +36,8 @@ _MOST_HOLES = 25
 # Of at least so many digits it is asked how their lines slope; the next in a line is at most so
 # many heights away, and so many radians up or down. Within that many they are level, or agree.
 _SLOPED, _NEXT, _STEEPEST, _LEVEL = 4, 3.0, 0.55, 0.09
+# One lies beside another, not under it, from this share of their mean width on.
+_BESIDE = 0.8
 # Parts above each other belong together when the gap is less than this.
 _STACKED = 0.12
 
@@ -187,21 +189,22 @@ def lines_of(boxes: list[Box]) -> list[list[int]]:
     if len(boxes) < 2:
         return [[0]] if boxes else []
     centres = np.array([(box.x + box.width / 2, box.y + box.height / 2) for box in boxes])
-    heights = np.array([box.height for box in boxes])
-    lines = _lines(centres, heights, 0.0)
-    if not _are_level(lines, centres[:, 1], heights):
-        lines = _lines(centres, heights, _slope(centres, float(np.median(heights))))
+    sizes = np.array([(box.width, box.height) for box in boxes])
+    lines = _lines(centres, sizes, 0.0)
+    if not _are_level(lines, centres[:, 1], sizes[:, 1]):
+        lines = _lines(centres, sizes, _slope(centres, float(np.median(sizes[:, 1]))))
     return lines
 
 
-def _lines(centres: np.ndarray, heights: np.ndarray, slope: float) -> list[list[int]]:
+def _lines(centres: np.ndarray, sizes: np.ndarray, slope: float) -> list[list[int]]:
     """Digits by line, where lines slope down by so many radians.
 
     Args:
         centres: (n, 2), column and row of each.
-        heights: (n,).
+        sizes: (n, 2), width and height.
         slope: of all lines.
     """
+    widths, heights = sizes.T
     along = centres @ (np.cos(slope), np.sin(slope))
     down = centres @ (-np.sin(slope), np.cos(slope))
     tops, bottoms = down - heights / 2, down + heights / 2
@@ -213,7 +216,17 @@ def _lines(centres: np.ndarray, heights: np.ndarray, slope: float) -> list[list[
             lines[-1].append(i)
         else:
             lines.append([i])
-    return [sorted(line, key=along.__getitem__) for line in lines]
+
+    def are_one(line: list[int], lower: list[int]) -> bool:
+        """Whether two lines share some height, and no digit lies under one of the other."""
+        apart = np.abs(along[line][:, None] - along[lower])
+        beside = 2 * apart >= _BESIDE * (widths[line][:, None] + widths[lower])
+        return bool(beside.all()) and bottoms[line].max() > tops[lower].min()
+
+    whole = lines[:1]
+    for line in lines[1:]:
+        whole[-1:] = [whole[-1] + line] if are_one(whole[-1], line) else [whole[-1], line]
+    return [sorted(line, key=along.__getitem__) for line in whole]
 
 
 def _are_level(lines: list[list[int]], rows: np.ndarray, heights: np.ndarray) -> bool:

@@ -170,7 +170,8 @@ def _mending(place: Folder, embedder: Folder) -> str:
         before, contents = read_before(place.folder, manifest)
         DigitIndex.of(open_generation(place.folder, before, contents), str(place))
     except DigitsError:
-        return cleared + _again(place, embedder, manifest)
+        later = "  # without what was added since" if manifest.generation > 1 else ""
+    return cleared + _again(place, embedder, manifest) + later
     return (
         f"digits undo --index {place.quoted}  # goes back to generation {before.generation} of"
         f" {before.count:,} digits"

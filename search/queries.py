@@ -192,10 +192,8 @@ class Reader:
                     what = "a pipe" if stat.S_ISFIFO(status.st_mode) else "a device"
                     yield FailedQuery(name, f"{name}: expected a regular file, received {what}")
         except FileNotFoundError:
-            what = "a link to nothing" if os.path.islink(path) else "the name of nothing"  # noqa: PTH114
-            yield FailedQuery(
-                name, f"{name}: expected a picture, an .npy array or a folder, received {what}"
-            )
+            expected = "expected a picture, an .npy array or a folder"
+            yield FailedQuery(name, f"{name}: {expected}, received {_nothing_named(path)}")
         except OSError as exc:
             yield FailedQuery(name, f"{name}: cannot be read ({exc.strerror})")
 
@@ -251,6 +249,17 @@ class Reader:
             return FailedQuery(named(name), str(exc))
         image = scale_to_unit(self.index.images[position])
         return Query(name, image, image, position)
+
+
+def _nothing_named(path: str) -> str:
+    """What the name of no file is, and what to do."""
+    if os.path.islink(path):  # noqa: PTH114, as above
+        return "a link to nothing"
+    if "://" in path:
+        return "an address; save what is there as a file"
+    if set(path) & set("*?["):
+        return "a pattern that no file matches"
+    return "the name of no file; look for a slip in it"
 
 
 def _failed(name: str, exc: PictureError) -> FailedQuery:

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import NoReturn
 
 INTERRUPTED, TERMINATED = 130, 143
+STDOUT = 1
 STATUS = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
 
 
@@ -44,14 +45,16 @@ def ready_streams() -> None:
     """Standard streams that wait, whoever we share them with.
 
     Where one is closed its number is taken, lest a file of ours get it and libraries print there.
+    To print answers still fails then.
     """
     for number in range(3):
         try:
             os.set_blocking(number, True)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            mode = os.O_RDONLY if number == STDOUT else os.O_RDWR
+            os.open(os.devnull, mode)  # takes the lowest number that is free
     if sys.stdout is None:
-        sys.stdout = os.fdopen(1, "w", closefd=False)
+        sys.stdout = os.fdopen(STDOUT, "w", closefd=False)
     if isinstance(sys.stdout, io.TextIOWrapper) and isinstance(sys.stdout.buffer, io.RawIOBase):
         sys.stdout = os.fdopen(
             sys.stdout.fileno(), "w", 1, sys.stdout.encoding, sys.stdout.errors, closefd=False

@@ -229,6 +229,8 @@ def audit(
     lists = ("suspects", "duplicates", "hubs", "leaks")
     facts = asdict(found)
     facts |= {name: list(facts[name]) for name in lists}
+    if test is None:
+        facts["leaks"] = None  # not none: nobody looked
     if style == "table" and facts.pop("more_duplicates"):
         facts["near_duplicates"] = f"at least {found.near_duplicates}"
     say(format_facts(facts, style))

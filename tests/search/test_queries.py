@@ -99,8 +99,22 @@ def test_what_is_not_there_is_named(tiny: DigitIndex, tmp_path: Path) -> None:
     assert "a folder, received a link to nothing" in failed(Reader(tiny), tmp_path / "link.png")
     absent = failed(Reader(tiny), tmp_path / "absent.png")
     assert absent.startswith(f"{tmp_path}/absent.png: expected a picture")
-    assert "received the name of nothing" in absent
+    assert "received the name of no file" in absent
     assert failed(Reader(tiny), "").startswith("'': expected a picture")
+    assert "received a pattern that no file matches" in failed(Reader(tiny), "*.nowhere")
+    assert "received an address" in failed(Reader(tiny), "https://example.org/7.png")
+
+
+def test_linked_folders_are_followed_and_read_once(tiny: DigitIndex, tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    draw_digit(3, 60, 6).save(elsewhere / "a.png")
+    (folder / "link").symlink_to(elsewhere)
+    (folder / "twice").symlink_to(elsewhere)
+    (folder / "up").symlink_to(folder)
+    names = [query.name for query in Reader(tiny).read([str(folder)], ())]
+    assert names == [str(folder / "link" / "a.png")]
 
 
 def test_pictures_in_a_folder_are_read_or_told_of(tiny: DigitIndex, tmp_path: Path) -> None:
