@@ -63,9 +63,9 @@ def find_digits(
         ways.append(lambda: _on_light_pages(grey, lighter.pages, reader))
     if lighter.is_lit:
         lit = partial(find_ink, grey, shaded=True, is_dark=True, is_drawn=True)
-        ways.append(lambda: reader.read(lit()))
+        ways.append(lambda: reader.read_all(lit()))
     if not is_even:  # then a shade that much of the rim has is not all paper's
-        ways.append(lambda: reader.read(*_ink_on_page(grey, shaded=True)))
+        ways.append(lambda: reader.read_all(*_ink_on_page(grey, shaded=True)))
     reading, failure = _first([*ways, lambda: _on_even_paper(grey, reader)])
     reading = _or_finer(reading, grey, reader, is_even=not ways)
     if failure is not None and not reading.digits:
@@ -133,7 +133,7 @@ def _on_light_page(paper: Plane, page: Page, reader: Reader) -> Reading:
     def read(*, shaded: bool) -> Reading:
         ink = find_ink(paper, shaded=shaded, is_dark=True)
         held = ink._replace(strokes=within_edges(ink.strokes, page))
-        return reader.read(held, to_picture)
+        return reader.read_all(held, to_picture)
 
     ways = [partial(read, shaded=shaded) for shaded in ([False] if is_even else [True, False])]
     reading, _ = _first(ways)
@@ -147,12 +147,12 @@ def _on_even_paper(grey: Plane, reader: Reader) -> Reading:
         PictureBlank, PictureNotDigits: there are no digits.
     """
     try:
-        return reader.read(*_ink_on_page(grey))
+        return reader.read_all(*_ink_on_page(grey))
     except PictureNotDigits:
         greys = without_dots(grey)
         if greys is not None:
             with contextlib.suppress(PictureBlank, PictureNotDigits):
-                return reader.read(*_ink_on_page(greys))
+                return reader.read_all(*_ink_on_page(greys))
         raise
 
 

@@ -38,10 +38,8 @@ _SHAPED = 8
 _SOLID = 0.5
 # A digit less strange than this speaks for how a picture is read, a stranger one against it.
 STRANGE = 0.4
-# What is at least so strange may be none, or several.
-_NONE = 0.75
-# Pale strokes are read if that adds to what a picture's digits are worth.
-_ADDED = 0.1
+# What is at least so strange may be no digit, or several; or does not look like any.
+_DOUBTFUL, _NONE = 0.5, 0.75
 # How long another digit may be, beside most.
 _SMALLER, _LARGER = 0.5, 2.0
 
@@ -104,8 +102,19 @@ class Reader(NamedTuple):
     single: bool
     strangeness: Strangeness | None
 
+    def read_all(self, ink: Ink, to_picture: Homography = SAME) -> Reading:
+        """As :meth:`read`, and what is written in strokes that are paler than most, beside."""
+        reading = self.read(ink, to_picture)
+        pale = None if self.strangeness is None or self.single else with_pale(ink)
+        if pale is not None and self.is_more(pale, reading, to_picture):
+            with contextlib.suppress(PictureBlank, PictureNotDigits):
+                more = self.read(pale, to_picture)
+                if more.worth > reading.worth and more.keeps(reading):
+                    return more
+        return reading
+
     def read(self, ink: Ink, to_picture: Homography = SAME) -> Reading:
-        """What is written in some ink, also in pale strokes, if these look like digits, too.
+        """What is written in some ink, by cell, or across lines where that looks like digits.
 
         Args:
             ink: on the picture or a page of it.
@@ -114,26 +123,19 @@ class Reader(NamedTuple):
         Raises:
             PictureBlank, PictureNotDigits: there are no digits.
         """
-        reading = self._read(ink, to_picture)
-        pale = None if self.strangeness is None or self.single else with_pale(ink)
-        if pale is not None and self.is_more(pale, reading, to_picture):
-            with contextlib.suppress(PictureBlank, PictureNotDigits):
-                more = self._read(pale, to_picture)
-                if more.worth > reading.worth + _ADDED and more.keeps(reading):
-                    return more
-        return reading
-
-    def _read(self, ink: Ink, to_picture: Homography) -> Reading:
-        """What is written in some ink, by cell, or across lines where that looks like digits."""
         printed = find_printed(ink.strokes, ink.density)
         if len(printed) > 1 and self.strangeness is not None:
-            with contextlib.suppress(PictureBlank, PictureNotDigits):
-                across = self._judged(self._digits(ink, printed[1], to_picture))
-                with contextlib.suppress(PictureBlank, PictureNotDigits):
-                    by_cell = self._judged(self._digits(ink, printed[0], to_picture))
-                    return by_cell if by_cell.worth > across.worth + STRANGE else across
+            by_cell, across = (self._tried(ink, one, to_picture) for one in printed)
+            if across.worth > (by_cell.worth - STRANGE if by_cell.digits else 0):
                 return across
+            if by_cell.digits:
+                return by_cell
         return self._judged(self._digits(ink, printed[0] if printed else None, to_picture))
+
+    def _tried(self, ink: Ink, printed: Printed, to_picture: Homography) -> Reading:
+        with contextlib.suppress(PictureBlank, PictureNotDigits):
+            return self._judged(self._digits(ink, printed, to_picture))
+        return NOTHING
 
     def _digits(self, ink: Ink, printed: Printed | None, to_picture: Homography) -> list[Digit]:
         groups = _groups(ink, printed, single=self.single)
@@ -172,7 +174,7 @@ class Reader(NamedTuple):
 
         That is if a digit of this may be none, or if strokes as large as a digit lie beside them.
         """
-        if not reading.digits or reading.strange.max() >= _NONE:
+        if not reading.digits or reading.strange.max() >= _DOUBTFUL:
             return True
         boxes = np.array([digit.box for digit in reading.digits])
         usual = float(np.median(boxes[:, 2:].max(axis=1)))

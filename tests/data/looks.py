@@ -32,5 +32,5 @@ def named(digits: list[Digit]) -> list[int]:
 
 
 def strangeness(images: np.ndarray) -> np.ndarray:
-    """How unlike the nearest drawn digit: (n, 28, 28) to (n,), about 1 for what is none."""
-    return np.array([2 - 2 * max(correlation(one, k) for k in KNOWN.values()) for one in images])
+    """How unlike the nearest drawn digit: (n, 28, 28) to (n,), above 1 for what is none."""
+    return np.array([4 - 4 * max(correlation(one, k) for k in KNOWN.values()) for one in images])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -11,8 +13,9 @@ from data.components import components
 from data.errors import PictureBlank
 from data.normalise import find_digits
 from data.picture import read_picture
+from data.reading import Strangeness
 from tests.data.drawings import add, encode, pixels
-from tests.data.looks import correlation, named, only_digit
+from tests.data.looks import correlation, named, only_digit, strangeness
 
 LINES: list[list[int | None]] = [[3, 0, None, 8, 2, 7], [4, None, None, 1, 3, 8]]
 WRITTEN = [label for line in LINES for label in line if label is not None]
@@ -51,11 +54,18 @@ def squared(apart: int, grey: int) -> Image.Image:
     return page
 
 
-def read(page: Image.Image, rng: np.random.Generator) -> list[int]:
+def judge(images: np.ndarray) -> np.ndarray:
+    """How unlike any drawn digit, whose strokes are broader than these."""
+    return strangeness(images) / 4
+
+
+def read(
+    page: Image.Image, rng: np.random.Generator, strangeness: Strangeness | None = None
+) -> list[int]:
     """What a photo of a page reads."""
     taken = (pixels(page) + rng.normal(0, 2, (page.height, page.width))).clip(0, 255)
     photo = encode(Image.fromarray(taken.astype(np.uint8)), "JPEG")
-    return named(find_digits(read_picture(photo)))
+    return named(find_digits(read_picture(photo), strangeness=strangeness))
 
 
 @pytest.mark.parametrize("kind", ["boxes", "comb", "open"])
@@ -131,6 +141,21 @@ def test_digits_are_read_across_the_lines_of_squared_paper(
 def test_bare_squared_paper_is_blank(page: Image.Image, rng: np.random.Generator) -> None:
     with pytest.raises(PictureBlank, match="fill some of them in"):
         read(page, rng)
+
+
+@pytest.mark.parametrize(("apart", "size"), [(70, 62), (70, 80), (110, 70), (110, 100)])
+@pytest.mark.parametrize("whole", [True, False])
+def test_digits_about_as_large_as_squares_are_read(
+    apart: int, size: int, whole: bool, rng: np.random.Generator
+) -> None:
+    page, labels = squared(apart, 150), [3, 0, 8, 2, 7, 4]
+    left, top, step = apart // 2 + apart, apart // 3 + 2 * apart, apart * math.ceil(size / apart)
+    for number, label in enumerate(labels):
+        at = (left + number * step + (apart - size) // 2, top + (apart - size) // 2)
+        add(page, label, size=size, width=7, at=at, ink=30)
+    if not whole:
+        page = page.crop((left - 30, top - 30, left + 6 * step + 20, top + apart + 30))
+    assert read(page, rng, judge) == labels
 
 
 def test_a_form_that_nobody_filled_in_is_blank(rng: np.random.Generator) -> None:

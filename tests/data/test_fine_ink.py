@@ -25,7 +25,7 @@ SHADOWS = {
 
 def judge(images: np.ndarray) -> np.ndarray:
     """How unlike any drawn digit, whose strokes are broader than these."""
-    return strangeness(images) / 2
+    return strangeness(images) / 4
 
 
 def written(ink: int) -> Image.Image:

@@ -121,6 +121,15 @@ def test_lines_keep_their_order() -> None:
     assert named(_read(page)) == [3, 0, 8, 2, 7]
 
 
+@pytest.mark.parametrize("raised", range(4))
+def test_a_digit_that_stands_high_keeps_its_place(raised: int) -> None:
+    page, labels = Image.new("L", (640, 300), 255), [3, 0, 8, 2]
+    for place, label in enumerate(labels):
+        at = (40 + 150 * place, 120 - 75 * (place == raised))
+        add(page, label, size=110, width=11, at=at)
+    assert named(_read(page)) == labels
+
+
 @pytest.mark.parametrize("shift", [-300, -160, 90, 160, 300])
 def test_level_rows_keep_their_order_however_they_are_shifted(shift: int) -> None:
     page, places = Image.new("L", (2400, 900), 255), []
