@@ -41,9 +41,8 @@ def find_digits(
         picture: what data.picture read.
         single: take all ink as one digit, whatever it looks like.
         strangeness: how far from any known digit some images, (n, 28, 28) float32, are: (n,), at
-            least 0, say their mean distance to their nearest neighbours. Digits that touch are only
-            cut, broken ones only judged by their looks, and fine ink is only read, where this is
-            given.
+            least 0, in units of what is too far for a name. Digits that touch are only cut, broken
+            ones only judged by their looks, and fine or pale ink is only read, where this is given.
 
     Returns:
         At least one digit, left to right, line by line.
@@ -120,7 +119,8 @@ def _on_light_pages(grey: Plane, pages: Sequence[Page], reader: Reader) -> Readi
     """
     reading = NOTHING
     for page in pages:
-        reading += _on_light_page(without_table(grey, page, is_light=True), page, reader)
+        paper = without_table(grey, page, is_light=True)
+        reading = reading.joined(_on_light_page(paper, page, reader))
     if not reading.digits:
         raise PictureBlank("expected digits on the pages, but all are bare; write on them")
     return reading

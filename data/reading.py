@@ -38,7 +38,7 @@ _SHAPED = 8
 _SOLID = 0.5
 # A digit less strange than this speaks for how a picture is read, a stranger one against it.
 STRANGE = 0.4
-# What is at least so strange may be no digit, or several; or does not look like any.
+# What is at least so strange may be no digit, or several; and this does not look like any.
 _DOUBTFUL, _NONE = 0.5, 0.75
 # How long another digit may be, beside most.
 _SMALLER, _LARGER = 0.5, 2.0
@@ -67,7 +67,7 @@ class Reading(NamedTuple):
     digits: list[Digit]
     strange: np.ndarray
 
-    def __add__(self, other: Reading) -> Reading:  # type: ignore[override]
+    def joined(self, other: Reading) -> Reading:
         """This and what was read elsewhere on the picture."""
         return Reading(self.digits + other.digits, np.append(self.strange, other.strange))
 
@@ -126,7 +126,8 @@ class Reader(NamedTuple):
         printed = find_printed(ink.strokes, ink.density)
         if len(printed) > 1 and self.strangeness is not None:
             by_cell, across = (self._tried(ink, one, to_picture) for one in printed)
-            if across.worth > (by_cell.worth - STRANGE if by_cell.digits else 0):
+            least = by_cell.worth - STRANGE if by_cell.digits else 0
+            if across.digits and across.worth > least:
                 return across
             if by_cell.digits:
                 return by_cell

@@ -216,17 +216,26 @@ def _lines(centres: np.ndarray, sizes: np.ndarray, slope: float) -> list[list[in
             lines[-1].append(i)
         else:
             lines.append([i])
-
-    def are_one(line: list[int], lower: list[int]) -> bool:
-        """Whether two lines share some height, and no digit lies under one of the other."""
-        apart = np.abs(along[line][:, None] - along[lower])
-        beside = 2 * apart >= _BESIDE * (widths[line][:, None] + widths[lower])
-        return bool(beside.all()) and bottoms[line].max() > tops[lower].min()
-
     whole = lines[:1]
     for line in lines[1:]:
-        whole[-1:] = [whole[-1] + line] if are_one(whole[-1], line) else [whole[-1], line]
+        is_same = _are_beside(whole[-1], line, along, widths)
+        if is_same and bottoms[whole[-1]].max() > tops[line].min():
+            whole[-1] += line
+        else:
+            whole.append(line)
     return [sorted(line, key=along.__getitem__) for line in whole]
+
+
+def _are_beside(line: list[int], lower: list[int], along: np.ndarray, widths: np.ndarray) -> bool:
+    """Whether no digit of a line lies over one of a lower line.
+
+    Args:
+        line, lower: of n digits.
+        along: (n,) where their centres lie along the lines.
+        widths: (n,).
+    """
+    apart = np.abs(along[line][:, None] - along[lower])
+    return bool((2 * apart >= _BESIDE * (widths[line][:, None] + widths[lower])).all())
 
 
 def _are_level(lines: list[list[int]], rows: np.ndarray, heights: np.ndarray) -> bool:

@@ -13,7 +13,7 @@ from data.mnist import load_mnist
 from data.normalise import find_digits, scale_to_unit
 from data.picture import picture_from_array, read_picture
 from tests.data.drawings import STROKES, add, draw, encode, pixels
-from tests.data.looks import correlation, only_digit
+from tests.data.looks import correlation, named, only_digit
 
 
 @pytest.mark.parametrize("label", STROKES)
@@ -366,6 +366,16 @@ def test_what_is_drawn_around_or_under_a_digit_is_left_out(label: int) -> None:
         (digit,) = find_digits(picture_from_array(pixels(image)))
         assert np.abs(np.subtract(digit.box, plain.box)).max() <= 2, kind
         assert np.abs(digit.image - plain.image).max() < 0.2, kind
+
+
+@pytest.mark.parametrize("many", [2, 3, 4])
+def test_a_ring_around_several_digits_is_left_out(many: int) -> None:
+    labels = [3, 8, 2, 7][:many]
+    page = Image.new("L", (160 + 110 * many, 260), 255)
+    for place, label in enumerate(labels):
+        add(page, label, size=100, width=10, at=(80 + 110 * place, 80))
+    ImageDraw.Draw(page).ellipse((12, 12, page.width - 12, 248), outline=0, width=5)
+    assert named(find_digits(picture_from_array(pixels(page)))) == labels
 
 
 @pytest.mark.parametrize("shape", ["line", "disc", "block"])
