@@ -101,13 +101,15 @@ def _or_finer(
         return reading
     if is_dark is None:
         is_dark = is_dark_on_light(grey)
+    least = reading.worth + STRANGE
     for width in FINE:
         with contextlib.suppress(PictureBlank, PictureNotDigits):
             ink = find_fine_ink(grey, width, is_dark=is_dark)
             if not reader.is_more(ink, reading, to_picture):
                 break
             finer = reader.read(ink, to_picture)
-            reading = finer if finer.worth > reading.worth + STRANGE else reading
+            if finer.worth > least:
+                reading, least = finer, finer.worth
     return reading
 
 

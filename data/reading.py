@@ -38,8 +38,8 @@ _SHAPED = 8
 _SOLID = 0.5
 # A digit less strange than this speaks for how a picture is read, a stranger one against it.
 STRANGE = 0.4
-# What is at least so strange may be no digit, or several; and this does not look like any.
-_DOUBTFUL, _NONE = 0.5, 0.75
+# What is at least so strange does not look like any digit.
+_NONE = 0.75
 # How long another digit may be, beside most.
 _SMALLER, _LARGER = 0.5, 2.0
 
@@ -173,16 +173,16 @@ class Reader(NamedTuple):
     def is_more(self, ink: Ink, reading: Reading, to_picture: Homography = SAME) -> bool:
         """Whether ink may be worth more than how the same picture was read.
 
-        That is if a digit of this may be none, or if strokes as large as a digit lie beside them.
+        That is if a digit speaks against this, or if strokes as large as a digit lie beside them.
         """
-        if not reading.digits or reading.strange.max() >= _DOUBTFUL:
+        if not reading.digits or reading.strange.max() > STRANGE:
             return True
         boxes = np.array([digit.box for digit in reading.digits])
         usual = float(np.median(boxes[:, 2:].max(axis=1)))
         strokes = _boxes_on(self.picture, ink.strokes.boxes, to_picture)
         longest = strokes[:, 2:].max(axis=1)
         as_large = (longest >= _SMALLER * usual) & (longest <= _LARGER * usual)
-        return not _overlap(strokes[as_large], boxes).any(axis=1).all()
+        return not _have_centre_in(strokes[as_large], boxes).all()
 
 
 def _groups(ink: Ink, printed: Printed | None, *, single: bool) -> list[list[Glyph]]:
@@ -269,10 +269,8 @@ def _boxes_on(picture: Picture, boxes: np.ndarray, to_picture: Homography) -> np
     return np.concatenate([least, places.max(axis=1) - least], axis=1)
 
 
-def _overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Which of boxes (n, 4) meet which of others (m, 4): (n, m) bool."""
-    (starts, ends), (starts_too, ends_too) = (
-        (b[:, :2], b[:, :2] + b[:, 2:]) for b in (boxes, others)
-    )
-    first = np.maximum(starts[:, None], starts_too)
-    return np.asarray((first < np.minimum(ends[:, None], ends_too)).all(axis=2))
+def _have_centre_in(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which of boxes (n, 4) have their centre in one of others (m, 4): (n,) bool."""
+    centres = boxes[:, None, :2] + boxes[:, None, 2:] / 2
+    after, before = centres >= others[:, :2], centres < others[:, :2] + others[:, 2:]
+    return np.asarray((after & before).all(axis=2).any(axis=1))
