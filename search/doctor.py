@@ -171,7 +171,7 @@ def _mending(place: Folder, embedder: Folder) -> str:
         DigitIndex.of(open_generation(place.folder, before, contents), str(place))
     except DigitsError:
         later = "  # without what was added since" if manifest.generation > 1 else ""
-    return cleared + _again(place, embedder, manifest) + later
+        return cleared + _again(place, embedder, manifest) + later
     return (
         f"digits undo --index {place.quoted}  # goes back to generation {before.generation} of"
         f" {before.count:,} digits"
