@@ -49,6 +49,8 @@ _EDGE = 0.4
 # Pale strokes have more than the first share of full ink and less than the second; so many pixels
 # are the longer side of one, and so many from the edge of others their own soft edges end.
 _PALEST, _PALE, _SMALLEST_PALE, _SOFT = 0.1, 0.6, 8, 2
+# By so much a mean of equal floats may be larger than they are.
+_NEARLY = 0.999
 
 # Along the edges of strokes ink changes by this share from pixel to pixel; a shadow less.
 _SHARP = 0.18
@@ -167,7 +169,7 @@ def with_pale(ink: Ink) -> Ink | None:
         return None
     every = components(above)
     own, densities = every.labels[above > 0], ink.density[above > 0]
-    strong = densities >= _mean_of(own, densities)[own]
+    strong = densities > _NEARLY * _mean_of(own, densities)[own]  # at least one of each
     full = _mean_of(own[strong], densities[strong])
     pale = (full < _PALE)[1:] & (every.longest >= _SMALLEST_PALE)
     if not pale.any():

@@ -45,6 +45,16 @@ def test_pale_digits_beside_dark_ones_are_read(
     assert named(find_digits(picture, strangeness=judge)) == LABELS
 
 
+@pytest.mark.parametrize("pale", range(150, 230, 8))
+def test_flat_colours_have_no_shades_to_tell_apart(pale: int) -> None:
+    page = np.full((120, 400), 255, np.uint8)
+    page[20:100, 40:50], page[20:100, 200:210] = 0, pale
+    page[30:90, 300:304] = pale
+    ink = find_ink(page / np.float32(255))
+    more = with_pale(ink)
+    assert more is None or len(more.strokes.boxes) == 3
+
+
 def test_what_is_pale_and_no_digit_changes_nothing(rng: np.random.Generator) -> None:
     page = written([20])
     scribble = np.zeros((260, 1000), np.float32)
