@@ -169,8 +169,8 @@ def with_pale(ink: Ink) -> Ink | None:
         return None
     every = components(above)
     own, densities = every.labels[above > 0], ink.density[above > 0]
-    strong = densities > _NEARLY * _mean_of(own, densities)[own]  # at least one of each
-    full = _mean_of(own[strong], densities[strong])
+    strong = densities > _NEARLY * _means(own, densities, every)[own]  # at least one of each
+    full = _means(own[strong], densities[strong], every)
     pale = (full < _PALE)[1:] & (every.longest >= _SMALLEST_PALE)
     if not pale.any():
         return None
@@ -183,9 +183,9 @@ def with_pale(ink: Ink) -> Ink | None:
     return more._replace(strokes=components(np.where(chosen, sharp, mask)))
 
 
-def _mean_of(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The mean of the values (n,) of each label: (largest label + 1,), 0 of those without any."""
-    counts, sums = np.bincount(labels), np.bincount(labels, values)
+def _means(labels: np.ndarray, values: np.ndarray, strokes: Components) -> np.ndarray:
+    """The mean of the values (n,) of each label of m strokes: (m + 1,), 0 where there are none."""
+    counts, sums = (np.bincount(labels, one, len(strokes.boxes) + 1) for one in (None, values))
     return np.asarray(sums / np.maximum(counts, 1))
 
 
@@ -199,10 +199,7 @@ def _sharpness(ink: Ink) -> np.ndarray:
     across, down = (cv2.Sobel(smooth, cv2.CV_32F, *one, scale=1 / 8) for one in ((1, 0), (0, 1)))
     own = ink.strokes.labels[edges > 0]
     change = np.hypot(across[edges > 0], down[edges > 0])
-    counts, sums = (
-        np.bincount(own, weights, len(ink.strokes.boxes) + 1) for weights in (None, change)
-    )
-    return np.asarray(sums[1:] / counts[1:])
+    return _means(own, change, ink.strokes)[1:]
 
 
 def _ink(dark: Plane, paper: Plane, *, is_dark: bool) -> tuple[Ink, float]:

@@ -42,10 +42,11 @@ def find_pictures(folder: str, suffixes: Set[str] = SUFFIXES) -> Found:
     seen: set[str] = set()
     for place, inner, names in os.walk(folder, onerror=refusals.append, followlinks=True):
         real = os.path.realpath(place)
-        inner[:] = sorted(name for name in inner if not is_hidden(name) and real not in seen)
         if real in seen:
+            inner.clear()
             continue
         seen.add(real)
+        inner[:] = sorted(name for name in inner if not is_hidden(name))
         files += [os.path.join(place, name) for name in names if not is_hidden(name)]  # noqa: PTH118
     files.sort()
     return Found(_ending_in(suffixes, files), _ending_in(OTHER_SUFFIXES, files), refusals)

@@ -64,14 +64,15 @@ def find_printed(strokes: Components, density: Plane) -> list[Printed]:
     filled = [cell.held for cell in cells if cell.held]
     held = float(np.median(filled or [max(cell.box[2:]) for cell in cells]))
     walls = _walls(ink, cells, numbers, held)
-    width = round(float(np.median([cell.width for cell in cells])))
-    squared = Printed(_hairs(ink, width, _DIRT * held), np.zeros_like(numbers), 0)
-    if not filled or _are_crossed(components(strokes.mask - walls), ink, numbers, held):
-        return [squared]
-    small, large = _outside(strokes, numbers, _CAPTION * held)
-    captions = strokes.only(small if len(large) < len(filled) else [])
-    in_cells = Printed(walls | captions, numbers, _DIRT * held)
-    return [in_cells, squared] if _may_be_squared(cells, around) else [in_cells]
+    found: list[Printed] = []
+    if filled and not _are_crossed(components(strokes.mask - walls), ink, numbers, held):
+        small, large = _outside(strokes, numbers, _CAPTION * held)
+        captions = strokes.only(small if len(large) < len(filled) else [])
+        found.append(Printed(walls | captions, numbers, _DIRT * held))
+    if not found or _may_be_squared(cells, around):
+        width = round(float(np.median([cell.width for cell in cells])))
+        found.append(Printed(_hairs(ink, width, _DIRT * held), np.zeros_like(numbers), 0))
+    return found
 
 
 def by_cell(strokes: Components, printed: Printed) -> list[list[int]]:

@@ -34,3 +34,8 @@ def named(digits: list[Digit]) -> list[int]:
 def strangeness(images: np.ndarray) -> np.ndarray:
     """How unlike the nearest drawn digit: (n, 28, 28) to (n,), above 1 for what is none."""
     return np.array([4 - 4 * max(correlation(one, k) for k in KNOWN.values()) for one in images])
+
+
+def thin_strangeness(images: np.ndarray) -> np.ndarray:
+    """The same for strokes that are thinner than those of the drawn digits."""
+    return strangeness(images) / 4

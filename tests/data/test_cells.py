@@ -15,7 +15,7 @@ from data.normalise import find_digits
 from data.picture import read_picture
 from data.reading import Strangeness
 from tests.data.drawings import add, encode, pixels
-from tests.data.looks import correlation, named, only_digit, strangeness
+from tests.data.looks import correlation, named, only_digit, thin_strangeness
 
 LINES: list[list[int | None]] = [[3, 0, None, 8, 2, 7], [4, None, None, 1, 3, 8]]
 WRITTEN = [label for line in LINES for label in line if label is not None]
@@ -52,11 +52,6 @@ def squared(apart: int, grey: int) -> Image.Image:
     for row in range(apart // 3, page.height, apart):
         pen.line((0, row, page.width, row), fill=grey, width=2)
     return page
-
-
-def judge(images: np.ndarray) -> np.ndarray:
-    """How unlike any drawn digit, whose strokes are broader than these."""
-    return strangeness(images) / 4
 
 
 def read(
@@ -155,7 +150,7 @@ def test_digits_about_as_large_as_squares_are_read(
         add(page, label, size=size, width=7, at=at, ink=30)
     if not whole:
         page = page.crop((left - 30, top - 30, left + 6 * step + 20, top + apart + 30))
-    assert read(page, rng, judge) == labels
+    assert read(page, rng, thin_strangeness) == labels
 
 
 def test_a_form_that_nobody_filled_in_is_blank(rng: np.random.Generator) -> None:

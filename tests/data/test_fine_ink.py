@@ -12,7 +12,7 @@ from data.ink import FINE, find_fine_ink
 from data.normalise import find_digits
 from data.picture import picture_from_array
 from tests.data.drawings import add, pixels
-from tests.data.looks import named, strangeness
+from tests.data.looks import named, thin_strangeness
 
 LABELS = [3, 0, 8, 2, 7, 4]
 ROWS, COLUMNS = np.mgrid[:960, :1280]
@@ -21,11 +21,6 @@ SHADOWS = {
     "slats": ROWS % 260 < 60,
     "window": (abs(COLUMNS - 400) < 35) | (abs(ROWS - 560) < 35),
 }
-
-
-def judge(images: np.ndarray) -> np.ndarray:
-    """How unlike any drawn digit, whose strokes are broader than these."""
-    return strangeness(images) / 4
 
 
 def written(ink: int) -> Image.Image:
@@ -52,7 +47,7 @@ def test_small_digits_are_read_in_any_shadow(
     kind: str, soft: float, ink: int, rng: np.random.Generator
 ) -> None:
     picture = picture_from_array(in_shadow(written(ink), kind, soft, rng))
-    assert named(find_digits(picture, strangeness=judge)) == LABELS
+    assert named(find_digits(picture, strangeness=thin_strangeness)) == LABELS
 
 
 @pytest.mark.parametrize("kind", ["phone", "slats"])
@@ -63,7 +58,7 @@ def test_small_digits_on_two_pages_are_read_in_any_shadow(
     table = rng.normal(60, 2, (1100, 2700)).clip(0, 255).astype(np.uint8)
     for left in (40, 1380):
         table[70:1030, left : left + 1280] = page
-    digits = find_digits(picture_from_array(table), strangeness=judge)
+    digits = find_digits(picture_from_array(table), strangeness=thin_strangeness)
     assert sorted(named(digits)) == sorted(2 * LABELS)
 
 
@@ -74,10 +69,10 @@ def test_bare_paper_in_a_shadow_is_no_digits(
 ) -> None:
     picture = picture_from_array(in_shadow(Image.new("L", (1280, 960), 235), kind, soft, rng))
     try:
-        digits = find_digits(picture, strangeness=judge)
+        digits = find_digits(picture, strangeness=thin_strangeness)
     except (PictureBlank, PictureNotDigits):
         return
-    assert judge(np.stack([digit.image for digit in digits])).min() > 0.1
+    assert thin_strangeness(np.stack([digit.image for digit in digits])).min() > 0.1
 
 
 @pytest.mark.parametrize("width", FINE)

@@ -12,14 +12,9 @@ from data.ink import find_ink, with_pale
 from data.normalise import find_digits
 from data.picture import picture_from_array
 from tests.data.drawings import add, pixels
-from tests.data.looks import named, strangeness
+from tests.data.looks import named, thin_strangeness
 
 LABELS = [3, 0, 8, 2, 7, 4]
-
-
-def judge(images: np.ndarray) -> np.ndarray:
-    """How unlike any drawn digit, whose strokes are broader than these."""
-    return strangeness(images) / 4
 
 
 def written(shades: list[int]) -> Image.Image:
@@ -42,7 +37,7 @@ def test_pale_digits_beside_dark_ones_are_read(
     pale: int, others: int, rng: np.random.Generator
 ) -> None:
     picture = picture_from_array(noisy(pixels(written([20] * others + [pale])), rng))
-    assert named(find_digits(picture, strangeness=judge)) == LABELS
+    assert named(find_digits(picture, strangeness=thin_strangeness)) == LABELS
 
 
 @pytest.mark.parametrize("pale", range(150, 230, 8))
@@ -61,7 +56,10 @@ def test_what_is_pale_and_no_digit_changes_nothing(rng: np.random.Generator) -> 
     points = rng.integers((0, 190), (1000, 250), (40, 2), np.int32)
     cv2.polylines(scribble, [points], isClosed=False, color=1, thickness=5)
     alone, beside = (
-        find_digits(picture_from_array(noisy(shades, np.random.default_rng(3))), strangeness=judge)
+        find_digits(
+            picture_from_array(noisy(shades, np.random.default_rng(3))),
+            strangeness=thin_strangeness,
+        )
         for shades in (pixels(page), pixels(page) - 50 * scribble)
     )
     assert [one.box for one in beside] == [one.box for one in alone]
@@ -79,4 +77,6 @@ def test_a_soft_shadow_is_not_pale_ink(rng: np.random.Generator) -> None:
 
 def test_there_is_no_pale_ink_on_a_bare_sheet(rng: np.random.Generator) -> None:
     with pytest.raises(PictureBlank):
-        find_digits(picture_from_array(noisy(np.full((260, 1000), 250), rng)), strangeness=judge)
+        find_digits(
+            picture_from_array(noisy(np.full((260, 1000), 250), rng)), strangeness=thin_strangeness
+        )
