@@ -14,14 +14,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from data.components import Components, Mask, components, square
+from data.components import Components, Mask, components
 from data.errors import PictureBlank, PictureNotDigits
 from data.grey import Plane
 from data.paper import (
     THUMB,
     light_by_rim,
     median,
-    paper_beside,
     paper_under,
     rim_of,
     window,
@@ -29,7 +28,7 @@ from data.paper import (
 from data.reduce import reduced
 
 # Shadows on paper are not darker than this.
-_DARKEST = 0.25
+DARKEST = 0.25
 # The faintest contrast taken for ink; printed greys on white differ by twice as much.
 _FAINTEST = 0.025
 # Ink must exceed the paper's noise by this many standard deviations.
@@ -44,26 +43,14 @@ _OUTLIERS = 0.001
 # expect.
 _BEYOND_LIGHT = 0.6
 # A pixel belongs to a stroke from this share of full ink upwards.
-_EDGE = 0.4
-
-# Pale strokes have more than the first share of full ink and less than the second; so many pixels
-# are the longer side of one, and so many from the edge of others their own soft edges end.
-_PALEST, _PALE, _SMALLEST_PALE, _SOFT = 0.1, 0.6, 8, 2
-# By so much a mean of equal floats may be larger than they are.
-_NEARLY = 0.999
-
-# Along the edges of strokes ink changes by this share from pixel to pixel; a shadow less.
-_SHARP = 0.18
+EDGE = 0.4
 
 # Medians over more values than this are taken from every n-th.
 _SAMPLE = 5_000
 # What lies beside strokes is looked at in this many pixels.
 _SAMPLE_BESIDE = 50_000
 
-# Strokes are narrower than one of these shares of the short side, a pen's or a broad pen's.
-FINE = (0.016, 0.055)
-
-_AS_DARK = "expected strokes darker than any shadow, but they are as dark as it"
+AS_DARK = "expected strokes darker than any shadow, but they are as dark as it"
 _TEXTURED = (
     "expected digits on a plain background, but the picture is noise or texture all over; crop to"
     " the digits, or photograph them on plain paper"
@@ -118,7 +105,7 @@ def find_ink(
         shaded=shaded,
         narrow_shadows=is_dark,  # light ink is dim in a shadow, and none is told from the other
     )
-    ink, contrast = _ink(dark, paper, is_dark=is_dark)
+    ink, contrast = inked(dark, paper, is_dark=is_dark)
     if not is_drawn and _is_light(
         dark,
         ink.density > _BEYOND_LIGHT,
@@ -132,77 +119,12 @@ def find_ink(
             "expected a drawing, but what is darker here is uneven light on bare paper; draw"
             " darker, light it evenly or crop closer"
         )
-    if shaded and (contrast < _DARKEST or _is_hollow(dark, ink.strokes.mask)):
-        raise PictureBlank(_AS_DARK)
+    if shaded and (contrast < DARKEST or _is_hollow(dark, ink.strokes.mask)):
+        raise PictureBlank(AS_DARK)
     return ink
 
 
-def find_fine_ink(grey: Plane, width: float, *, is_dark: bool) -> Ink:
-    """Find strokes that are narrower than most shadows, and sharper than all, whatever the light.
-
-    Args:
-        grey: (h, w) float32 in [0, 1].
-        width: strokes are narrower than this share of the short side.
-        is_dark: whether the ink is darker than the paper.
-
-    Raises:
-        PictureBlank, PictureNotDigits: as :func:`find_ink`.
-    """
-    dark = grey if is_dark else 1 - grey
-    ink, contrast = _ink(dark, paper_beside(dark, width), is_dark=is_dark)
-    if contrast < _DARKEST:
-        raise PictureBlank(_AS_DARK)
-    strokes = ink.strokes.only(np.flatnonzero(_sharpness(ink) >= _SHARP))
-    if not strokes.any():
-        raise PictureBlank("expected strokes with sharp edges, but all are as soft as shadows'")
-    return ink._replace(strokes=components(strokes))
-
-
-def with_pale(ink: Ink) -> Ink | None:
-    """Ink with strokes that are paler than most, each in shares of its own full ink, or none such.
-
-    A pencil's beside a pen's, or those of a coloured marker.
-    """
-    above = (ink.density > max(_PALEST, ink.faintest)).astype(np.uint8)
-    beside = above > cv2.dilate(ink.strokes.mask, square(_SOFT))
-    if np.count_nonzero(beside) < _SMALLEST_PALE:
-        return None
-    every = components(above)
-    own, densities = every.labels[above > 0], ink.density[above > 0]
-    strong = densities > _NEARLY * _means(own, densities, every)[own]  # at least one of each
-    full = _means(own[strong], densities[strong], every)
-    pale = (full < _PALE)[1:] & (every.longest >= _SMALLEST_PALE)
-    if not pale.any():
-        return None
-    chosen = every.only(np.flatnonzero(pale)) > 0
-    density = ink.density.copy()
-    density[chosen] = np.minimum(density[chosen] / full[every.labels[chosen]], 1)
-    mask = np.where(chosen, density > _EDGE, ink.strokes.mask).astype(np.uint8)
-    more = ink._replace(density=density, strokes=components(mask))
-    sharp = more.strokes.only(np.flatnonzero(_sharpness(more) >= _SHARP))
-    return more._replace(strokes=components(np.where(chosen, sharp, mask)))
-
-
-def _means(labels: np.ndarray, values: np.ndarray, strokes: Components) -> np.ndarray:
-    """The mean of the values (n,) of each label of m strokes: (m + 1,), 0 where there are none."""
-    counts, sums = (np.bincount(labels, one, len(strokes.boxes) + 1) for one in (None, values))
-    return np.asarray(sums / np.maximum(counts, 1))
-
-
-def _sharpness(ink: Ink) -> np.ndarray:
-    """By what share of full ink it changes at the edges of each stroke, from pixel to pixel: (n,).
-
-    Of three pixels in a row the mean is taken, so ink that ends from one to the next has 1/3.
-    """
-    edges = ink.strokes.mask - cv2.erode(ink.strokes.mask, square(1))
-    smooth = cv2.blur(ink.density, (3, 3))
-    across, down = (cv2.Sobel(smooth, cv2.CV_32F, *one, scale=1 / 8) for one in ((1, 0), (0, 1)))
-    own = ink.strokes.labels[edges > 0]
-    change = np.hypot(across[edges > 0], down[edges > 0])
-    return _means(own, change, ink.strokes)[1:]
-
-
-def _ink(dark: Plane, paper: Plane, *, is_dark: bool) -> tuple[Ink, float]:
+def inked(dark: Plane, paper: Plane, *, is_dark: bool) -> tuple[Ink, float]:
     """What is darker than paper, by more than its noise; and the contrast of full ink.
 
     Args:
@@ -213,14 +135,14 @@ def _ink(dark: Plane, paper: Plane, *, is_dark: bool) -> tuple[Ink, float]:
     relief = _cut_below(paper - dark, 0)
     if is_dark:
         # Ink takes a share of the light, so what it takes in a shadow counts for more.
-        relief /= np.maximum(paper, _DARKEST, out=paper)
+        relief /= np.maximum(paper, DARKEST, out=paper)
     pedestal, noise = min((_spread(relief), _spread(rim_of(relief))), key=lambda pair: pair[1])
     relief = _cut_below(relief, pedestal)
     floor = max(_FAINTEST, _STANDS_OUT * noise)
     contrast = _full_ink(relief, floor, roughness=max(floor, pedestal))
     density = np.minimum(np.divide(relief, contrast, out=relief), 1, out=relief)
     faintest = floor / contrast
-    mask = (density > max(_EDGE, faintest)).astype(np.uint8)
+    mask = (density > max(EDGE, faintest)).astype(np.uint8)
     return Ink(density, components(mask), is_dark, faintest), contrast
 
 
@@ -259,7 +181,7 @@ def _is_light(
     paper = light[y * rows // h, x * columns // w]
     darker = np.abs(paper - dark[y, x])
     if is_share:
-        darker /= np.maximum(paper, _DARKEST)
+        darker /= np.maximum(paper, DARKEST)
     return median(darker) < _BEYOND_LIGHT * contrast
 
 

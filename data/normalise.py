@@ -17,9 +17,10 @@ import numpy as np
 from data.convention import SIDE
 from data.desk import find_lighter
 from data.errors import PictureBlank, PictureError, PictureNotDigits
+from data.finer_ink import FINE, find_fine_ink
 from data.grey import Plane
 from data.halftone import without_dots
-from data.ink import FINE, Ink, find_fine_ink, find_ink, is_dark_on_light
+from data.ink import Ink, find_ink, is_dark_on_light
 from data.page import Page, find_page, within_edges, without_table
 from data.paper import is_evenly_lit
 from data.perspective import SAME, Homography

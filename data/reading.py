@@ -18,8 +18,9 @@ import numpy as np
 from data.clutter import is_block, is_dash, is_part_of_ground, without_clutter
 from data.components import Box, Components, components
 from data.errors import PictureBlank, PictureNotDigits
+from data.finer_ink import with_pale
 from data.grey import Plane
-from data.ink import Ink, with_pale
+from data.ink import Ink
 from data.perspective import SAME, Homography
 from data.picture import Picture
 from data.printed import Printed, by_cell, find_printed

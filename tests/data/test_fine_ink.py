@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from data.errors import PictureBlank, PictureNotDigits
-from data.ink import FINE, find_fine_ink
+from data.finer_ink import FINE, find_fine_ink
 from data.normalise import find_digits
 from data.picture import picture_from_array
 from tests.data.drawings import add, pixels

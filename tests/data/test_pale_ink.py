@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from data.errors import PictureBlank
-from data.ink import find_ink, with_pale
+from data.finer_ink import with_pale
+from data.ink import find_ink
 from data.normalise import find_digits
 from data.picture import picture_from_array
 from tests.data.drawings import add, pixels
