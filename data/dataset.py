@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from data.convention import DIGITS
-from data.pictures import Pictures
+from data.sets.pictures import Pictures
 
 
 class Digits(Protocol):

@@ -13,17 +13,17 @@ import numpy as np
 
 from data.convention import MNIST8M, SIDE
 from data.dataset import Dataset, Parted
+from data.document.render import render
 from data.errors import DatasetInvalid, DatasetNotFound, MissingExtra
-from data.folders import list_folder
-from data.idx_set import is_idx, open_idx
-from data.labels import check_classes, joined, numbered
 from data.mnist import is_mnist_place, load_mnist
 from data.normalise import scale_to_bytes
-from data.npz import read_npz
-from data.parquet import SUFFIX as PARQUET
-from data.parquet import has_parquet, open_parquet
-from data.pictures import Pictures
-from data.render import render
+from data.sets.folders import list_folder
+from data.sets.idx_set import is_idx, open_idx
+from data.sets.labels import check_classes, joined, numbered
+from data.sets.npz import read_npz
+from data.sets.parquet import SUFFIX as PARQUET
+from data.sets.parquet import has_parquet, open_parquet
+from data.sets.pictures import Pictures
 
 BUILT_IN = ("mnist", "optdigits", MNIST8M)
 HELD_OUT = 5

@@ -17,13 +17,13 @@ from typing import BinaryIO
 
 import numpy as np
 
-from data import idx
 from data.convention import SIDE
 from data.errors import DatasetCorrupt, DatasetInvalid, DatasetNotFound
 from data.fetch import PATIENCE, FetchFailed, fetch
 from data.files import make_folder, write_whole
 from data.home import cache_folder
-from data.npz import read_npz
+from data.sets import idx
+from data.sets.npz import read_npz
 
 VARIABLE = "DIGITS_MNIST"
 MIRRORS = (

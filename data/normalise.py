@@ -15,18 +15,18 @@ import cv2
 import numpy as np
 
 from data.convention import SIDE
-from data.desk import find_lighter
+from data.document.desk import find_lighter
+from data.document.finer_ink import FINE, find_fine_ink
+from data.document.halftone import without_dots
+from data.document.ink import Ink, find_ink, is_dark_on_light
+from data.document.page import Page, find_page, within_edges, without_table
+from data.document.paper import is_evenly_lit
+from data.document.perspective import SAME, Homography
+from data.document.reading import NOTHING, STRANGE, Digit, Reader, Reading, Strangeness
+from data.document.render import LONGEST
 from data.errors import PictureBlank, PictureError, PictureNotDigits
-from data.finer_ink import FINE, find_fine_ink
 from data.grey import Plane
-from data.halftone import without_dots
-from data.ink import Ink, find_ink, is_dark_on_light
-from data.page import Page, find_page, within_edges, without_table
-from data.paper import is_evenly_lit
-from data.perspective import SAME, Homography
 from data.picture import Picture
-from data.reading import NOTHING, STRANGE, Digit, Reader, Reading, Strangeness
-from data.render import LONGEST
 
 NORMALISER_VERSION = 11
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from data.errors import DatasetCorrupt, TrainingError
 from data.files import make_folder, write_whole
-from data.npz import read_npz
+from data.sets.npz import read_npz
 from training.history import History
 
 CHECKPOINT_NAME = "checkpoint.npz"

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from data.convention import SIDE
+from data.document.render import render
 from data.normalise import scale_to_bytes, scale_to_unit
-from data.render import render
 
 Points = np.ndarray
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from data.document.reading import Digit
 from data.normalise import find_digits
 from data.picture import picture_from_array
-from data.reading import Digit
 from tests.data.drawings import STROKES, draw, pixels
 
 

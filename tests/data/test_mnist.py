@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data import idx, mnist
+from data import mnist
 from data.errors import DatasetCorrupt, DatasetInvalid, DatasetNotFound
+from data.sets import idx
 
 ALL_FILES = [*mnist.IMAGES.values(), *mnist.LABELS.values()]
 

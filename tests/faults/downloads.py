@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data import idx
 from data.mnist import IdxFile
+from data.sets import idx
 from tests.faults.child import FAILED, Outcome, run
 from tests.faults.ground import Ground
 from tests.faults.tally import Tally, try_all

@@ -19,11 +19,11 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from data import idx
 from data.errors import DatasetCorrupt, IndexCorrupt, IndexVersion
 from data.npy import BadArray, read_npy
-from data.npz import read_npz
 from data.sealed import seal
+from data.sets import idx
+from data.sets.npz import read_npz
 from indexer.manifest import Manifest
 from tests.faults.child import SECONDS, run
 from tests.faults.ground import Ground

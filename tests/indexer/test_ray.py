@@ -19,7 +19,7 @@ from indexer.ray_cluster import RAY_DATA, STARTING, Cluster, let_ray_data_stop
 from indexer.ray_engine import PART, Job, Worker, encoded_by_ray, shard
 from search import DigitIndex
 from search.soundness import require_vectors
-from tests.data.test_parted import WRITERS, write_folder
+from tests.data.sets.test_parted import WRITERS, write_folder
 from tests.embedders import linear_embedder
 
 PARTS = 6
