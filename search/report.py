@@ -21,7 +21,7 @@ from search.answers import (
 from search.text import columns, fitted, printable
 
 if TYPE_CHECKING:
-    from search.installation import Finding
+    from search.doctor.findings import Finding
 
 
 def strict_json(value: Any, indent: int | None = None) -> str:

@@ -213,8 +213,8 @@ def doctor(context: click.Context, index_place: Place, embedder_folder: Path, st
 
     Exit status 1 if something must be mended; the command that mends it stands beside it.
     """
-    from search.doctor import Folder, examine
-    from search.doctor_milvus import Collection
+    from search.doctor.examine import examine
+    from search.doctor.findings import Collection, Folder
     from search.report import format_findings
 
     def why(parameter: str) -> str:

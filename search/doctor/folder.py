@@ -1,8 +1,4 @@
-"""What is wrong with an installation, an index or an embedder, and the command that mends it.
-
-Every check gives findings and leaves all as it is. A check never fails: what it meets is what it
-tells. So a broken package, a damaged index and a locked one can all be seen in one run.
-"""
+"""What is wrong with an index or an embedder in a folder, and the command that mends it."""
 
 from __future__ import annotations
 
@@ -10,98 +6,18 @@ import os
 import shlex
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from data.errors import (
-    DatasetError,
-    DigitsError,
-    EmbedderNotFound,
-    IndexNotFound,
-    MissingExtra,
-    StorageError,
-    UsageError,
-)
-from search.installation import Finding, examine_installation
+from data.errors import DigitsError, EmbedderNotFound, IndexNotFound, StorageError, UsageError
+from search.doctor.findings import Finding, Folder, check_pairing, fault, of_dataset
 from search.text import counted, named
 
 if TYPE_CHECKING:
     from indexer.manifest import Manifest
-    from search.doctor_milvus import Collection
 
 CHECKPOINT = "checkpoint.npz"  # as training writes it; nothing of that is imported here
 ROOM = 200_000_000  # bytes that building an index of MNIST takes
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A folder that is used, and why: an option, a variable or the default."""
-
-    folder: Path
-    why: str
-
-    def __str__(self) -> str:
-        """The folder, whatever its name holds."""
-        return named(self.folder)
-
-    @property
-    def quoted(self) -> str:
-        """The folder as a word that a shell takes for one."""
-        return shlex.quote(str(self))
-
-
-def examine(index: Folder | Collection, embedder: Folder) -> Iterator[Finding]:
-    """Every check, in the order in which one thing rests on another."""
-    yield from examine_installation()
-    for name, check in (
-        ("mnist", check_mnist),
-        ("embedder", lambda: check_embedder(embedder)),
-        ("index", lambda: _check_index_at(index, embedder)),
-    ):
-        yield from _told(name, check)
-    for name, place in (("embedder", embedder), ("index", index)):
-        if isinstance(place, Folder):
-            yield from _told(f"{name} folder", partial(check_folder, name, place))
-
-
-def _check_index_at(index: Folder | Collection, embedder: Folder) -> Iterator[Finding]:
-    if isinstance(index, Folder):
-        return check_index(index, embedder)
-    from search.doctor_milvus import check_collection
-
-    return check_collection(index, embedder)
-
-
-def fault(exc: DigitsError) -> str:
-    """What is wrong, without the advice at the end of a message: a remedy says more."""
-    text = str(exc)
-    return text.rpartition("; ")[0] or text
-
-
-def check_mnist() -> Iterator[Finding]:
-    """Where MNIST lies, and that it is MNIST."""
-    from data.mnist import SPLITS, VARIABLE, find_mnist, keras_cache, load_mnist, own_cache
-
-    place = None
-    try:
-        place = find_mnist()
-        if place is None:
-            detail = "not on this machine; it is downloaded when a command first needs it"
-            remedy = f"export {VARIABLE}=FOLDER  # to use a copy: its four files, or an npz"
-            yield Finding("mnist", "warning", detail, remedy)
-            return
-        for split in SPLITS:
-            load_mnist(split, place)
-    except DatasetError as exc:
-        remedy = f"export {VARIABLE}=FOLDER  # with a whole copy"
-        if place and place in (keras_cache(), own_cache()):
-            remedy = f"rm -r {shlex.quote(named(place))}  # it is downloaded when it is needed"
-        yield Finding("mnist", "problem", fault(exc), remedy)
-        return
-    yield Finding("mnist", "ok", f"whole, at {named(place)}")
 
 
 def check_embedder(place: Folder) -> Iterator[Finding]:
@@ -202,19 +118,6 @@ def _again(place: Folder, embedder: Folder, manifest: Manifest | None = None) ->
     return f"digits index {options}"
 
 
-def of_dataset(facts: Mapping[str, Any]) -> str:
-    """The option that names what an index was made of; where a file was, nobody remembers."""
-    from data.convention import MNIST8M
-
-    name = facts["name"]
-    known = {
-        "mnist": "",
-        "optdigits": " --dataset optdigits",
-        MNIST8M: f" --dataset {MNIST8M} --count {facts['count']}",
-    }
-    return known.get(name, f" --dataset FILE  # the file or folder that {name} was read from")
-
-
 def check_generations(place: Folder) -> Finding:
     """Which generation answers, and whether the one before it can be gone back to."""
     from indexer.store import read_manifest, read_previous
@@ -263,20 +166,6 @@ def check_writing(place: Folder) -> Iterator[Finding]:
         yield Finding("debris", "warning", detail, "the same digits index command as before")
 
 
-def check_pairing(wanted: str, place: Folder, again: str) -> Finding:
-    """Whether the embedder in the folder is the one that the index carries with it."""
-    from indexer.embedder import Embedder
-
-    try:
-        received = Embedder.open(place.folder).identity
-    except DigitsError:
-        return Finding("pairing", "ok", "the index carries its embedder with it")
-    if received == wanted:
-        return Finding("pairing", "ok", "the index was built with this embedder")
-    detail = f"the index carries embedder {wanted[:12]}, {place} holds {received[:12]}"
-    return Finding("pairing", "warning", detail, again)
-
-
 def check_folder(name: str, place: Folder) -> Iterator[Finding]:
     """Who may write to a folder, or to where it would be made, and the room there."""
     home = next(path for path in (place.folder, *place.folder.absolute().parents) if path.exists())
@@ -301,18 +190,3 @@ def check_folder(name: str, place: Folder) -> Iterator[Finding]:
         yield Finding(f"{name} disk", "warning", detail, "free some space")
     else:
         yield Finding(f"{name} disk", "ok", f"{free:,} bytes free")
-
-
-def _told(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """The findings of a check; a package that is missing or broken is one, too."""
-    try:
-        yield from check()
-    except (ImportError, MissingExtra) as exc:
-        remedy = "pip install --upgrade --force-reinstall digit-search"
-        yield Finding(name, "problem", f"could not be looked at: {exc}", remedy)
-    except OSError as exc:
-        if exc.filename is None:  # no name was looked at but that of the folder we are in
-            yield Finding(name, "problem", f"the folder you are in: {exc.strerror}", "cd")
-            return
-        where = named(exc.filename)
-        yield Finding(name, "problem", f"{where}: {exc.strerror}", f"ls -ld {shlex.quote(where)}")

@@ -12,9 +12,8 @@ from indexer.build import build_index
 from indexer.milvus.address import Address
 from indexer.milvus.lock import locked
 from indexer.milvus.server import Patience, Server
-from search.doctor import Folder
-from search.doctor_milvus import Collection, check_collection
-from search.installation import Finding
+from search.doctor.findings import Collection, Finding, Folder
+from search.doctor.milvus import check_collection
 from tests.embedders import linear_embedder
 
 HURRIED = Patience(connecting=1, answering=1)

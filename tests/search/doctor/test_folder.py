@@ -12,23 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
 from data.card import CARD_NAME, ONNX_NAME
 from data.dataset import Dataset
 from indexer.build import build_index
 from indexer.choose import Requirements
 from search import DigitIndex
-from search.doctor import Folder, check_embedder, check_folder, check_index, check_mnist
+from search.doctor.examine import check_mnist
+from search.doctor.findings import Finding, Folder
+from search.doctor.folder import check_embedder, check_folder, check_index
 from search.grow import open_to_change, undo
-from search.installation import (
-    EXTRAS,
-    Finding,
-    check_extra,
-    check_packages,
-    check_python,
-    check_threads,
-)
 from search.report import format_findings
 from tests.conftest import Run
 from tests.embedders import linear_embedder
@@ -234,42 +227,6 @@ def test_mnist_that_is_not_where_it_should_be(
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert [one.status for one in check_mnist()] == ["warning"]
-
-
-def test_versions_against_floors() -> None:
-    assert check_python("3.12.1", ">=3.11").status == "ok"
-    assert check_python("3.10.9", ">=3.11").status == "problem"
-    packages = [Requirement(line) for line in ("numpy>=2", "pillow>=9999", "no-such-package")]
-    found = list(check_packages(packages))
-    assert [one.status for one in found] == ["problem", "problem", "ok"]
-    assert "expected pillow>=9999, received" in found[0].detail
-    assert "pip install" in str(found[0].remedy)
-
-
-def test_extras_may_be_absent_but_not_too_old() -> None:
-    absent, present, old = (
-        Requirement(one) for one in ("no-such-package", "numpy", "pillow>=9999")
-    )
-    found = check_extra("plot", "for --plots", [absent, present])
-    assert found.status == "ok"
-    assert "not installed" in found.detail
-    assert "digit-search[plot]" in found.detail
-    assert check_extra("plot", "for --plots", [absent, old]).status == "warning"
-    assert check_extra("plot", "for --plots", [present]).detail.startswith("installed")
-
-
-def test_every_extra_has_a_purpose() -> None:
-    import tomllib
-
-    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-    assert project["optional-dependencies"].keys() <= EXTRAS.keys()
-
-
-def test_thread_settings() -> None:
-    assert check_threads({}, 2).status == "ok"
-    assert check_threads({"OMP_NUM_THREADS": "2"}, 2).status == "ok"
-    assert check_threads({"OMP_NUM_THREADS": "64"}, 2).status == "warning"
-    assert check_threads({"OMP_NUM_THREADS": "many"}, 2).remedy == "unset OMP_NUM_THREADS"
 
 
 def test_the_command(digits_anywhere: Run, healthy: Path, tmp_path: Path) -> None:

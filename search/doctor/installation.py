@@ -10,11 +10,11 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from data.processors import processors
+from search.doctor.findings import Finding
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -35,23 +35,6 @@ EXTRAS = {
     "dev": "to work on this program",
 }
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found.
-
-    Attributes:
-        check: what was looked at, in a word or two.
-        status: `"problem"` is what must be mended; `"warning"` what may surprise.
-        detail: what was found, in one line.
-        remedy: the command, or the deed, that mends it; None where all is well.
-    """
-
-    check: str
-    status: Literal["ok", "warning", "problem"]
-    detail: str
-    remedy: str | None = None
 
 
 def examine_installation() -> Iterator[Finding]:

@@ -1,42 +1,19 @@
-"""What is wrong with an index in Milvus, and what mends it.
-
-As `search.doctor` does for a folder: every check gives findings and leaves all as it is.
-"""
+"""What is wrong with an index in Milvus, and what mends it."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data.errors import DigitsError, IndexNotFound, MissingExtra, StoreUnreachable
 from indexer.milvus.server import PATIENCE, Patience
-from search.doctor import Folder, check_pairing, fault, of_dataset
-from search.installation import Finding
+from search.doctor.findings import Collection, Finding, Folder, check_pairing, fault, of_dataset
 from search.text import named
 
 if TYPE_CHECKING:
-    from indexer.milvus.address import Address
     from indexer.milvus.store import MilvusStore
     from search.index import DigitIndex
-
-
-@dataclass(frozen=True)
-class Collection:
-    """A collection that is used, and why; as :class:`search.doctor.Folder` of a folder."""
-
-    address: Address
-    why: str
-
-    def __str__(self) -> str:
-        """The address without credentials."""
-        return named(str(self.address))
-
-    @property
-    def quoted(self) -> str:
-        """The address as a word that a shell takes for one."""
-        return shlex.quote(str(self))
 
 
 def check_collection(
