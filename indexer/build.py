@@ -18,9 +18,10 @@ from indexer.choose import ASKED, Requirements, build_vectors, sample_of
 from indexer.embedder import Embedder
 from indexer.manifest import Manifest, Part
 from indexer.packing import write
-from indexer.place import Place, Replacement, store_at
+from indexer.place import Place, store_at
 from indexer.projection import SAMPLE as PROJECTED
 from indexer.projection import Projection
+from indexer.protocols import Replacement
 from indexer.ray_cluster import Cluster
 from indexer.ray_engine import encoded_by_ray
 from indexer.segment import Redrawn, Segment

@@ -1,4 +1,4 @@
-"""The store of an index in a folder of this machine; meets `indexer.place.Store`."""
+"""The store of an index in a folder of this machine; meets `indexer.protocols.Store`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from data.errors import IndexCorrupt, IndexNotFound, IndexVersion, StorageError
 from data.files import check_regular, make_folder
 from indexer.manifest import Manifest
-from indexer.place import Generation
+from indexer.protocols import Generation
 from indexer.segment import Segment
 from indexer.sources import Sources
 from indexer.store import (
@@ -56,7 +56,7 @@ def open_generation(
 
 @dataclass(frozen=True)
 class FolderStore:
-    """An index directory; see :class:`indexer.place.Store`."""
+    """An index directory; see :class:`indexer.protocols.Store`."""
 
     folder: Path
 
@@ -132,7 +132,7 @@ class FolderStore:
 
 
 class FolderReplacement:
-    """Whoever replaces what is in a folder; see :class:`indexer.place.Replacement`."""
+    """Whoever replaces what is in a folder; see :class:`indexer.protocols.Replacement`."""
 
     def __init__(self, writer: Writer) -> None:
         """Replace what is in the folder that `writer` has locked."""
@@ -156,7 +156,7 @@ class FolderReplacement:
 
 
 class FolderChange:
-    """Whoever holds the lock of an index directory; see :class:`indexer.place.Change`."""
+    """Whoever holds the lock of an index directory; see :class:`indexer.protocols.Change`."""
 
     def __init__(self, writer: Writer) -> None:
         """Change the index that `writer` has locked."""

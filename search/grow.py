@@ -20,7 +20,8 @@ from data.listing import list_classes
 from data.names import first_of
 from data.normalise import scale_to_bytes
 from indexer.manifest import Manifest
-from indexer.place import Change, Place, store_at
+from indexer.place import Place, store_at
+from indexer.protocols import Change
 from search.answers import Addition, FailedAnswer
 from search.index import DigitIndex
 from search.queries import (

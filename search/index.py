@@ -16,7 +16,8 @@ from indexer.calibration import Calibration
 from indexer.checks import as_numbers, check_number, check_vectors
 from indexer.embedder import Embedder
 from indexer.manifest import Manifest
-from indexer.place import Generation, Place, Rows, Vectors, parse_place, store_at
+from indexer.place import Place, parse_place, store_at
+from indexer.protocols import Generation, Rows, Vectors
 from indexer.sources import Sources
 from indexer.store import Content
 from indexer.vectors import set_threads

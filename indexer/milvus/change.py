@@ -12,14 +12,14 @@ from data.errors import UsageError
 from indexer.manifest import PREVIOUS, Manifest
 from indexer.milvus.generations import Generations
 from indexer.milvus.rows import Batch
-from indexer.place import Generation
+from indexer.protocols import Generation
 from indexer.sources import ADDED, Sources
 
 MOST_REMOVED = 50_000  # each is named in every question
 
 
 class MilvusChange:
-    """One change of an index in Milvus; meets `indexer.place.Change`."""
+    """One change of an index in Milvus; meets `indexer.protocols.Change`."""
 
     def __init__(self, generations: Generations, lock: Any) -> None:
         """Change the index of `generations`, whose `lock` is held."""

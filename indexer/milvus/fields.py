@@ -16,7 +16,7 @@ from indexer.sources import Sources
 
 
 class MilvusLabels:
-    """The labels of one generation; meets `indexer.place.Rows`."""
+    """The labels of one generation; meets `indexer.protocols.Rows`."""
 
     def __init__(self, vectors: MilvusVectors) -> None:
         """Of the digits that have these vectors."""
@@ -34,7 +34,7 @@ class MilvusLabels:
 
 
 class MilvusImages:
-    """The pictures of one generation; meets `indexer.place.Rows`."""
+    """The pictures of one generation; meets `indexer.protocols.Rows`."""
 
     def __init__(self, table: RowTable, sources: Sources) -> None:
         """Of the rows in `table`, which are called as `sources` say."""

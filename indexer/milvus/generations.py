@@ -21,7 +21,7 @@ from indexer.milvus.records import Records
 from indexer.milvus.rows import RowTable
 from indexer.milvus.server import Server
 from indexer.milvus.vectors import MilvusVectors
-from indexer.place import Generation
+from indexer.protocols import Generation
 from indexer.sources import Sources, pack_sources, parse_sources
 
 REQUIRED_OF_SEGMENT = frozenset({"sources"})

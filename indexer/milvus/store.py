@@ -1,4 +1,4 @@
-"""The store of an index in Milvus; meets `indexer.place.Store`.
+"""The store of an index in Milvus; meets `indexer.protocols.Store`.
 
 Digits are loaded into a collection whose name has the hash of what is loaded: a load that was
 stopped is gone on with, one of anything else begins beside what is in place.
@@ -32,7 +32,7 @@ from indexer.milvus.generations import Generations
 from indexer.milvus.lock import is_held, locked
 from indexer.milvus.rows import Batch, RowTable
 from indexer.milvus.server import PATIENCE, Patience, Server
-from indexer.place import Generation
+from indexer.protocols import Generation
 from indexer.segment import Segment
 
 KIND = "milvus"

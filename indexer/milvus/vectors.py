@@ -33,7 +33,7 @@ class Known:
 
 
 class MilvusVectors:
-    """The vectors of one generation; meets `indexer.place.Vectors`.
+    """The vectors of one generation; meets `indexer.protocols.Vectors`.
 
     What the last search found is kept, since it is asked about next: what it is, and how far away
     by fewer numbers.
@@ -60,7 +60,7 @@ class MilvusVectors:
     def search(
         self, queries: np.ndarray, k: int, exclude: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The k nearest vectors of each query; see `indexer.place.Vectors`.
+        """The k nearest vectors of each query; see `indexer.protocols.Vectors`.
 
         Raises:
             UsageError: k out of range, or queries of another length or not finite.

@@ -10,7 +10,8 @@ from data.dataset import Dataset
 from data.errors import DigitsError, EmbedderMismatch, IndexLocked, IndexNotFound, UsageError
 from indexer.build import build_index
 from indexer.embedder import Embedder
-from indexer.place import Place, Store, parse_place, store_at
+from indexer.place import Place, parse_place, store_at
+from indexer.protocols import Store
 from search import DigitIndex, grow
 from search.evaluate import evaluate
 from search.queries import Query

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from packaging.requirements import Requirement
 
 from search.doctor.installation import (
