@@ -33,13 +33,15 @@ _GAP, _FRAGMENT_GAP = 0.3, 0.5
 # Strokes shorter than this, in heights of the line, are no digit by themselves; a component of that
 # size may be left out.
 _BODY = 0.45
+# How wide a digit usually is, in heights of the line. What is twice as wide is strange for two.
+_USUAL = 0.65
 # A digit is made of at most so many atoms, unless they are one component.
 _MOST_ATOMS = 6
 # With more candidates than this, a second's worth, only shape decides.
 _MOST_CANDIDATES = 600
-# Prices, in units of strangeness: of each digit; of joining what is apart, and for each height of
-# the gap; of a cut, and for each stroke width of ink it crosses; of leaving an atom out, for each
-# height of its length.
+# Prices, in units of strangeness: of each digit, beside how strange it is; of joining what is
+# apart, and for each height of the gap; of a cut, and for each stroke width of ink it crosses; of
+# leaving an atom out, for each height of its length.
 _DIGIT, _JOIN, _GAP_PRICE, _CUT, _CROSSED, _OMIT = 0.06, 0.1, 0.6, 0.04, 0.04, 1.5
 
 
@@ -61,6 +63,22 @@ class _Atom(NamedTuple):
     omit: float
 
 
+class _Run(NamedTuple):
+    """A stretch of atoms that might be joined.
+
+    Attributes:
+        group: number of the group that they are of.
+        atoms: from left to right.
+        spans: what may be one digit.
+        height: of the line.
+    """
+
+    group: int
+    atoms: list[_Atom]
+    spans: dict[Span, Glyph]
+    height: int
+
+
 def reread(groups: list[list[Glyph]], strangeness: GlyphStrangeness) -> list[list[Glyph]]:
     """Part and join glyphs so that they look like digits.
 
@@ -72,25 +90,26 @@ def reread(groups: list[list[Glyph]], strangeness: GlyphStrangeness) -> list[lis
     Returns:
         The digits of each group, in reading order.
     """
-    runs: list[tuple[int, list[_Atom], dict[Span, Glyph]]] = []
+    runs: list[_Run] = []
     for number, line in [(n, line) for n, glyphs in enumerate(groups) for line in in_lines(glyphs)]:
         height = max(glyph.box.height for glyph in line)
         found = _runs(_atoms(line, height))
         if max(map(len, found)) > _MOST_CANDIDATES // _MOST_ATOMS:
             return groups
-        runs += [(number, run, _spans(run, height)) for run in found]
-    candidates = [glyph for _, run, spans in runs if len(run) > 1 for glyph in spans.values()]
+        runs += [_Run(number, atoms, _spans(atoms, height), height) for atoms in found]
+    choices = [run for run in runs if len(run.atoms) > 1]
+    candidates = [glyph for run in choices for glyph in run.spans.values()]
     if not 0 < len(candidates) <= _MOST_CANDIDATES:
         return groups
     scores = strangeness(candidates)
     # How strange ordinary digits are depends on the judge; the least strange is as good as one.
-    prices = iter([score - min(scores) + _DIGIT for score in scores])
+    stranger = iter([score - min(scores) for score in scores])
     digits: list[list[Glyph]] = [[] for _ in groups]
-    for number, run, spans in runs:
-        if len(run) == 1:
-            digits[number] += spans.values()
+    for run in runs:
+        if len(run.atoms) == 1:
+            digits[run.group] += run.spans.values()
         else:
-            digits[number] += _cheapest(run, spans, {span: next(prices) for span in spans})
+            digits[run.group] += _cheapest(run, {span: next(stranger) for span in run.spans})
     return digits
 
 
@@ -162,15 +181,16 @@ def _is_component(run: list[_Atom], start: int, stop: int) -> bool:
     return not is_cut[0] and all(is_cut[1 : stop - start]) and not is_cut[stop - start]
 
 
-def _cheapest(run: list[_Atom], spans: dict[Span, Glyph], prices: dict[Span, float]) -> list[Glyph]:
-    """The digits of one run, of all ways to read it the one with the lowest price."""
+def _cheapest(run: _Run, strange: dict[Span, float]) -> list[Glyph]:
+    """The digits of a run, by how strange each span is: of all ways to read it the cheapest."""
     # best[i]: the price of the first i atoms as digits, and these digits
     best: list[tuple[float, list[Glyph]]] = [(0.0, [])]
-    for stop, atom in enumerate(run, start=1):
+    for stop, atom in enumerate(run.atoms, start=1):
         options = [(best[-1][0] + atom.omit, best[-1][1])]
-        for start, digit in ((b, glyph) for (b, e), glyph in spans.items() if e == stop):
-            joins = sum(joined.join for joined in run[start + 1 : stop])
-            price = prices[start, stop] + run[start].part + joins
+        for start, digit in ((b, glyph) for (b, e), glyph in run.spans.items() if e == stop):
+            joins = sum(joined.join for joined in run.atoms[start + 1 : stop])
+            digits_wide = max(1.0, digit.box.width / (_USUAL * run.height))
+            price = _DIGIT + strange[start, stop] * digits_wide + run.atoms[start].part + joins
             options.append((best[start][0] + price, [*best[start][1], digit]))
         best.append(min(options, key=lambda option: option[0]))
     return best[-1][1]

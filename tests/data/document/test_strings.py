@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from data.dataset import Dataset
 from data.document.components import components
 from data.document.reading import Digit, Strangeness
-from data.document.segment import find_glyphs, merged
+from data.document.segment import Glyph, find_glyphs, merged
 from data.document.strings import reread
 from data.document.touching import cut_apart
 from data.errors import PictureNotDigits
@@ -200,6 +200,18 @@ def test_scribbles_all_over_are_not_judged_for_long(rng: np.random.Generator) ->
     page = np.kron(rng.random((50, 50)) > 0.12, np.ones((9, 9))).astype(np.float32)
     assert find_digits(picture_from_array(page), strangeness=strangeness)
     assert sum(judged) <= 1000
+
+
+@pytest.mark.parametrize(("strange_whole", "count"), [(0.42, 1), (0.5, 2)])
+def test_what_is_as_wide_as_two_digits_is_strange_for_two(strange_whole: float, count: int) -> None:
+    ink = (pixels(_written([3, 0], 100)) < 128).astype(np.uint8)
+    whole = merged(find_glyphs(components(ink)))
+
+    def judged(glyphs: list[Glyph]) -> list[float]:
+        widths = [glyph.box.width / whole.box.width for glyph in glyphs]
+        return [strange_whole if w == 1 else 0.4 if 0.4 < w < 0.6 else 2.0 for w in widths]
+
+    assert len(reread([[whole]], judged)[0]) == count
 
 
 def test_nothing_comes_of_nothing() -> None:
