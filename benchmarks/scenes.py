@@ -57,21 +57,43 @@ class Writer:
         placed = []
         for x, y, width, height in cells:
             chosen = int(self.rng.integers(len(self._images)))
-            side = round(min(width, height) * self.rng.uniform(*fill) * 28 / 20)
-            stored = self._images[chosen].astype(np.float32) / 255
-            digit = cv2.resize(stored, (side, side), interpolation=cv2.INTER_CUBIC)
-            digit = np.clip((digit - CLEAR[0]) / (CLEAR[1] - CLEAR[0]), 0, 1)
-            if thin:
-                digit = cv2.erode(digit, np.ones((1 + side // 60, 1 + side // 60), np.uint8))
-            inked = cv2.boundingRect((digit > 0.5).astype(np.uint8))
-            digit = digit[inked[1] : inked[1] + inked[3], inked[0] : inked[0] + inked[2]]
+            digit = self._drawn(chosen, min(width, height) * self.rng.uniform(*fill), thin)
             rows, columns = digit.shape
             left = int(x + (width - columns) * self.rng.uniform(0.3, 0.7))
             top = int(y + (height - rows) * self.rng.uniform(0.3, 0.7))
-            under = sheet[top : top + rows, left : left + columns]
-            under += (ink - under) * digit
-            placed.append(Placed(int(self._labels[chosen]), (left, top, columns, rows)))
+            placed.append(self._put(sheet, chosen, digit, (left, top), ink))
         return placed
+
+    def write_line(
+        self, sheet: np.ndarray, at: tuple[int, int], count: int, length: float, ink: float
+    ) -> list[Placed]:
+        """Write digits side by side from a place (x, y), each by a little over the one before."""
+        placed, (x, y) = [], at
+        for _ in range(count):
+            chosen = int(self.rng.integers(len(self._images)))
+            digit = self._drawn(chosen, length * self.rng.uniform(0.9, 1.1))
+            placed.append(self._put(sheet, chosen, digit, (x, y), ink))
+            x += digit.shape[1] - round(length * self.rng.uniform(0.02, 0.1))
+        return placed
+
+    def _drawn(self, chosen: int, length: float, thin: bool = False) -> np.ndarray:
+        """A stored digit so long, in sharp strokes, without what is bare around it."""
+        side = round(length * 28 / 20)
+        stored = self._images[chosen].astype(np.float32) / 255
+        digit = cv2.resize(stored, (side, side), interpolation=cv2.INTER_CUBIC)
+        digit = np.clip((digit - CLEAR[0]) / (CLEAR[1] - CLEAR[0]), 0, 1)
+        if thin:
+            digit = cv2.erode(digit, np.ones((1 + side // 60, 1 + side // 60), np.uint8))
+        x, y, width, height = cv2.boundingRect((digit > 0.5).astype(np.uint8))
+        return np.asarray(digit[y : y + height, x : x + width])
+
+    def _put(
+        self, sheet: np.ndarray, chosen: int, digit: np.ndarray, at: tuple[int, int], ink: float
+    ) -> Placed:
+        (left, top), (rows, columns) = at, digit.shape
+        under = sheet[top : top + rows, left : left + columns]
+        under += (ink - under) * digit
+        return Placed(int(self._labels[chosen]), (left, top, columns, rows))
 
 
 def grid(rows: int, columns: int) -> list[tuple[float, float, float, float]]:
@@ -115,6 +137,17 @@ def small(writer: Writer) -> Scene:
     """Fifty-four small ones."""
     page = blank()
     return _in_falling_light(writer, page, writer.write(page, grid(6, 9), INK))
+
+
+def touching(writer: Writer) -> Scene:
+    """Four lines of five, whose boxes overlap and whose strokes mostly touch."""
+    page = blank()
+    digits = [
+        digit
+        for row in range(4)
+        for digit in writer.write_line(page, (150, 80 + 210 * row), 5, length=110, ink=INK)
+    ]
+    return _in_falling_light(writer, page, digits)
 
 
 def pencil(writer: Writer) -> Scene:
@@ -302,7 +335,7 @@ def _moved(digit: Placed, to_photo: np.ndarray) -> Placed:
 KINDS: dict[str, Callable[[Writer], Scene]] = {
     kind.__name__: kind
     for kind in (
-        sheet, small, pencil, chalk, ruled, squared, half_in_shadow, hand_in_light, blind_in_light,
-        desk, cut_off, boxes, comb, form_on_desk, table,
+        sheet, small, touching, pencil, chalk, ruled, squared, half_in_shadow, hand_in_light,
+        blind_in_light, desk, cut_off, boxes, comb, form_on_desk, table,
     )
 }  # fmt: skip
