@@ -72,7 +72,7 @@ async function answer() {
     chosen = Math.min(chosen, answers.length - 1);
     if (now.kind !== "picture" && answers.length === 1) chosen = 0;
     show();
-    if (answers.length > 1) say(byId("reading").textContent);
+    if (answers.length > 1 && !pad.isPressed) say(byId("reading").textContent);
   } catch (error) {
     if (!isAsked(now)) return;
     answers = [];
@@ -122,9 +122,12 @@ function showQuestion({ kind, id, blob, name }) {
   place.replaceChildren(layer);
 }
 
-// A row for each digit, where there are several, and a box around each on the picture.
+// A row for each digit, where there are several, and a box around each on the picture. Rows move what
+// lies below them, and half a digit may look like two: they wait until the pen is lifted.
 function showRows() {
   const rows = byId("rows");
+  rows.inert = pad.isPressed; // until then they tell of what was
+  if (pad.isPressed) return;
   rows.hidden = answers.length < 2;
   rows.replaceChildren(...(answers.length < 2 ? [] : answers.map(makeRow)));
   byId("reading").hidden = rows.hidden;

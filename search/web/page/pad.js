@@ -7,7 +7,7 @@ const DOT = 0.01; // pixels: a stroke of no length at all would not be painted
 export const SENT = 224; // pixels of the side of the picture that is asked about
 
 export class Pad {
-  // `changed` is called whenever the drawing is another one.
+  // `changed` is called whenever the drawing is another one, and when the pen is lifted.
   constructor(canvas, label, changed) {
     this.canvas = canvas;
     this.changed = changed;
@@ -26,6 +26,9 @@ export class Pad {
   }
 
   get isEmpty() { return this.strokes.length === 0; }
+
+  // Whether a mouse, finger or pen is in the middle of a stroke.
+  get isPressed() { return this.pointer !== undefined; }
 
   clear() { this.#lay([]); }
 
@@ -97,7 +100,7 @@ export class Pad {
   }
 
   #press(event) {
-    if (event.button !== 0 || this.pointer !== undefined) return;
+    if (event.button !== 0 || this.isPressed) return;
     this.pointer = event.pointerId;
     this.cursor = null;
     this.canvas.setPointerCapture(event.pointerId);
@@ -114,7 +117,9 @@ export class Pad {
   }
 
   #lift(event) {
-    if (event.pointerId === this.pointer) this.pointer = undefined;
+    if (event.pointerId !== this.pointer) return;
+    this.pointer = undefined;
+    this.changed();
   }
 
   #key(event) {

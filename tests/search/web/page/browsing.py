@@ -21,19 +21,30 @@ Serve = Callable[..., Client]
 
 def draw(page: Page, label: int, pad: str = "#pad", answer: str = "#answer") -> None:
     """Draw a digit with the mouse, as a hand would, and wait for the answer."""
-    box = page.locator(pad).bounding_box()
-    assert box
     for stroke in STROKES[label]:
-        points = [
-            (box["x"] + box["width"] * (0.2 + 0.6 * x), box["y"] + box["height"] * (0.2 + 0.6 * y))
-            for x, y in smooth(stroke)[::20]
-        ]
-        page.mouse.move(*points[0])
-        page.mouse.down()
-        for point in points[1:]:
-            page.mouse.move(*point)
+        press(page, stroke, pad)
         page.mouse.up()
     expect(page.locator(answer)).to_have_attribute("aria-busy", "false", timeout=PATIENCE)
+
+
+def press(
+    page: Page,
+    stroke: list[tuple[float, float]],
+    pad: str = "#pad",
+    left: float = 0.2,
+    width: float = 0.6,
+) -> None:
+    """Draw a stroke on a part of the pad, in shares of its width; the button stays down."""
+    box = page.locator(pad).bounding_box()
+    assert box
+    points = [
+        (box["x"] + box["width"] * (left + width * x), box["y"] + box["height"] * (0.2 + 0.6 * y))
+        for x, y in smooth(stroke)[::20]
+    ]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point)
 
 
 def says(page: Page, place: str, text: str) -> None:

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from data.dataset import Dataset
 from indexer.build import build_index
 from search.web.access import Access
+from tests.drawings import STROKES
 from tests.embedders import linear_embedder
 from tests.samples import samples
 from tests.search.web.page.browsing import (
@@ -23,6 +24,7 @@ from tests.search.web.page.browsing import (
     Serve,
     draw,
     drop,
+    press,
     says,
 )
 from tests.search.web.serving import Client
@@ -108,6 +110,23 @@ def test_several_digits_are_several_rows_and_boxes(site: Client, visit: Open) ->
     assert page.locator("#reading").inner_text() == f"Reads {said}"
     page.locator("#rows button").nth(3).click()
     says(page, "#name", str(answers[3]["label"]))
+
+
+def test_rows_wait_until_the_pen_is_lifted(site: Client, visit: Open) -> None:
+    page = visit(site.url)
+    answered = expect(page.locator("#answer"))
+    for stroke in STROKES[0]:
+        press(page, stroke, left=0.05, width=0.35)
+        page.mouse.up()
+    for stroke in STROKES[1]:
+        press(page, stroke, left=0.65, width=0.3)
+        answered.to_have_attribute("aria-busy", "false", timeout=PATIENCE)
+        expect(page.locator("#rows li")).to_have_count(0)
+        page.mouse.up()
+    expect(page.locator("#rows li")).to_have_count(2, timeout=PATIENCE)
+    says(page, "#reading", "Reads 01")
+    page.locator("#rows button").nth(1).click()
+    says(page, "#name", "1")
 
 
 def test_a_neighbour_that_is_clicked_is_the_next_query(site: Client, visit: Open) -> None:
