@@ -59,6 +59,30 @@ def check_excluded(exclude: np.ndarray | None, queries: int, count: int) -> None
         raise UsageError(f"expected excluded ids from -1 to {count - 1:,}")
 
 
+def positions_of(chosen: Any, count: int) -> np.ndarray:
+    """The positions (...) int64 that an array of `count` rows is indexed with, all from 0.
+
+    Args:
+        chosen: a position, integers of any shape, a slice, or a mask (count,) bool; what is below
+            0 counts from the end.
+        count: of the rows.
+
+    Raises:
+        IndexError: it is none of these, or a position lies outside.
+    """
+    if isinstance(chosen, slice):
+        return np.arange(*chosen.indices(count))
+    given = np.asarray(chosen)
+    if given.shape == (count,) and given.dtype == bool:
+        return np.flatnonzero(given)
+    if not given.size:
+        return given.astype(np.int64)
+    if given.dtype.kind not in "iu" or given.min() < -count or given.max() >= count:
+        raise IndexError(f"expected positions from {-count} to {count - 1}, received {chosen}")
+    positions = given.astype(np.int64)
+    return np.where(positions < 0, positions + count, positions)
+
+
 def as_numbers(given: Any, count: int, what: str) -> np.ndarray:
     """Numbers (m,) int64 of some of `count` things, which are called `what`.
 

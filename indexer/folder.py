@@ -161,14 +161,11 @@ class FolderChange:
     def __init__(self, writer: Writer) -> None:
         """Change the index that `writer` has locked."""
         self._writer = writer
-        self._base: Generation | None = None
 
-    @property
+    @cached_property
     def base(self) -> Generation:
-        """The generation in place when it was first asked for."""
-        if self._base is None:
-            self._base = FolderStore(self._writer.folder).read()
-        return self._base
+        """The generation in place."""
+        return FolderStore(self._writer.folder).read()
 
     def add(
         self, vectors: np.ndarray, labels: np.ndarray, images: np.ndarray, files: Sequence[str]
@@ -176,17 +173,22 @@ class FolderChange:
         """Commit a generation with n more digits; see :func:`indexer.grow.add_digits`."""
         from indexer.grow import add_digits  # queries only read
 
-        base = self.base
-        return add_digits(
-            self._writer, base.manifest, base.segments, vectors, labels, images, files
-        )
+        manifest, segments = self._replaced()
+        return add_digits(self._writer, manifest, segments, vectors, labels, images, files)
 
     def remove(self, positions: np.ndarray) -> Manifest:
         """Commit one without some; see :func:`indexer.grow.remove_digits`."""
         from indexer.grow import remove_digits
 
-        return remove_digits(self._writer, self.base.manifest, self.base.segments, positions)
+        return remove_digits(self._writer, *self._replaced(), positions)
 
     def undo(self) -> Manifest:
         """Put the generation before in place; see :meth:`indexer.writer.Writer.undo`."""
+        vars(self).pop("base", None)
         return self._writer.undo()
+
+    def _replaced(self) -> tuple[Manifest, tuple[Segment, ...]]:
+        """What is in place, and is not what `base` gives any more."""
+        base = self.base
+        del self.base
+        return base.manifest, base.segments

@@ -11,7 +11,7 @@ from copy import copy
 
 import numpy as np
 
-from indexer.checks import check_excluded, check_k
+from indexer.checks import check_excluded, check_k, positions_of
 from indexer.segment import Segment
 
 
@@ -33,9 +33,9 @@ class UnionVectors:
         return sum(self._live)
 
     def past_graphs(self) -> UnionVectors:
-        """The same, sure to find a query that is stored itself; see `VectorIndex.past_graph`."""
+        """The same, sure to find a query that is stored itself; see `VectorIndex.past_graphs`."""
         same = copy(self)
-        same._parts = [part.past_graph() for part in self._parts]
+        same._parts = [part.past_graphs() for part in self._parts]
         return same
 
     def search(
@@ -182,18 +182,14 @@ class UnionImages:
         return int(self._starts[-1])
 
     def __getitem__(self, chosen: int | np.integer | slice | np.ndarray) -> np.ndarray:
-        """One picture (28, 28) of a position, several (m, 28, 28) of a slice or of positions.
+        """One picture (28, 28), or several (..., 28, 28); see `indexer.checks.positions_of`.
 
         Raises:
             IndexError: a position outside.
         """
-        if isinstance(chosen, slice):
-            chosen = np.arange(len(self))[chosen]
-        positions = np.atleast_1d(chosen)
-        if len(positions) and not (positions.min() >= 0 and positions.max() < len(self)):
-            raise IndexError(f"expected positions from 0 to {len(self) - 1}, received {chosen}")
-        pictures = _gathered(self._starts, positions, self._picture_rows)
-        return pictures[0] if np.ndim(chosen) == 0 else pictures
+        positions = positions_of(chosen, len(self))
+        pictures = _gathered(self._starts, positions.ravel(), self._picture_rows)
+        return pictures.reshape(*positions.shape, *pictures.shape[1:])
 
     def _picture_rows(self, part: int, rows: np.ndarray) -> np.ndarray:
         return np.asarray(self._parts[part][rows])

@@ -3,6 +3,8 @@
 milvus://host:19530/collection            a server
 milvus+tls://user:password@host/digits    one that is spoken to in private
 milvus:folder/file.db/collection          Milvus Lite, in a file of this machine
+
+What an index keeps beside that collection is in others, whose names begin with its name.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ PORT = 19530
 SCHEMES = {"milvus": "http", "milvus+tls": "https"}
 EXPECTED = "milvus://HOST:PORT/COLLECTION, milvus+tls://... or milvus:FILE.db/COLLECTION"
 COLLECTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,200}")
+BESIDE = re.compile(r".*_(lock|rows_[0-9a-f]{16})")
 FILE = re.compile(r"milvus:(?!//)(?P<file>.+\.db)/(?P<collection>[^/]+)")
 
 
@@ -52,6 +55,19 @@ class Address:
     def making(self) -> str:
         """The command that makes an index there."""
         return f"digits index --to {shlex.quote(self.shown)}"
+
+    @property
+    def lock(self) -> str:
+        """The collection that whoever changes the index holds."""
+        return f"{self.collection}_lock"
+
+    def rows(self, digest: str) -> str:
+        """The collection for the digits of what has this digest, in hexadecimal."""
+        return f"{self.collection}_rows_{digest[:16]}"
+
+    def has_rows(self, name: str) -> bool:
+        """Whether a collection is one for digits of this index."""
+        return bool(re.fullmatch(f"{self.collection}_rows_[0-9a-f]{{16}}", name))
 
     @classmethod
     def parse(cls, text: str) -> Address:
@@ -86,6 +102,11 @@ def _collection(name: str, text: str) -> str:
         raise UsageError(
             f"expected the name of a collection at the end of {_without_secret(text)!r}: letters,"
             f" digits and _, received {name!r}"
+        )
+    if BESIDE.fullmatch(name):
+        raise UsageError(
+            f"expected another name than {name!r}, which is of what an index keeps beside it: one"
+            " that ends neither in _lock nor in _rows_ and 16 hexadecimal digits"
         )
     return name
 

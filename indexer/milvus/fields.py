@@ -9,6 +9,7 @@ import numpy as np
 
 from data.convention import MNIST8M, SIDE
 from data.errors import IndexCorrupt
+from indexer.checks import positions_of
 from indexer.milvus.rows import RowTable
 from indexer.milvus.vectors import MilvusVectors
 from indexer.segment import REDRAWN
@@ -27,8 +28,8 @@ class MilvusLabels:
         return len(self._vectors.removed)
 
     def __getitem__(self, chosen: Any) -> Any:
-        """The label at one position, or at an array (any shape) or a slice of them."""
-        positions = _positions(chosen, len(self))
+        """The label at one position, or those at several; see `indexer.checks.positions_of`."""
+        positions = positions_of(chosen, len(self))
         labels = self._vectors.labels(positions.ravel()).reshape(positions.shape)
         return labels[()] if np.ndim(positions) == 0 else labels
 
@@ -45,8 +46,8 @@ class MilvusImages:
         return len(self._sources)
 
     def __getitem__(self, chosen: Any) -> Any:
-        """One picture (28, 28) of a position, several (m, 28, 28) of an array or a slice."""
-        positions = _positions(chosen, len(self))
+        """One picture (28, 28), or several (..., 28, 28); see `indexer.checks.positions_of`."""
+        positions = positions_of(chosen, len(self))
         unique, places = np.unique(positions.ravel(), return_inverse=True)
         pictures = np.empty((len(unique), SIDE, SIDE), np.uint8)
         missing = []
@@ -74,14 +75,3 @@ class MilvusImages:
                 )
             numbers.append(int(number))
         return open_mnist8m().pictures(np.array(numbers))
-
-
-def _positions(chosen: Any, count: int) -> np.ndarray:
-    if isinstance(chosen, slice):
-        return np.arange(count)[chosen]
-    positions = np.asarray(chosen)
-    if positions.dtype == bool:
-        return np.flatnonzero(positions)
-    if positions.size and not (positions.min() >= -1 and positions.max() < count):
-        raise IndexError(f"expected positions from 0 to {count - 1}, received {chosen}")
-    return positions

@@ -129,7 +129,7 @@ class Generations:
         self.records.keep_only({entry.name, *names})
         tables = set(map(_rows, kept))
         for name in self.server.call("list_collections"):
-            if name.startswith(f"{self.address.collection}_rows_") and name not in tables:
+            if self.address.has_rows(name) and name not in tables:
                 self.server.call("drop_collection", name)
 
 

@@ -53,7 +53,7 @@ def locked(server: Server) -> Iterator[Lock]:
     if present and _counts(server, present):
         raise _busy(server)
     if present:
-        server.call("drop_collection", _name(server))
+        server.call("drop_collection", server.address.lock)
     lock = Lock(server, owner)
     try:
         _take(server, owner)
@@ -66,7 +66,7 @@ def locked(server: Server) -> Iterator[Lock]:
     finally:
         with contextlib.suppress(DigitsError):
             if _owner(server) == owner:
-                server.call("drop_collection", _name(server))
+                server.call("drop_collection", server.address.lock)
 
 
 def is_held(server: Server) -> bool:
@@ -81,13 +81,13 @@ def _take(server: Server, owner: str) -> None:
     schema = server.client.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field(owner, DataType.INT64, is_primary=True)
     schema.add_field("unused", DataType.FLOAT_VECTOR, dim=len(UNUSED))
-    create(server, _name(server), schema, "unused")
+    create(server, server.address.lock, schema, "unused")
 
 
 def _owner(server: Server) -> str | None:
-    if not server.call("has_collection", _name(server)):
+    if not server.call("has_collection", server.address.lock):
         return None
-    fields = server.call("describe_collection", _name(server))["fields"]
+    fields = server.call("describe_collection", server.address.lock)["fields"]
     return next((one["name"] for one in fields if one["name"].startswith(PREFIX)), None)
 
 
@@ -112,7 +112,7 @@ def _living(server: Server, owner: str) -> Iterator[None]:
 
 def _give_sign(server: Server, owner: str) -> None:
     """Write the time into the lock of `owner`; one of anybody else has no field for it."""
-    server.call("upsert", _name(server), [{owner: int(time.time()), "unused": UNUSED}])
+    server.call("upsert", server.address.lock, [{owner: int(time.time()), "unused": UNUSED}])
 
 
 def _counts(server: Server, owner: str) -> bool:
@@ -122,15 +122,15 @@ def _counts(server: Server, owner: str) -> bool:
         return True
     try:
         signs = server.call(
-            "query", _name(server), filter=f"{owner} >= {earliest}", output_fields=[owner], limit=1
+            "query",
+            server.address.lock,
+            filter=f"{owner} >= {earliest}",
+            output_fields=[owner],
+            limit=1,
         )
     except IndexCorrupt:  # it was given back meanwhile
         return False
     return bool(signs)
-
-
-def _name(server: Server) -> str:
-    return f"{server.address.collection}_lock"
 
 
 def _busy(server: Server) -> IndexLocked:

@@ -186,4 +186,4 @@ def _rows_name(address: Address, facts: Mapping[str, Any], before: Manifest | No
     plan = {name: facts[name] for name in ("dataset", "embedder", "normaliser", "dimension")}
     plan["next_number"] = before.next_number if before else 0
     digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
-    return f"{address.collection}_rows_{digest[:16]}"
+    return address.rows(digest)

@@ -77,7 +77,8 @@ def test_addresses_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     "text",
     ["http://me:secret@host/d", "milvus://", "milvus://host", "milvus://host:99999/d",
      "milvus://me:secret@host/a-b", "milvus://host/a/b", "milvus://host/d?x=1", "milvus:/d",
-     "milvus:file.db", "milvus://[::1/d", "milvus://host:port/d"],
+     "milvus:file.db", "milvus://[::1/d", "milvus://host:port/d", "milvus://host/digits_lock",
+     "milvus:file.db/digits_rows_0123456789abcdef"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused_without_its_secret(text: str) -> None:
     with pytest.raises(UsageError, match="expected") as caught:

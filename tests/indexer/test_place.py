@@ -20,6 +20,7 @@ from tests.embedders import linear_embedder
 
 COUNT, ASKED, K = 240, 20, 7
 SEED = 0
+THREE = np.array([3], np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +171,37 @@ def test_what_is_added_and_removed_answers_and_does_not(
     assert len(DigitIndex.open(place)) == COUNT - 1
 
 
+def test_each_of_several_changes_is_of_what_the_one_before_left(
+    place: Place, test_set: Dataset, embedder: Embedder
+) -> None:
+    images = test_set.images[:3]
+    with store_at(place).change() as change:
+        for row in range(3):
+            one = slice(row, row + 1)
+            _, names = change.add(embedder.embed(images[one]), THREE, images[one], [""])
+            assert names == [f"added/{row}"]
+        change.remove(np.array([0, COUNT]))
+        assert change.base.manifest.count == COUNT + 1
+        change.undo()
+        assert change.base.manifest.count == COUNT + 3
+    index = DigitIndex.open(place)
+    assert index.search(images, 1).ids[:, 0].tolist() == [COUNT, COUNT + 1, COUNT + 2]
+
+
+@pytest.mark.parametrize("rows", ["images", "labels"])
+def test_rows_are_indexed_as_an_array_is(place: Place, few: Dataset, rows: str) -> None:
+    stored, known = getattr(DigitIndex.open(place), rows), getattr(few, rows)
+    for chosen in (
+        3, -1, np.int64(5), slice(3, 9, 2), slice(-2, None), [4, 2, 2], np.array([[1, 2], [-1, 0]]),
+        few.labels == 2, np.array([], int), np.zeros(COUNT, bool),
+    ):  # fmt: skip
+        assert np.array_equal(stored[chosen], known[chosen])
+        assert np.shape(stored[chosen]) == np.shape(known[chosen])
+    for outside in (COUNT, [0, -COUNT - 1], np.ones(3, bool)):
+        with pytest.raises(IndexError):
+            stored[outside]
+
+
 def test_a_number_is_never_given_twice(place: Place, test_set: Dataset) -> None:
     first, second = test_set.images[:2]
     _add(place, first, "3")
@@ -227,6 +259,16 @@ def test_it_is_replaced_whole(
     assert (len(index), index.manifest.generation) == (COUNT, 3)
     grow.undo(place)
     assert len(DigitIndex.open(place)) == COUNT + 1
+
+
+def test_an_index_beside_it_is_left_alone(
+    place: Place, few: Dataset, test_set: Dataset, embedder: Embedder
+) -> None:
+    beside = parse_place(f"{place}_rows_b")
+    build_index(few, embedder, beside, SEED)
+    _add(place, test_set.images[0], "3")
+    build_index(few, embedder, place, SEED)
+    assert len(DigitIndex.open(beside)) == COUNT
 
 
 def test_another_embedder_is_refused(place: Place, tmp_path: Path) -> None:
