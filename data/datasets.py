@@ -152,7 +152,7 @@ def _held_out(
 ) -> Dataset | Parted:
     """One split of what has none: of labels (n,) of any kind, for which `source` is to blame."""
     labels, names = numbered(labels, source)
-    check_classes(labels, names, name)
+    check_classes(labels, names, source)
     rank = np.empty(len(labels), np.intp)  # position of each item within its class
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
@@ -160,7 +160,7 @@ def _held_out(
     in_test = rank % HELD_OUT == HELD_OUT - 1
     if not in_test.any():
         raise DatasetInvalid(
-            f"{name}: expected a class of at least {HELD_OUT} digits, so that one can be held out"
+            f"{source}: expected a class of at least {HELD_OUT} digits, so that one can be held out"
             f" to test on, received {len(labels)} digits in all; add some"
         )
     rows = np.flatnonzero(in_test if split == "test" else ~in_test)

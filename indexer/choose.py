@@ -176,7 +176,9 @@ def choose(sample: np.ndarray, count: int, required: Requirements) -> Choice:
     candidates = [
         one
         for one in (exact_kinds if exact else KINDS.values())
-        if count <= one.largest and (exact or small or one.way != "all")
+        if one.smallest <= max(1, count // 2)  # a trial learns without those that it asks
+        and count <= one.largest
+        and (exact or small or one.way != "all")
     ]
     trials = _tried(_fitting(candidates, count, dimension, required), sample, required, exact)
     good = [one for one in trials if one.recall >= required.recall]
@@ -209,7 +211,7 @@ def _tried(
     kinds: list[Kind], sample: np.ndarray, required: Requirements, exact: bool
 ) -> list[Trial]:
     """Each kind on the sample, without the queries it is asked."""
-    asked = min(ASKED, len(sample) // 10)
+    asked = min(ASKED, max(1, len(sample) // 10))
     queries, stored = sample[:asked], sample[asked : TRIED + asked]
     truth = GroundTruth(queries, np.full(asked, -1))
     if not exact:

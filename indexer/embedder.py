@@ -30,7 +30,7 @@ from data.normalise import NORMALISER_VERSION, scale_to_unit
 from data.processors import usable
 from data.progress import Progress, silent
 from indexer.manifest import Manifest
-from indexer.store import MANIFEST, Content
+from indexer.store import Content
 
 BATCH = 128  # enough to be worth a call; what it takes stays in the processor's cache
 CANARY_TOLERANCE = 1e-3
@@ -123,7 +123,7 @@ class Embedder:
             told, expected = getattr(manifest, fact), getattr(card, fact)
             if told != expected:
                 raise EmbedderMismatch(
-                    f"{place}/{MANIFEST}: expected {fact} {expected}, which its embedder has,"
+                    f"{place}: expected {fact} {expected}, which its embedder has, in its manifest,"
                     f" received {told}; build the index again"
                 )
         if card.onnx_sha256 != manifest.embedder:

@@ -39,9 +39,8 @@ from data.files import (
 from data.progress import Progress, silent
 from indexer.embedder import BATCH, Embedder
 from indexer.ray_cluster import Cluster, connected
-from indexer.stream import IMAGES, LABELS, VECTORS, Encoded, reserve
+from indexer.stream import IMAGES, LABELS, SHARDS, VECTORS, Encoded, reserve
 
-FOLDER = "ray-shards"
 PLAN, LOCK = "plan.json", "lock"
 PART = 32 * BATCH  # digits in a shard; whole batches, as the local engine encodes them
 # Half of what an actor takes is asked for, so that what a lost node ran finds room on the others.
@@ -147,7 +146,7 @@ def encoded_by_ray(
         ClusterFailed: it cannot be reached, is of another version, or lost all its workers.
         StorageError: the folder cannot be written.
     """
-    stage = folder / FOLDER
+    stage = folder / SHARDS
     check_no_link(stage)
     make_folder(stage)
     busy = f"{folder}: another process is encoding for it; try again when it is done"

@@ -37,7 +37,7 @@ from data.progress import Progress, silent
 from data.sealed import BrokenSeal, seal, unseal
 from indexer.embedder import Embedder
 
-FOLDER = "encoding"
+FOLDER, SHARDS = "encoding", "ray-shards"  # here, and on a cluster
 LARGEST = 16 << 20  # bytes of the record; a longer one is none
 RECORD, VECTORS, LABELS, IMAGES = "progress.json", "vectors", "labels", "images"
 PART = 32_768  # digits; two parts of pictures are in memory at a time
@@ -183,6 +183,11 @@ class _Staged:
             np.memmap(self.labels, np.uint8, "r", shape=shape[:1]),
             self.stage,
         )
+
+
+def staged(folder: Path) -> list[Path]:
+    """The folders in `folder` of what was encoded until it was stopped."""
+    return [stage for name in (FOLDER, SHARDS) if (stage := folder / name).is_dir()]
 
 
 @contextlib.contextmanager

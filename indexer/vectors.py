@@ -99,12 +99,14 @@ class VectorIndex:
         """Number of vectors."""
         return int(self.engine.ntotal)
 
-    def past_graph(self) -> VectorIndex:
+    def past_graphs(self) -> VectorIndex:
         """The same vectors, all looked at where otherwise a graph leads to some.
 
         A graph may miss even a query that is stored itself; lists miss none of those.
         """
-        return VectorIndex(self._stored) if self.kind.way == "graph" else self
+        if self.kind.way != "graph":
+            return self
+        return VectorIndex(self._stored, content=self.content)
 
     def search(
         self, queries: np.ndarray, k: int, exclude: np.ndarray | None = None
@@ -320,7 +322,9 @@ class VectorIndex:
     def _stored(self) -> Any:
         """The part of the engine that gives back vectors, and can search through all of them."""
         inner = {"graph": "storage", "lists": "refine_index"}.get(self.kind.way, "")
-        return faiss.downcast_index(getattr(self.engine, inner, self.engine))
+        stored: Any = faiss.downcast_index(getattr(self.engine, inner, self.engine))
+        stored.referenced_objects = [self.engine]  # whose part it is
+        return stored
 
     @cached_property
     def _floats(self) -> np.ndarray | None:

@@ -92,7 +92,7 @@ def table(header: Sequence[str], rows: Rows) -> str:
 def _cell(value: object) -> str:
     text = printable(str(value))
     number = (
-        text[:1].isdecimal() and text.rstrip(" %MB").replace(",", "").replace(".", "").isdigit()
+        text[:1].isdecimal() and text.rstrip(" %kMB").replace(",", "").replace(".", "").isdigit()
     )
     return f'<td class="number">{text}</td>' if number else f"<td>{escape(text)}</td>"
 

@@ -12,17 +12,17 @@ SET_HOME = "set HOME (or XDG_DATA_HOME) to a folder of yours"
 
 def default_embedder() -> Path:
     """The embedder folder in the user's data folder."""
-    return _data_folder() / "embedder"
+    return _data_folder("name a folder by --embedder") / "embedder"
 
 
 def default_index() -> Path:
     """The index folder in the user's data folder."""
-    return _data_folder() / "index"
+    return _data_folder("name a folder by --index") / "index"
 
 
 def completion_file(shell: str) -> Path:
     """What `shell` reads to complete our commands."""
-    return _data_folder() / f"completion.{shell}"
+    return _data_folder("do without --install") / f"completion.{shell}"
 
 
 def home() -> Path:
@@ -37,11 +37,9 @@ def home() -> Path:
         raise UsageError(f"expected a home folder, but none is known; {SET_HOME}") from exc
 
 
-def _data_folder() -> Path:
+def _data_folder(otherwise: str) -> Path:
+    """The user's data folder; without one, a person may also do what `otherwise` says."""
     folder = data_folder()
     if folder is None:
-        raise UsageError(
-            f"expected a home folder, but none is known; {SET_HOME}, or name what to use by --index"
-            " and --embedder"
-        )
+        raise UsageError(f"expected a home folder, but none is known; {SET_HOME}, or {otherwise}")
     return folder

@@ -276,7 +276,7 @@ def _index(
     from data.mnist8m import EndlessDigits
     from indexer.build import build_index, build_on_cluster, build_streamed
     from indexer.place import store_at
-    from indexer.stream import FOLDER
+    from indexer.stream import staged
     from indexer.vectors import set_threads
 
     if threads:
@@ -291,7 +291,7 @@ def _index(
             else:
                 manifest = build_index(digits.whole(), *asked, required, progress)
     except (KeyboardInterrupt, StorageError, StoreUnreachable):
-        if (store_at(place).staging() / FOLDER).exists():
+        if staged(store_at(place).staging()):
             note("Digits encoded so far are kept: the same command goes on from there.")
         raise
     built = manifest.segments[0]

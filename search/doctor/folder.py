@@ -137,7 +137,7 @@ def check_generations(place: Folder) -> Finding:
 def check_writing(place: Folder) -> Iterator[Finding]:
     """Whether somebody is writing here, and what writers that were killed left behind."""
     from indexer.store import unnamed_files
-    from indexer.stream import FOLDER
+    from indexer.stream import staged
     from indexer.writer import LOCK, is_locked
 
     lock = place.folder / LOCK
@@ -161,7 +161,7 @@ def check_writing(place: Folder) -> Iterator[Finding]:
         yield Finding("debris", "warning", detail, remedy)
     else:
         yield Finding("debris", "ok", "none")
-    if (place.folder / FOLDER).is_dir():
+    if staged(place.folder):
         detail = f"{place} holds digits that were being encoded when it was stopped"
         yield Finding("debris", "warning", detail, "the same digits index command as before")
 

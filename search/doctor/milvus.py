@@ -73,7 +73,7 @@ def _look_into(
 def _check_writing(store: MilvusStore, place: Collection) -> Iterator[Finding]:
     """Whether somebody is writing there, and what a load that was stopped left here."""
     from indexer.milvus.lock import LEASE
-    from indexer.stream import FOLDER
+    from indexer.stream import staged
 
     try:
         busy = store.is_locked()
@@ -87,7 +87,7 @@ def _check_writing(store: MilvusStore, place: Collection) -> Iterator[Finding]:
     else:
         yield Finding("lock", "ok", "free")
     left = store.staging()
-    if (left / FOLDER).is_dir():
+    if staged(left):
         detail = f"{named(left)} holds digits that were being encoded when it was stopped"
         yield Finding("debris", "warning", detail, "the same digits index command as before")
 

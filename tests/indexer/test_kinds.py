@@ -1,5 +1,6 @@
 """Every kind of index against plain numpy, on clustered vectors as an embedder gives."""
 
+import gc
 from dataclasses import replace
 from pathlib import Path
 
@@ -370,6 +371,15 @@ def test_memory_that_is_too_little(vectors: np.ndarray) -> None:
         choose(vectors, 200_000, Requirements("flat", memory=4_000_000))
 
 
+def test_a_handful_that_does_not_fit_as_it_is() -> None:
+    few = clustered(np.random.default_rng(4), 9)
+    index, _ = build_vectors(
+        [few], len(few), few, np.arange(len(few)), Requirements(memory=few.nbytes - 1)
+    )
+    assert len(index) == len(few)
+    assert index.kind.bytes_per_vector(DIMENSION) < few[0].nbytes
+
+
 def test_a_recall_that_is_too_much(vectors: np.ndarray) -> None:
     with pytest.raises(UsageError, match=r"recall 1 was not reached by kind sq8, which finds 0.9"):
         built(vectors, Requirements("sq8", recall=1))
@@ -409,4 +419,7 @@ def test_a_stored_query_that_a_graph_misses_is_found_past_it() -> None:
     index = index.with_options(effort=1)
     own = np.arange(len(stored))
     assert (index.search(stored, 1)[0][:, 0] != own).any()
-    assert np.array_equal(index.past_graph().search(stored, 1)[0][:, 0], own)
+    past = index.past_graphs()
+    del index  # what it gave outlives it
+    gc.collect()
+    assert np.array_equal(past.search(stored, 1)[0][:, 0], own)

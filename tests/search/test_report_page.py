@@ -12,7 +12,7 @@ from PIL import Image
 
 from data.dataset import Dataset
 from indexer.build import build_index
-from search import DigitIndex
+from search import DigitIndex, markup
 from search.evaluate import Evaluation, evaluate, worst_mistakes
 from search.report_page import report_page
 from tests.conftest import Run
@@ -90,6 +90,11 @@ def test_every_picture_is_one_and_says_what_it_shows(page: bytes) -> None:
         with Image.open(io.BytesIO(content)) as picture:
             picture.load()
     assert len(Page(page).all("source")) >= 2  # for dark screens
+
+
+def test_numbers_of_any_unit_are_put_to_the_right() -> None:
+    shown = markup.table([], [["0.2 kB", "13.5 MB", "1,200", "99.5 %", "3 of 4"]])
+    assert re.findall(r"<td>(.*?)</td>", shown) == ["3 of 4"]
 
 
 def test_it_is_printed_as_on_a_light_screen(page: bytes) -> None:

@@ -17,6 +17,7 @@ from data.card import CARD_NAME, ONNX_NAME
 from data.dataset import Dataset
 from indexer.build import build_index
 from indexer.choose import Requirements
+from indexer.stream import FOLDER, SHARDS
 from search import DigitIndex
 from search.doctor.examine import check_mnist
 from search.doctor.findings import Finding, Folder
@@ -123,12 +124,15 @@ def _replace(path: Path, make: Callable[[Path], None]) -> None:
             "1 file of 4 bytes",
             "digits add --index",
         ),
-        (
-            lambda f: (f / "index" / "encoding").mkdir(),
-            "debris",
-            "warning",
-            "being encoded",
-            "digits index",
+        *(
+            (
+                lambda f, stage=stage: (f / "index" / stage).mkdir(),
+                "debris",
+                "warning",
+                "being encoded",
+                "digits index",
+            )
+            for stage in (FOLDER, SHARDS)
         ),
     ],
 )
