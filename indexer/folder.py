@@ -13,7 +13,7 @@ import numpy as np
 
 from data.errors import IndexCorrupt, IndexNotFound, IndexVersion, StorageError
 from data.files import check_regular, make_folder
-from indexer.manifest import Manifest
+from indexer.manifest import FileEntry, Manifest
 from indexer.protocols import Generation
 from indexer.segment import Segment
 from indexer.sources import Sources
@@ -24,6 +24,7 @@ from indexer.store import (
     making,
     read_generation,
     read_manifest,
+    verified_entries,
 )
 from indexer.union import UnionImages, UnionVectors, union_labels
 from indexer.writer import Writer, open_writer
@@ -32,21 +33,36 @@ if TYPE_CHECKING:
     from data.progress import Progress
 
 
+def open_segments(
+    folder: Path, manifest: Manifest, contents: Mapping[str, Content]
+) -> tuple[Segment, ...]:
+    """The segments of what `read_generation(folder)` gave.
+
+    Raises:
+        IndexCorrupt: the files are not what the manifest says; the message names one.
+    """
+    return tuple(
+        Segment.open(folder, record, contents, manifest.dimension) for record in manifest.segments
+    )
+
+
 def open_generation(
     folder: Path, manifest: Manifest, contents: Mapping[str, Content]
 ) -> Generation:
     """Open what `read_generation(folder)` gave.
 
     Raises:
-        IndexCorrupt: the files are not what the manifest says; the message names one.
+        IndexCorrupt: as for :func:`open_segments`.
     """
-    segments = tuple(
-        Segment.open(folder, record, contents, manifest.dimension) for record in manifest.segments
-    )
+    return _joined(manifest, contents, open_segments(folder, manifest, contents))
+
+
+def _joined(
+    manifest: Manifest, contents: Mapping[str, Content], segments: tuple[Segment, ...]
+) -> Generation:
     return Generation(
         manifest,
         contents,
-        segments,
         UnionVectors(segments),
         union_labels(segments),
         UnionImages(segments),
@@ -81,6 +97,10 @@ class FolderStore:
                 f"no index in {self.folder} any more ({exc.strerror}); {making(self.folder)}"
             ) from exc
         return status.st_ino, status.st_mtime_ns, status.st_size
+
+    def verified(self, manifest: Manifest) -> Mapping[str, FileEntry]:
+        """All that `manifest` names, by name; see :func:`indexer.store.verified_entries`."""
+        return verified_entries(self.folder, manifest)
 
     @cached_property
     def _manifest(self) -> Path:
@@ -163,9 +183,16 @@ class FolderChange:
         self._writer = writer
 
     @cached_property
+    def _opened(self) -> tuple[Generation, tuple[Segment, ...]]:
+        folder = self._writer.folder
+        manifest, contents = read_generation(folder)
+        segments = open_segments(folder, manifest, contents)
+        return _joined(manifest, contents, segments), segments
+
+    @property
     def base(self) -> Generation:
         """The generation in place."""
-        return FolderStore(self._writer.folder).read()
+        return self._opened[0]
 
     def add(
         self, vectors: np.ndarray, labels: np.ndarray, images: np.ndarray, files: Sequence[str]
@@ -184,11 +211,11 @@ class FolderChange:
 
     def undo(self) -> Manifest:
         """Put the generation before in place; see :meth:`indexer.writer.Writer.undo`."""
-        vars(self).pop("base", None)
+        vars(self).pop("_opened", None)
         return self._writer.undo()
 
     def _replaced(self) -> tuple[Manifest, tuple[Segment, ...]]:
         """What is in place, and is not what `base` gives any more."""
-        base = self.base
-        del self.base
-        return base.manifest, base.segments
+        generation, segments = self._opened
+        del self._opened
+        return generation.manifest, segments

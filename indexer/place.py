@@ -42,6 +42,11 @@ def _is_path(path: Path) -> bool:
         return False
 
 
+def is_address(text: str) -> bool:
+    """Whether a person meant an address, be it a right one or not."""
+    return "://" in text or text.startswith("milvus:")
+
+
 def parse_place(text: str) -> Place:
     """A folder, or an address in Milvus.
 
@@ -50,7 +55,7 @@ def parse_place(text: str) -> Place:
     """
     if not text:
         raise UsageError("expected the folder of an index or an address, received neither")
-    if "://" in text or text.startswith("milvus:"):
+    if is_address(text):
         from indexer.milvus.address import Address
 
         return Address.parse(text)

@@ -2,7 +2,8 @@
 
 A :class:`Store` is where the generations of an index lie. Whoever searches reads one, and asks its
 :class:`Vectors`; whoever changes it holds a :class:`Change`. `indexer.folder` and `indexer.milvus`
-meet the protocol, and nothing above them knows which of the two it asks.
+meet the protocol. Above them, whoever asks which of the two it is asks a place, for what is quick
+or at fault there alone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from indexer.manifest import Manifest
+from indexer.manifest import FileEntry, Manifest
 from indexer.segment import Segment
 from indexer.sources import Sources
 from indexer.store import Content
@@ -84,13 +85,11 @@ class Generation(NamedTuple):
     Attributes:
         manifest: what it is.
         contents: the verified content of the files that all its digits share, by name.
-        segments: its digits as they were written together, where they lie in files of ours.
         vectors, labels, images, sources: of its digits, by position.
     """
 
     manifest: Manifest
     contents: Mapping[str, Content]
-    segments: tuple[Segment, ...]
     vectors: Vectors
     labels: Rows
     images: Rows
@@ -127,6 +126,12 @@ class Store(Protocol):
 
     def read(self) -> Generation:
         """The generation in place."""
+
+    def verified(self, manifest: Manifest) -> Mapping[str, FileEntry]:
+        """What the generation in place is made of, and the one that undo goes back to, by name.
+
+        What opening the index did not verify of the latter is verified here.
+        """
 
     def signature(self) -> object:
         """What differs from before once another generation is in place; cheap to ask."""

@@ -50,7 +50,16 @@ class Generations:
         sources, removed = self.items(manifest)
         vectors = MilvusVectors(table, manifest.dimension, removed)
         images = MilvusImages(table, sources)
-        return Generation(manifest, contents, (), vectors, MilvusLabels(vectors), images, sources)
+        return Generation(manifest, contents, vectors, MilvusLabels(vectors), images, sources)
+
+    def verified(self, manifest: Manifest) -> dict[str, FileEntry]:
+        """The records of `manifest`, and of what undo goes back to, which are verified here."""
+        if PREVIOUS not in manifest.files:
+            return manifest.entries
+        entry = manifest.files[PREVIOUS]
+        before = self.manifest(entry)
+        self.records.load(list(before.entries.values()))
+        return manifest.entries | before.entries | {entry.name: entry}
 
     def in_place(self) -> Manifest | None:
         """The manifest in place, if there is one."""

@@ -63,6 +63,10 @@ class MilvusStore:
         self._require_file()
         return self._generations.read()
 
+    def verified(self, manifest: Manifest) -> Mapping[str, FileEntry]:
+        """The records of a generation, and of the one before it; see `Generations.verified`."""
+        return self._generations.verified(manifest)
+
     def signature(self) -> object:
         """What names the manifest in place."""
         return self._generations.records.current()

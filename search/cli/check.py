@@ -178,7 +178,7 @@ def verify(index_place: Place, style: str) -> None:
     """Check every byte of the index, also of what undo goes back to, and encode digits again."""
     import time
 
-    from indexer.store import verified_entries
+    from indexer.place import store_at
     from search.index import DigitIndex
     from search.report import format_facts
     from search.soundness import require_vectors
@@ -186,11 +186,7 @@ def verify(index_place: Place, style: str) -> None:
     started = time.perf_counter()
     index = DigitIndex.open(index_place)
     require_vectors(index, index_place)
-    entries = (
-        verified_entries(index_place, index.manifest)
-        if isinstance(index_place, Path)
-        else index.manifest.entries
-    )
+    entries = store_at(index_place).verified(index.manifest)
     facts = {
         "index": named(str(index_place)),
         "generation": index.manifest.generation,

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from indexer.place import is_address, parse_place
+
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -73,8 +75,6 @@ class PlaceType(FolderType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Parse, or refuse what looks like an address but is none."""
-        if isinstance(value, str) and ("://" in value or value.startswith("milvus:")):
-            from indexer.milvus.address import Address
-
-            return Address.parse(value)
+        if isinstance(value, str) and is_address(value):
+            return parse_place(value)
         return value if not isinstance(value, str | Path) else super().convert(value, param, ctx)

@@ -10,6 +10,7 @@ from data.dataset import Dataset
 from data.errors import DigitsError, EmbedderMismatch, IndexLocked, IndexNotFound, UsageError
 from indexer.build import build_index
 from indexer.embedder import Embedder
+from indexer.manifest import PREVIOUS
 from indexer.place import Place, parse_place, store_at
 from indexer.protocols import Store
 from search import DigitIndex, grow
@@ -169,6 +170,16 @@ def test_what_is_added_and_removed_answers_and_does_not(
     assert DigitIndex.open(place).search(image[None], 1).ids.tolist() == [[COUNT]]
     grow.undo(place)
     assert len(DigitIndex.open(place)) == COUNT - 1
+
+
+def test_what_undo_needs_is_verified_too(place: Place, test_set: Dataset) -> None:
+    first = DigitIndex.open(place).manifest
+    assert store_at(place).verified(first) == first.entries
+    _add(place, test_set.images[0], "3")
+    second = DigitIndex.open(place).manifest
+    previous = second.files[PREVIOUS]
+    all_of_both = first.entries | second.entries | {previous.name: previous}
+    assert store_at(place).verified(second) == all_of_both
 
 
 def test_each_of_several_changes_is_of_what_the_one_before_left(

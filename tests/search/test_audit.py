@@ -9,7 +9,8 @@ from PIL import Image
 from data.dataset import Dataset
 from data.errors import UsageError
 from indexer.build import build_index
-from indexer.place import store_at
+from indexer.folder import open_segments
+from indexer.store import read_generation
 from indexer.union import UnionVectors
 from search import DigitIndex
 from search.audit import (
@@ -170,7 +171,7 @@ def test_from_the_command_line(digits: Run, plain_folder: Path, tmp_path: Path) 
 def test_a_removed_digit_is_not_asked_and_does_not_answer(
     spoilt: DigitIndex, spoilt_folder: Path
 ) -> None:
-    (whole,) = store_at(spoilt_folder).read().segments
+    (whole,) = open_segments(spoilt_folder, *read_generation(spoilt_folder))
     segment = whole.without(np.array([299]))
     manifest = replace(spoilt.manifest, segments=(replace(spoilt.manifest.segments[0], removed=1),))
     fewer = replace(spoilt, manifest=manifest, vectors=UnionVectors((segment,)))

@@ -25,9 +25,9 @@ from data.errors import IndexCorrupt, IndexLocked, UsageError
 from indexer import store
 from indexer.build import build_index
 from indexer.embedder import Embedder
+from indexer.folder import open_segments
 from indexer.grow import SMALL
 from indexer.manifest import SegmentRecord
-from indexer.place import store_at
 from indexer.vectors import VectorIndex
 from indexer.votes import DEFAULT_WEIGHTS
 from indexer.writer import open_writer
@@ -260,7 +260,7 @@ def test_removed_rows_that_make_no_sense_are_refused(folder: Path) -> None:
     with open_writer(folder) as writer:
         manifest = store.read_manifest(folder)
         for rows in ([9, 3], [3, 3], [-1, 3], [3, 200]):
-            bad = store_at(folder).read().segments[0].record()
+            bad = open_segments(folder, *store.read_generation(folder))[0].record()
             files = dict(bad.files)
             file = Path(folder / "bad.npy")
             np.save(file, np.array(rows, np.int64))
