@@ -18,7 +18,7 @@ import faiss
 import numpy as np
 
 from data.errors import UsageError
-from indexer.kinds import EXACT, FLAT, KINDS, Kind, find_kind, sample_size, structure
+from indexer.kinds import FLAT, KINDS, Kind, find_kind, sample_size, structure
 from indexer.recall import NEAREST, GroundTruth, tune
 from indexer.vectors import VectorIndex
 
@@ -161,7 +161,7 @@ def choose(sample: np.ndarray, count: int, required: Requirements) -> Choice:
     if required.kind != AUTO:
         kind = find_kind(required.kind)
         _fitting([kind], count, dimension, required)
-        exact = kind.name == "flat" or (kind.name in EXACT and required.recall == 1)
+        exact = kind == FLAT or (kind.can_be_exact and required.recall == 1)
         trial = None
         if kind.way == "graph" and len(sample) > ASKED:
             (trial,) = _tried([kind], sample, required, exact)
@@ -169,7 +169,7 @@ def choose(sample: np.ndarray, count: int, required: Requirements) -> Choice:
     small = count <= MOST_EXACT
     if small and _fits(FLAT, count, dimension, required) and count < FEWEST_LISTED:
         return Choice(FLAT, True, f"exact, as there are only {count:,} vectors")
-    exact_kinds = [KINDS[name] for name in EXACT]
+    exact_kinds = [one for one in KINDS.values() if one.can_be_exact]
     exact = required.recall == 1 or (
         small and any(_fits(one, count, dimension, required) for one in exact_kinds)
     )

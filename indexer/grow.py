@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data.errors import UsageError
 from indexer.manifest import Manifest
 from indexer.segment import Segment
 from indexer.sources import ADDED, Sources
@@ -65,10 +64,7 @@ def remove_digits(
         StorageError: the index is as it was.
     """
     positions = np.unique(positions)
-    if len(positions) >= manifest.count:
-        raise UsageError(
-            f"expected at least one digit to stay, received all {manifest.count:,} of the index"
-        )
+    manifest.check_some_stay(len(positions))
     kept, start = [], 0
     for one in segments:
         inside = positions[(positions >= start) & (positions < start + len(one))]

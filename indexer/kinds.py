@@ -47,6 +47,11 @@ class Kind(NamedTuple):
     smallest: int = 1
     largest: float = math.inf
 
+    @property
+    def can_be_exact(self) -> bool:
+        """Whether it can find what exact search finds, and promise it."""
+        return self.number_bytes == 4 and self.way != "graph"
+
     def bytes_per_vector(self, dimension: int) -> float:
         """Bytes a vector takes, in the file and in memory."""
         return self.number_bytes * dimension + self.row_bytes
@@ -86,7 +91,6 @@ KINDS = {
     )
 }
 FLAT = KINDS["flat"]
-EXACT = ("flat", "ivf-flat")  # kinds that can find what exact search finds, and promise it
 
 
 def find_kind(name: str) -> Kind:

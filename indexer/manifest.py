@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
-from data.errors import IndexCorrupt, IndexVersion
+from data.errors import IndexCorrupt, IndexVersion, UsageError
 from data.sealed import BrokenSeal, seal, unseal
 from indexer.calibration import Calibration
 
@@ -136,6 +136,29 @@ class Manifest:
         shared = {role: entry for role, entry in self.files.items() if role != PREVIOUS}
         files = [shared, *(one.files for one in self.segments)]
         return {entry.name: entry for some in files for entry in some.values()}
+
+    def previous(self, place: str) -> FileEntry:
+        """The manifest that undo goes back to; `place` is where the index lies.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if PREVIOUS not in self.files:
+            raise UsageError(
+                f"nothing to undo: generation {self.generation} of {place} is the first"
+            )
+        return self.files[PREVIOUS]
+
+    def check_some_stay(self, removed: int) -> None:
+        """Refuse to remove so many of the digits that can answer.
+
+        Raises:
+            UsageError: none would be left.
+        """
+        if removed >= self.count:
+            raise UsageError(
+                f"expected at least one digit to stay, received all {self.count:,} of the index"
+            )
 
     @property
     def in_parts(self) -> frozenset[str]:

@@ -17,6 +17,7 @@ import numpy as np
 from data.convention import MNIST8M, SIDE
 from data.errors import IndexCorrupt
 from data.npy import BadArray, npy_of, read_npy
+from indexer.kinds import FLAT
 from indexer.manifest import FileEntry, Part, SegmentRecord
 from indexer.packing import pack, unpack
 from indexer.sources import Sources, pack_sources, parse_sources
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from data.mnist8m import EndlessDigits
 
 REDRAWN = f"{MNIST8M}/train"
-EXACT = "flat"  # the kind whose vectors can be moved to another segment
 ADDED_OPTIONS = {"recall": 1.0, "rounding": 0.0, "chosen": "exact, as added digits are"}
 
 
@@ -133,7 +133,7 @@ class Segment:
     @property
     def movable(self) -> bool:
         """Whether its digits can be moved to another segment without loss."""
-        return self.vectors.kind.name == EXACT and isinstance(self.images, np.ndarray)
+        return self.vectors.kind == FLAT and isinstance(self.images, np.ndarray)
 
     def without(self, rows: np.ndarray) -> Segment:
         """The same with `rows` (m,) removed too."""

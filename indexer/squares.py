@@ -58,3 +58,15 @@ def squares_to_all(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     for query, row in zip(queries, squares, strict=True):
         FAISS.fvec_L2sqr_ny(FAISS.swig_ptr(row), FAISS.swig_ptr(query), to, *vectors.shape[::-1])
     return squares
+
+
+def distances_to(queries: np.ndarray, vectors: np.ndarray, dimensions: int) -> np.ndarray:
+    """Euclidean distances (n, k) float32 of each query to vectors of its own.
+
+    Args:
+        queries: (n, d) float32.
+        vectors: (n, k, d) float32.
+        dimensions: how many numbers of each count, from the first.
+    """
+    apart = vectors[..., :dimensions] - queries[:, None, :dimensions]
+    return np.asarray(np.linalg.norm(apart, axis=2))

@@ -20,7 +20,6 @@ from data.errors import (
     IndexCorrupt,
     IndexLocked,
     IndexNotFound,
-    UsageError,
 )
 from data.files import (
     TEMPORARY_PREFIX,
@@ -83,10 +82,7 @@ def read_previous(folder: Path, manifest: Manifest) -> Manifest:
         IndexCorrupt: a file of it is missing or damaged; that of `manifest` answers all the same.
         IndexLocked: a writer has replaced `manifest` meanwhile.
     """
-    if PREVIOUS not in manifest.files:
-        raise UsageError(
-            f"nothing to undo: generation {manifest.generation} of {folder} is the first"
-        )
+    manifest.previous(str(folder))
     advice = (
         f"generation {manifest.generation}, which is in place, does not need it, but cannot be"
         " undone; the next change ends this"

@@ -21,9 +21,9 @@ import numpy as np
 from data.processors import usable
 from indexer.blocks import Blocks
 from indexer.checks import check_excluded, check_k, check_vectors
-from indexer.kinds import EXACT, FAISS, FLAT, Kind, empty_engine
+from indexer.kinds import FAISS, FLAT, Kind, empty_engine
 from indexer.lists import InvertedLists
-from indexer.squares import NOTHING, at_least, squares_to
+from indexer.squares import NOTHING, at_least, distances_to, squares_to
 from indexer.store import Content
 
 SPARE = 8
@@ -222,7 +222,7 @@ class VectorIndex:
         self, lists: InvertedLists, queries: np.ndarray, k: int, fetched: int, wider: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         probes = self.options.get("probes")
-        if fetched < len(self) and probes is None and self.kind.name in EXACT:
+        if fetched < len(self) and probes is None and self.kind.can_be_exact:
             return lists.all_that_matter(queries, k, fetched)
         if fetched == len(self) or probes is None:
             probes = len(lists)
@@ -282,10 +282,8 @@ class VectorIndex:
 
         Only the first `dimensions` numbers of each count.
         """
-        found = self.vectors(ids.ravel())[:, :dimensions].reshape(
-            *ids.shape, dimensions
-        )  # (n, k, c)
-        return np.asarray(np.linalg.norm(found - queries[:, None, :dimensions], axis=2))
+        stored = self.vectors(ids.ravel()).reshape(*ids.shape, queries.shape[1])
+        return distances_to(queries, stored, dimensions)
 
     def vectors(self, ids: np.ndarray) -> np.ndarray:
         """Stored vectors (m, d) float32 of ids (m,).

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from data.errors import UsageError
-from indexer.manifest import PREVIOUS, Manifest
+from indexer.manifest import Manifest
 from indexer.milvus.generations import Generations
+from indexer.milvus.lock import Lock
 from indexer.milvus.rows import Batch
 from indexer.protocols import Generation
 from indexer.sources import ADDED, Sources
@@ -21,7 +21,7 @@ MOST_REMOVED = 50_000  # each is named in every question
 class MilvusChange:
     """One change of an index in Milvus; meets `indexer.protocols.Change`."""
 
-    def __init__(self, generations: Generations, lock: Any) -> None:
+    def __init__(self, generations: Generations, lock: Lock) -> None:
         """Change the index of `generations`, whose `lock` is held."""
         self._generations, self._lock = generations, lock
 
@@ -48,13 +48,9 @@ class MilvusChange:
 
     def remove(self, positions: np.ndarray) -> Manifest:
         """Put a generation in place without the digits at `positions` (m,)."""
+        self.base.manifest.check_some_stay(len(np.unique(positions)))
         removed = self.base.vectors.removed.copy()
         removed[positions] = True
-        if removed.all():
-            raise UsageError(
-                "expected at least one digit to stay, received all"
-                f" {self.base.manifest.count:,} of the index"
-            )
         if removed.sum() > MOST_REMOVED:
             raise UsageError(
                 f"expected at most {MOST_REMOVED:,} removed digits in Milvus, received"
@@ -68,12 +64,7 @@ class MilvusChange:
         Rows that it did not have stay, removed: a position is never given twice.
         """
         manifest = self.base.manifest
-        if PREVIOUS not in manifest.files:
-            raise UsageError(
-                f"nothing to undo: generation {manifest.generation} of"
-                f" {self._generations.address} is the first"
-            )
-        before = self._generations.manifest(manifest.files[PREVIOUS])
+        before = self._generations.manifest(manifest.previous(str(self._generations.address)))
         sources, removed = self._generations.items(before)
         if self._generations.table(before).name == self._generations.table(manifest).name:
             newer = max(0, len(self.base.sources) - len(sources))

@@ -17,6 +17,7 @@ from data.errors import DigitsError, IndexCorrupt, IndexNotFound
 from data.npy import BadArray, npy_of, read_npy
 from indexer.manifest import PREVIOUS, FileEntry, Manifest, SegmentRecord
 from indexer.milvus.fields import MilvusImages, MilvusLabels
+from indexer.milvus.lock import Lock
 from indexer.milvus.records import Records
 from indexer.milvus.rows import RowTable
 from indexer.milvus.server import Server
@@ -96,7 +97,7 @@ class Generations:
 
     def commit(
         self,
-        lock: Any,
+        lock: Lock,
         facts: dict[str, Any],
         files: Mapping[str, FileEntry],
         segment: SegmentRecord[FileEntry],

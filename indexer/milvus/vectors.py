@@ -15,7 +15,7 @@ import numpy as np
 from data.errors import IndexCorrupt, UsageError
 from indexer.checks import check_excluded, check_k, check_vectors
 from indexer.milvus.rows import RowTable
-from indexer.squares import at_least
+from indexer.squares import at_least, distances_to
 from indexer.vectors import SPARE, WIDER
 
 MOST_FOUND = 16_384  # Milvus gives no query more neighbours
@@ -144,8 +144,8 @@ class MilvusVectors:
 
     def distances(self, queries: np.ndarray, ids: np.ndarray, dimensions: int) -> np.ndarray:
         """Distances (n, k) float32 of queries (n, d) to ids (n, k) by their first numbers."""
-        found = self.vectors(ids.ravel())[:, :dimensions].reshape(*ids.shape, dimensions)
-        return np.asarray(np.linalg.norm(found - queries[:, None, :dimensions], axis=2))
+        stored = self.vectors(ids.ravel()).reshape(*ids.shape, queries.shape[1])
+        return distances_to(queries, stored, dimensions)
 
     def vectors(self, ids: np.ndarray) -> np.ndarray:
         """Stored vectors (m, d) float32 of ids (m,)."""

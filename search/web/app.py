@@ -98,15 +98,15 @@ def create_app(
         lifespan=lifespan,
     )
 
-    add_questions(app, workers)
+    add_questions(app, workers, writable=writable)
     add_changes(app, workers, writable=writable)
     add_pages(app)
     add_errors(app)
     return Guard(app, access, limits or Limits())
 
 
-def add_questions(app: FastAPI, workers: Workers) -> None:
-    """Routes that only read: what is asked of the newest generation."""
+def add_questions(app: FastAPI, workers: Workers, *, writable: bool) -> None:
+    """Routes that only read: what is asked of the newest generation, and of the server."""
 
     @app.post(
         "/api/search",
@@ -152,9 +152,20 @@ def add_questions(app: FastAPI, workers: Workers) -> None:
         parsed(Nothing, request)
         return await workers.ask(_json, ask.points)
 
+    @app.get("/api/info", responses=replies(Info))
+    async def info(request: Request) -> Response:
+        """What the index is, and under server what this server allows."""
+        parsed(Nothing, request)
+        return await workers.ask(_json, ask.info, origin=workers.live.place, writable=writable)
+
+    @app.get("/healthz", response_model=Health, responses=failing())
+    async def health() -> dict[str, str]:
+        """Whether the server is up."""
+        return {"status": "ok"}
+
 
 def add_changes(app: FastAPI, workers: Workers, *, writable: bool) -> None:
-    """Routes that change the index, and the one that says whether they may."""
+    """Routes that change the index, where `writable` says that they may."""
 
     def require_writable() -> None:
         if not writable:
@@ -162,12 +173,6 @@ def add_changes(app: FastAPI, workers: Workers, *, writable: bool) -> None:
                 HTTPStatus.FORBIDDEN,
                 "expected a server that may change the index: start it with --writable",
             )
-
-    @app.get("/api/info", responses=replies(Info))
-    async def info(request: Request) -> Response:
-        """What the index is, and under server what this server allows."""
-        parsed(Nothing, request)
-        return await workers.ask(_json, ask.info, origin=workers.live.place, writable=writable)
 
     @app.post(
         "/api/items",
@@ -190,11 +195,6 @@ def add_changes(app: FastAPI, workers: Workers, *, writable: bool) -> None:
         """Take the last change back; only where the server may change the index."""
         require_writable()
         return await workers.change(_json, ask.undo, parsed(Undoing, request).generation)
-
-    @app.get("/healthz", response_model=Health, responses=failing())
-    async def health() -> dict[str, str]:
-        """Whether the server is up."""
-        return {"status": "ok"}
 
 
 def add_pages(app: FastAPI) -> None:

@@ -117,7 +117,7 @@ def test_vectors_labels_pictures_and_distances_by_position(
     assert len(pictures) == len(images)
     for chosen in (some, 7, np.int64(391), slice(290, 400), slice(None), np.empty(0, np.int64)):
         assert np.array_equal(pictures[chosen], images[chosen])
-    for outside in (-1, COUNT, np.array([0, COUNT])):
+    for outside in (-COUNT - 1, COUNT, np.array([0, COUNT])):
         with pytest.raises(IndexError):
             pictures[outside]
     ids = rng.integers(0, COUNT, (6, 4))
