@@ -28,7 +28,7 @@ from data.errors import PictureBlank, PictureError, PictureNotDigits
 from data.grey import Plane
 from data.picture import Picture
 
-NORMALISER_VERSION = 12
+NORMALISER_VERSION = 13
 
 Way = Callable[[], Reading]  # to read a picture; where it finds no digits, it raises that
 

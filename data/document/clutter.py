@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import reduce
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -24,6 +25,9 @@ _SMALLEST = 48
 _ALONG = 0.95
 # A ruling is thinner than this share of the picture's height.
 _THIN = 0.02
+# A ruling may slant by so many radians; it is there in this share of the picture's rows, or more,
+# and is looked for in steps of so many pixels and radians; of those found, so many are looked at.
+_SLANT, _THERE, _STEP, _TURN, _MOST_LINES = 0.09, 0.8, 2, 0.004, 32
 # A level line is at least this many times as wide as tall, and so much narrower than long.
 _LEVEL, _NARROW = 3.0, 0.15
 # A thread is narrower than this share of its length, and so many times as long as most of at least
@@ -64,7 +68,7 @@ def without_clutter(strokes: Components) -> Components:
     """
     if min(strokes.mask.shape) < _SMALLEST or _is_one_outline(strokes):
         return strokes
-    for kind in (_margins, _frames, _edges, _rulings, _dashes, _threads):
+    for kind in (_margins, _frames, _edges, _rulings, _slanting, _dashes, _threads):
         found = kind(strokes)
         if found is not None:
             rest = strokes.mask * (found == 0)
@@ -260,6 +264,54 @@ def _rulings(strokes: Components) -> np.ndarray | None:
     if down:
         lines |= _lines_across(np.ascontiguousarray(mask.T)).T
     return lines
+
+
+def _slanting(strokes: Components) -> np.ndarray | None:
+    """Thin straight lines across the whole picture that are not quite level or upright."""
+    mask = strokes.mask
+    across, down = _reach(mask)
+    lines = np.zeros(mask.shape, np.bool_)
+    if down:
+        lines |= _lines_down(mask)
+    if across:
+        lines |= _lines_down(np.ascontiguousarray(mask.T)).T
+    return lines if lines.any() else None
+
+
+def _lines_down(mask: Mask) -> np.ndarray:
+    """Nearly upright lines from edge to edge, less where a stroke crosses them."""
+    height = len(mask)
+    least = round(_THERE * height)
+    found = [
+        cv2.HoughLines(mask, _STEP, _TURN, least, min_theta=start, max_theta=start + _SLANT)
+        for start in (0, np.pi - _SLANT)
+    ]
+    lines = np.zeros(mask.shape, np.bool_)
+    rows = np.arange(height)
+    for rho, theta in chain(*(one[:_MOST_LINES, 0] for one in found if one is not None)):
+        columns = np.round((rho - rows * np.sin(theta)) / np.cos(theta)).astype(np.intp)
+        lines |= _line_along(mask, columns)
+    return lines
+
+
+def _line_along(mask: Mask, columns: np.ndarray) -> np.ndarray:
+    """The ink of one line that passes through these columns (h,), if it is one, and thin."""
+    height, width = mask.shape
+    near = int(_THIN * width) + 2 * _STEP
+    beside = np.arange(-near, near + 1)
+    places = columns[:, None] + beside  # (h, n)
+    window = mask[np.arange(height)[:, None], places.clip(0, width - 1)] > 0
+    window &= (places >= 0) & (places < width)
+    is_alone = window.any(axis=1) & ~(window[:, 0] | window[:, -1])
+    rows = np.flatnonzero(is_alone)
+    line = np.zeros(mask.shape, np.bool_)
+    if len(rows) < _THERE * height or rows[-1] - rows[0] < _ALONG * height:
+        return line
+    reach = min(near - 1, int(np.median(window[rows].sum(axis=1))) + _STEP)
+    is_crossed = window[:, np.abs(beside) == reach + 1].any(axis=1)
+    row, place = np.nonzero(window & (np.abs(beside) <= reach) & ~is_crossed[:, None])
+    line[row, places[row, place]] = True
+    return line
 
 
 def _lines_across(mask: Mask) -> np.ndarray:

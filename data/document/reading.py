@@ -176,6 +176,8 @@ class Reader(NamedTuple):
 
         That is if a digit speaks against this, or if strokes as large as a digit lie beside them.
         """
+        if not len(ink.strokes.boxes):
+            return False
         if not reading.digits or reading.strange.max() > STRANGE:
             return True
         boxes = np.array([digit.box for digit in reading.digits])
