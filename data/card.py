@@ -18,6 +18,8 @@ CARD_VERSION = 3
 CARD_NAME = "embedder.json"
 ONNX_NAME = "embedder.onnx"
 KERAS_NAME = "embedder.keras"
+CHECKPOINT_NAME = "checkpoint.npz"  # of a training run that is not done
+LOCK_NAME = "lock"  # held by the process that trains
 
 
 class SameDifferent(NamedTuple):

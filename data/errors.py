@@ -129,5 +129,9 @@ class TrainingError(DigitsError):
     """Training or export failed to give a usable embedder."""
 
 
+class CheckpointUnusable(TrainingError):
+    """There is no checkpoint that this training run can go on from."""
+
+
 class MissingExtra(DigitsError):
     """An optional dependency is not installed."""

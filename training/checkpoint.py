@@ -15,12 +15,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from data.errors import DatasetCorrupt, TrainingError
+from data.card import CHECKPOINT_NAME
+from data.errors import CheckpointUnusable, DatasetCorrupt
 from data.files import make_folder, write_whole
 from data.sets.npz import read_npz
 from training.history import History
 
-CHECKPOINT_NAME = "checkpoint.npz"
 RECORD = "record"
 
 
@@ -59,17 +59,17 @@ def load_checkpoint(folder: Path, model: keras.Model, run: dict[str, Any]) -> Re
     """Put the state in `folder` into `model`, whose optimiser is built, and say how far it was.
 
     Raises:
-        TrainingError: there is no checkpoint, it is damaged, or it is of another run.
+        CheckpointUnusable: there is no checkpoint, it is damaged, or it is of another run.
     """
     path = folder / CHECKPOINT_NAME
     if not path.is_file():
-        raise TrainingError(f"no checkpoint in {folder} to go on from; train without --resume")
+        raise CheckpointUnusable(f"no checkpoint in {folder} to go on from; train without --resume")
     try:
         arrays = read_npz(path)
         reached = Reached(**json.loads(arrays.pop(RECORD).tobytes()))
         return _put(model, arrays, reached, run, path)
     except (DatasetCorrupt, KeyError, TypeError, ValueError, AttributeError) as exc:
-        raise TrainingError(
+        raise CheckpointUnusable(
             f"{path}: expected the checkpoint of a run, but it is damaged ({exc}); train without"
             " --resume"
         ) from exc
@@ -84,7 +84,7 @@ def _put(
 ) -> Reached:
     other = [name for name in run if reached.run.get(name) != json.loads(json.dumps(run[name]))]
     if other:
-        raise TrainingError(
+        raise CheckpointUnusable(
             f"{path}: expected the same {', '.join(other)} as before; give the same arguments, or"
             " train without --resume"
         )

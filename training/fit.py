@@ -60,7 +60,8 @@ def fit(
     """Train an embedder.
 
     Raises:
-        TrainingError: the loss stopped being a number, or there is nothing to resume.
+        TrainingError: the loss stopped being a number.
+        CheckpointUnusable: there is nothing to resume.
         StorageError: the checkpoint cannot be written.
     """
     started = time.perf_counter()

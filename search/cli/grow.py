@@ -31,12 +31,18 @@ changing = with_options(index_option, format_option)
     epilog="Example: digits add --label 7 mine.png other.png",
 )
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...|FOLDER...")
-@click.option("--label", metavar="NAME", help="What every digit on the pictures is.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME",
+    help="What every digit on the pictures is.",
+)
 @with_options(max_pixels_option, single_option, threads_option)
 @changing
 def add(
     images: tuple[str, ...],
-    label: str | None,
+    labels: tuple[str, ...],
     max_pixels: int,
     single: bool,
     threads: int | None,
@@ -54,14 +60,19 @@ def add(
     from search.queries import Reader
     from search.report import format_additions
 
+    if len(labels) > 1:
+        raise click.UsageError(
+            f"expected one --label, which is of all pictures, received {len(labels)}; add those of"
+            " each label by a command of their own"
+        )
     check_stdin(images)
     hush_libraries()
     with open_to_change(index_place, threads) as (change, index):
         reader = Reader(index, max_pixels, single)
         pictures = (
-            from_folders(reader, images)
-            if label is None
-            else with_label(index, reader.read(images, ()), label)
+            with_label(index, reader.read(images, ()), *labels)
+            if labels
+            else from_folders(reader, images)
         )
         added = store(change, index, pictures, _option(index_place))
     say(format_additions(added.rows, style))

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from indexer.ray_cluster import Cluster
     from training.recipes import Limits, Recipe
 
-LOCK = "lock"
 
 training = with_options(
     dataset_option,
@@ -213,7 +212,7 @@ def _train(
     plots_folder: Path | None,
 ) -> EmbedderCard:
     """Train into a folder that no other training writes to meanwhile."""
-    from data.card import CARD_NAME, KERAS_NAME, ONNX_NAME
+    from data.card import CARD_NAME, KERAS_NAME, LOCK_NAME, ONNX_NAME
     from data.figures import require_matplotlib
     from data.files import check_regular, clear_debris, locked, make_folder
 
@@ -224,7 +223,7 @@ def _train(
     for name in (CARD_NAME, ONNX_NAME, KERAS_NAME):
         check_regular(folder / name)  # not only once hours are spent
     busy = f"{folder}: another process is training into this folder; choose another folder"
-    with locked(folder / LOCK, busy):
+    with locked(folder / LOCK_NAME, busy):
         clear_debris(folder)
         return _train_alone(dataset, recipe, limits, folder, seed, plots_folder)
 
@@ -241,7 +240,9 @@ def _train_alone(
 
     run_abreast()
     require_backend()
-    from training.checkpoint import CHECKPOINT_NAME, remove_checkpoint
+    from data.card import CHECKPOINT_NAME
+    from data.errors import CheckpointUnusable
+    from training.checkpoint import remove_checkpoint
     from training.export import export
     from training.fit import fit
 
@@ -250,6 +251,8 @@ def _train_alone(
     try:
         with progress_bar("Training") as progress:
             trained = fit(recipe, dataset, seed, limits, progress)
+    except CheckpointUnusable:
+        raise
     except BaseException:
         if (folder / CHECKPOINT_NAME).exists():
             note("Epochs done so far are kept: the same command with --resume goes on from there.")

@@ -14,18 +14,24 @@ from search.doctor.findings import Finding, Folder, check_pairing, fault, of_dat
 from search.text import counted, named
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from indexer.manifest import Manifest
 
-CHECKPOINT = "checkpoint.npz"  # as training writes it; nothing of that is imported here
 ROOM = 200_000_000  # bytes that building an index of MNIST takes
 
 
 def check_embedder(place: Folder) -> Iterator[Finding]:
     """That the embedder opens and still computes what it did, and whether training was stopped."""
-    from data.card import CARD_NAME, KERAS_NAME, ONNX_NAME
+    from data.card import CARD_NAME, CHECKPOINT_NAME, KERAS_NAME, LOCK_NAME, ONNX_NAME
+    from data.files import is_held
     from indexer.embedder import Embedder
 
     train = f"digits train --embedder {place.quoted}"
+    if is_held(place.folder / LOCK_NAME):
+        detail = f"another process is training into {place}"
+        yield Finding("embedder", "warning", detail, "wait until it is done")
+        return
     try:
         card = Embedder.open(place.folder).card
     except EmbedderNotFound:
@@ -41,9 +47,26 @@ def check_embedder(place: Folder) -> Iterator[Finding]:
     else:
         what = f"recipe {card.recipe['name']}, {card.dimension} numbers, test digits unmoved"
         yield Finding("embedder", "ok", f"{place} ({place.why}): {what}")
-    if (place.folder / CHECKPOINT).is_file():
+    if (place.folder / CHECKPOINT_NAME).is_file():
         detail = f"{place} holds a training run that was stopped"
-        yield Finding("embedder", "warning", detail, f"{train} --resume")
+        yield Finding(
+            "embedder", "warning", detail, _resuming(place.folder / CHECKPOINT_NAME, train)
+        )
+
+
+def _resuming(checkpoint: Path, train: str) -> str:
+    """The command that goes on with a training run, as far as its checkpoint tells."""
+    import json
+
+    from data.sets.npz import read_npz
+
+    try:
+        run = json.loads(read_npz(checkpoint)["record"].tobytes())["run"]
+        recipe, seed = run["recipe"]["name"], run["seed"]
+    except (DigitsError, ValueError, KeyError, TypeError):
+        return f"{train}  # anew: its checkpoint is damaged"
+    given = f"--recipe {shlex.quote(str(recipe))} --seed {seed}"
+    return f"{train} {given} --resume  # with --dataset and --epochs if they were given"
 
 
 def check_index(place: Folder, embedder: Folder) -> Iterator[Finding]:
@@ -129,7 +152,7 @@ def check_generations(place: Folder) -> Finding:
     except UsageError:
         return Finding("generations", "ok", f"{now}; it is the first")
     except DigitsError as exc:
-        remedy = f"digits add --index {place.quoted}  # or any other change"
+        remedy = f"digits add --label NAME IMAGE --index {place.quoted}  # or any other change"
         return Finding("generations", "warning", f"undo would fail: {fault(exc)}", remedy)
     return Finding("generations", "ok", f"{now}; undo goes back to {before.generation}")
 
@@ -157,7 +180,7 @@ def check_writing(place: Folder) -> Iterator[Finding]:
     if left:
         size = sum(path.lstat().st_size for path in left)
         detail = f"{counted(len(left), 'file')} of {size:,} bytes that no generation names"
-        remedy = f"digits add --index {place.quoted}  # or any other change"
+        remedy = f"digits add --label NAME IMAGE --index {place.quoted}  # or any other change"
         yield Finding("debris", "warning", detail, remedy)
     else:
         yield Finding("debris", "ok", "none")

@@ -316,6 +316,7 @@ def test_train_index_and_build_from_the_command_line(
         (["search", "-", "-"], 2, "stdin can be read only once"),
         (["compare", "-", "-"], 2, "stdin can be read only once"),
         (["add", "-", "-", "--label", "3"], 2, "stdin can be read only once"),
+        (["add", "-", "--label", "3", "--label", "4"], 2, "expected one --label"),
         (["search", "DRAWING", "-k", "0"], 2, "received 0"),
         (["search", "DRAWING", "-k", "99999"], 2, "received 99999"),
         (["search", "DRAWING", "-k", "many"], 2, "many"),

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from data.card import CARD_NAME, KERAS_NAME, ONNX_NAME, EmbedderCard
+from data.card import CARD_NAME, CHECKPOINT_NAME, KERAS_NAME, ONNX_NAME, EmbedderCard
 from data.dataset import Dataset
 from data.errors import TrainingError, UsageError
 from data.pairs import SAME, make_pairs
@@ -20,7 +20,6 @@ import tensorflow as tf  # noqa: E402
 from training import export as export_module  # noqa: E402
 from training import pace  # noqa: E402
 from training.batches import batches_of  # noqa: E402
-from training.checkpoint import CHECKPOINT_NAME  # noqa: E402
 from training.export import export, onnx_bytes  # noqa: E402
 from training.fit import Trained, fit  # noqa: E402
 from training.history import embed  # noqa: E402

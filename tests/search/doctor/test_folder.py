@@ -11,10 +11,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from data.card import CARD_NAME, ONNX_NAME
+from data.card import CARD_NAME, CHECKPOINT_NAME, LOCK_NAME, ONNX_NAME
 from data.dataset import Dataset
+from data.files import locked
 from indexer.build import build_index
 from indexer.choose import Requirements
 from indexer.stream import FOLDER, SHARDS
@@ -109,11 +111,11 @@ def _replace(path: Path, make: Callable[[Path], None]) -> None:
             "digits train",
         ),
         (
-            lambda f: (f / "embedder" / "checkpoint.npz").touch(),
+            lambda f: (f / "embedder" / CHECKPOINT_NAME).touch(),
             "embedder",
             "warning",
             "was stopped",
-            "--resume",
+            "damaged",
         ),
         (_other_embedder, "pairing", "warning", "the index carries", "digits index"),
         (lambda f: _flip(f, "previous-*"), "generations", "warning", "undo would fail", "digits"),
@@ -122,7 +124,7 @@ def _replace(path: Path, make: Callable[[Path], None]) -> None:
             "debris",
             "warning",
             "1 file of 4 bytes",
-            "digits add --index",
+            "digits add --label NAME IMAGE --index",
         ),
         *(
             (
@@ -146,6 +148,23 @@ def test_each_ailment_is_told_with_its_remedy(
     assert remedy in str(found.remedy)
     for advice in ("again", "make one", "ends this"):  # one remedy is enough
         assert advice not in found.detail
+
+
+def test_a_training_run_that_was_stopped_is_gone_on_with_as_it_was(ailing: Path) -> None:
+    run = {"recipe": {"name": "fast"}, "seed": 7, "epochs": 3, "dataset": "0"}
+    record = np.frombuffer(json.dumps({"run": run}).encode(), np.uint8)
+    np.savez(ailing / "embedder" / CHECKPOINT_NAME, record=record)
+    remedy = str(examined(ailing)["embedder"].remedy)
+    assert "--recipe fast --seed 7 --resume" in remedy
+
+
+def test_a_training_that_runs_is_waited_for(ailing: Path) -> None:
+    (ailing / "embedder" / CHECKPOINT_NAME).touch()
+    with locked(ailing / "embedder" / LOCK_NAME, "busy"):
+        found = examined(ailing)["embedder"]
+    assert found.status == "warning"
+    assert "training into" in found.detail
+    assert found.remedy == "wait until it is done"
 
 
 def test_a_damaged_list_is_found_before_a_query_comes_to_it(
