@@ -204,9 +204,9 @@ def _ink_on_page(grey: Plane, *, shaded: bool = False) -> tuple[Ink, Homography]
         return ink, SAME
     try:
         inner = find_ink(without_table(grey, page, is_light=not ink.is_dark), shaded=shaded)
-    except PictureBlank:
+    except (PictureBlank, PictureNotDigits):
         if shaded:
             raise  # ink of wide areas is none
-        return ink, SAME  # a solid shape, not a page
+        return ink, SAME  # a shape, solid or closed, not a page
     # A page lighter than its table bears darker ink; else the "page" is a drawn outline.
     return (inner, page.to_picture()) if inner.is_dark != ink.is_dark else (ink, SAME)

@@ -410,3 +410,18 @@ def test_bare_paper_in_falling_light_is_blank(rng: np.random.Generator) -> None:
         except (PictureBlank, PictureNotDigits):
             pass
     assert found <= 3
+
+
+@pytest.mark.parametrize("side", [300, 1000])
+@pytest.mark.parametrize(("label", "pen"), [(0, 10), (0, 14), (0, 20), (8, 12), (8, 16)])
+def test_a_closed_shape_of_straight_lines_is_no_page(label: int, pen: int, side: int) -> None:
+    scale = side / 300
+    left, top, right, bottom = (int(one * scale) for one in (100, 60, 190, 240))
+    image = Image.new("L", (side, side), "white")
+    drawing = ImageDraw.Draw(image)
+    drawing.rectangle((left, top, right, bottom), outline="black", width=int(pen * scale))
+    if label == 8:
+        middle, half = (top + bottom) // 2, int(pen * scale / 2)
+        drawing.rectangle((left, middle - half, right, middle + half), fill="black")
+    (digit,) = find_digits(picture_from_array(np.asarray(image)))
+    assert digit.box == (left, top, right - left + 1, bottom - top + 1)
