@@ -190,7 +190,9 @@ class Reader:
                     yield from _of_file(name, self._content(name, file, status.st_size))
                 else:
                     what = "a pipe" if stat.S_ISFIFO(status.st_mode) else "a device"
-                    yield FailedQuery(name, f"{name}: expected a regular file, received {what}")
+                    yield FailedQuery(
+                        name, f"{name}: expected a regular file, or - for stdin, received {what}"
+                    )
         except FileNotFoundError:
             expected = "expected a picture, an .npy array or a folder"
             yield FailedQuery(name, f"{name}: {expected}, received {_nothing_named(path)}")

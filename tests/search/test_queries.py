@@ -87,8 +87,8 @@ def test_of_a_huge_file_no_more_is_read_than_tells_its_size(
 
 def test_what_is_no_file_is_not_waited_for(tiny: DigitIndex, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
-    assert "a regular file, received a pipe" in failed(Reader(tiny), tmp_path / "pipe.png")
-    assert "a regular file, received a device" in failed(Reader(tiny), "/dev/zero")
+    assert "or - for stdin, received a pipe" in failed(Reader(tiny), tmp_path / "pipe.png")
+    assert "or - for stdin, received a device" in failed(Reader(tiny), "/dev/zero")
     (tmp_path / "long.png").touch()
     os.truncate(tmp_path / "long.png", MAX_BYTES + 1)
     assert "at most 1,073,741,824 bytes" in failed(Reader(tiny), tmp_path / "long.png")
