@@ -1,4 +1,4 @@
-"""What a training run needs to go on where it was stopped: weights, optimiser, and how far it was.
+"""What a training run needs to go on where it was stopped: its weights and its optimiser's state.
 
 One `.npz`, written whole after each epoch beside the embedder, and gone when the embedder is there.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +15,10 @@ import keras
 import numpy as np
 
 from data.card import CHECKPOINT_NAME
-from data.errors import CheckpointUnusable, DatasetCorrupt
+from data.errors import CheckpointUnusable
 from data.files import make_folder, write_whole
-from data.sets.npz import read_npz
 from training.history import History
-
-RECORD = "record"
-
-
-@dataclass(frozen=True)
-class Reached:
-    """How far a run is.
-
-    Attributes:
-        run: what makes it this run and no other: recipe, dataset, seed, epochs.
-        epoch: epochs done.
-        history: one record for each.
-        seconds: spent so far.
-    """
-
-    run: dict[str, Any]
-    epoch: int
-    history: list[dict[str, float]]
-    seconds: float
+from training.reached import Reached, damaged, read_checkpoint
 
 
 def save_checkpoint(folder: Path, model: keras.Model, reached: Reached) -> None:
@@ -48,9 +28,8 @@ def save_checkpoint(folder: Path, model: keras.Model, reached: Reached) -> None:
         StorageError: the folder cannot be written; an earlier checkpoint still stands.
     """
     arrays = {f"{i:04}": np.asarray(variable) for i, variable in enumerate(_variables(model))}
-    record = np.frombuffer(json.dumps(vars(reached)).encode(), np.uint8)
     file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **{RECORD: record, **arrays})
+    np.savez(file, allow_pickle=False, **reached.to_arrays(), **arrays)
     make_folder(folder)
     write_whole(folder / CHECKPOINT_NAME, file.getvalue())
 
@@ -64,34 +43,18 @@ def load_checkpoint(folder: Path, model: keras.Model, run: dict[str, Any]) -> Re
     path = folder / CHECKPOINT_NAME
     if not path.is_file():
         raise CheckpointUnusable(f"no checkpoint in {folder} to go on from; train without --resume")
-    try:
-        arrays = read_npz(path)
-        reached = Reached(**json.loads(arrays.pop(RECORD).tobytes()))
-        return _put(model, arrays, reached, run, path)
-    except (DatasetCorrupt, KeyError, TypeError, ValueError, AttributeError) as exc:
-        raise CheckpointUnusable(
-            f"{path}: expected the checkpoint of a run, but it is damaged ({exc}); train without"
-            " --resume"
-        ) from exc
-
-
-def _put(
-    model: keras.Model,
-    arrays: dict[str, np.ndarray],
-    reached: Reached,
-    run: dict[str, Any],
-    path: Path,
-) -> Reached:
+    reached, arrays = read_checkpoint(path)
     other = [name for name in run if reached.run.get(name) != json.loads(json.dumps(run[name]))]
     if other:
         raise CheckpointUnusable(
             f"{path}: expected the same {', '.join(other)} as before; give the same arguments, or"
             " train without --resume"
         )
-    if not 0 < reached.epoch <= run["epochs"] or len(reached.history) != reached.epoch:
-        raise ValueError(f"it tells of epoch {reached.epoch} of {run['epochs']}")
-    for variable, (_, value) in zip(_variables(model), sorted(arrays.items()), strict=True):
-        variable.assign(value)
+    try:
+        for variable, (_, value) in zip(_variables(model), sorted(arrays.items()), strict=True):
+            variable.assign(value)
+    except ValueError as exc:
+        raise damaged(path, exc) from exc
     return reached
 
 

@@ -17,7 +17,7 @@ from data.pairs import make_pairs
 from data.progress import Progress, silent
 from training.batches import batches_of
 from training.calibrate import best_threshold
-from training.checkpoint import Keeping, Reached, load_checkpoint
+from training.checkpoint import Keeping, load_checkpoint
 from training.ensemble import networks_of, side_by_side, tower_of
 from training.history import History, Watched, embed
 from training.losses import LOSSES
@@ -25,6 +25,7 @@ from training.networks import class_dimension, siamese
 from training.optimizers import OPTIMIZERS
 from training.pace import Pace
 from training.pairs import pairs_of
+from training.reached import Reached
 from training.recipes import UNLIMITED, Limits, Recipe
 
 CALIBRATION_PAIRS = 100_000  # with a fifth of them, it is chance where the threshold lies

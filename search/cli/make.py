@@ -88,7 +88,7 @@ def train(
     del threads
     recipe = find_recipe(recipe_name)  # before anything slow begins
     dataset = load_dataset(source, "train")
-    limits = Limits(epochs, budget, embedder_folder, resume, tensorboard_folder)
+    limits = Limits(epochs, budget, resume=resume, tensorboard=tensorboard_folder)
     card = _train(dataset, recipe, limits, embedder_folder, seed, plots_folder)
     say(format_facts(_card_facts(card, embedder_folder), style))
 
@@ -188,7 +188,7 @@ def build(
     required.check_count(len(dataset))
     with store_at(index_place).replacing():
         pass  # it can be; not only tried once hours are spent
-    limits = Limits(epochs, budget, embedder_folder, resume, tensorboard_folder)
+    limits = Limits(epochs, budget, resume=resume, tensorboard=tensorboard_folder)
     card = _train(dataset, recipe, limits, embedder_folder, seed, plots_folder)
     embedder = Embedder.open(embedder_folder, threads)
     manifest = _index(dataset, embedder, index_place, required, seed, threads)
@@ -211,54 +211,24 @@ def _train(
     seed: int,
     plots_folder: Path | None,
 ) -> EmbedderCard:
-    """Train into a folder that no other training writes to meanwhile."""
-    from data.card import CARD_NAME, KERAS_NAME, LOCK_NAME, ONNX_NAME
+    from data.card import CHECKPOINT_NAME
+    from data.errors import CheckpointUnusable, IndexLocked, MissingExtra
     from data.figures import require_matplotlib
-    from data.files import check_regular, clear_debris, locked, make_folder
+    from data.files import make_folder
+    from training.run import train_into
 
     if plots_folder:
         require_matplotlib()
         make_folder(plots_folder)
-    make_folder(folder)
-    for name in (CARD_NAME, ONNX_NAME, KERAS_NAME):
-        check_regular(folder / name)  # not only once hours are spent
-    busy = f"{folder}: another process is training into this folder; choose another folder"
-    with locked(folder / LOCK_NAME, busy):
-        clear_debris(folder)
-        return _train_alone(dataset, recipe, limits, folder, seed, plots_folder)
-
-
-def _train_alone(
-    dataset: Dataset,
-    recipe: Recipe,
-    limits: Limits,
-    folder: Path,
-    seed: int,
-    plots_folder: Path | None,
-) -> EmbedderCard:
-    from training import require_backend, require_tensorboard, run_abreast
-
-    run_abreast()
-    require_backend()
-    from data.card import CHECKPOINT_NAME
-    from data.errors import CheckpointUnusable
-    from training.checkpoint import remove_checkpoint
-    from training.export import export
-    from training.fit import fit
-
-    if limits.tensorboard:
-        require_tensorboard()
     try:
         with progress_bar("Training") as progress:
-            trained = fit(recipe, dataset, seed, limits, progress)
-    except CheckpointUnusable:
-        raise
+            trained, card = train_into(folder, dataset, recipe, seed, limits, progress)
+    except (CheckpointUnusable, IndexLocked, MissingExtra):
+        raise  # before anything was trained
     except BaseException:
         if (folder / CHECKPOINT_NAME).exists():
             note("Epochs done so far are kept: the same command with --resume goes on from there.")
         raise
-    card = export(trained, dataset, seed, folder)
-    remove_checkpoint(folder)
     if plots_folder:
         from training.plots import draw_training
 

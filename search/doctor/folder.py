@@ -9,7 +9,14 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from data.errors import DigitsError, EmbedderNotFound, IndexNotFound, StorageError, UsageError
+from data.errors import (
+    CheckpointUnusable,
+    DigitsError,
+    EmbedderNotFound,
+    IndexNotFound,
+    StorageError,
+    UsageError,
+)
 from search.doctor.findings import Finding, Folder, check_pairing, fault, of_dataset
 from search.text import counted, named
 
@@ -28,6 +35,7 @@ def check_embedder(place: Folder) -> Iterator[Finding]:
     from indexer.embedder import Embedder
 
     train = f"digits train --embedder {place.quoted}"
+    checkpoint = place.folder / CHECKPOINT_NAME
     if is_held(place.folder / LOCK_NAME):
         detail = f"another process is training into {place}"
         yield Finding("embedder", "warning", detail, "wait until it is done")
@@ -47,26 +55,28 @@ def check_embedder(place: Folder) -> Iterator[Finding]:
     else:
         what = f"recipe {card.recipe['name']}, {card.dimension} numbers, test digits unmoved"
         yield Finding("embedder", "ok", f"{place} ({place.why}): {what}")
-    if (place.folder / CHECKPOINT_NAME).is_file():
-        detail = f"{place} holds a training run that was stopped"
-        yield Finding(
-            "embedder", "warning", detail, _resuming(place.folder / CHECKPOINT_NAME, train)
-        )
+    if checkpoint.is_file():
+        yield _stopped(place, checkpoint, train)
 
 
-def _resuming(checkpoint: Path, train: str) -> str:
-    """The command that goes on with a training run, as far as its checkpoint tells."""
-    import json
+def _stopped(place: Folder, checkpoint: Path, train: str) -> Finding:
+    """That a training run was stopped, and the command that goes on with it."""
+    from training.reached import read_checkpoint
 
-    from data.sets.npz import read_npz
-
+    what = f"{place} holds a training run that was stopped"
     try:
-        run = json.loads(read_npz(checkpoint)["record"].tobytes())["run"]
-        recipe, seed = run["recipe"]["name"], run["seed"]
-    except (DigitsError, ValueError, KeyError, TypeError):
-        return f"{train}  # anew: its checkpoint is damaged"
-    given = f"--recipe {shlex.quote(str(recipe))} --seed {seed}"
-    return f"{train} {given} --resume  # with --dataset and --epochs if they were given"
+        reached, _ = read_checkpoint(checkpoint)
+        recipe, seed = shlex.quote(reached.run["recipe"]["name"]), reached.run["seed"]
+    except (CheckpointUnusable, KeyError, TypeError):
+        detail = f"{what}, but its checkpoint is damaged"
+        return Finding("embedder", "warning", detail, f"{train}  # anew")
+    remedy = f"{train} --recipe {recipe} --seed {seed} --resume"
+    return Finding(
+        "embedder",
+        "warning",
+        f"{what} after {counted(reached.epoch, 'epoch')}",
+        f"{remedy}  # with --dataset and --epochs if they were given",
+    )
 
 
 def check_index(place: Folder, embedder: Folder) -> Iterator[Finding]:

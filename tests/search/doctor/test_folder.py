@@ -28,6 +28,7 @@ from search.grow import open_to_change, undo
 from search.report import format_findings
 from tests.conftest import Run
 from tests.embedders import linear_embedder
+from training.reached import Reached
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +115,8 @@ def _replace(path: Path, make: Callable[[Path], None]) -> None:
             lambda f: (f / "embedder" / CHECKPOINT_NAME).touch(),
             "embedder",
             "warning",
-            "was stopped",
-            "damaged",
+            "checkpoint is damaged",
+            "# anew",
         ),
         (_other_embedder, "pairing", "warning", "the index carries", "digits index"),
         (lambda f: _flip(f, "previous-*"), "generations", "warning", "undo would fail", "digits"),
@@ -152,10 +153,11 @@ def test_each_ailment_is_told_with_its_remedy(
 
 def test_a_training_run_that_was_stopped_is_gone_on_with_as_it_was(ailing: Path) -> None:
     run = {"recipe": {"name": "fast"}, "seed": 7, "epochs": 3, "dataset": "0"}
-    record = np.frombuffer(json.dumps({"run": run}).encode(), np.uint8)
-    np.savez(ailing / "embedder" / CHECKPOINT_NAME, record=record)
-    remedy = str(examined(ailing)["embedder"].remedy)
-    assert "--recipe fast --seed 7 --resume" in remedy
+    reached = Reached(run, 1, [{"loss": 0.5}], 2.0)
+    np.savez(ailing / "embedder" / CHECKPOINT_NAME, **reached.to_arrays())  # type: ignore[arg-type]
+    found = examined(ailing)["embedder"]
+    assert "stopped after 1 epoch" in found.detail
+    assert "--recipe fast --seed 7 --resume" in str(found.remedy)
 
 
 def test_a_training_that_runs_is_waited_for(ailing: Path) -> None:

@@ -1,0 +1,56 @@
+"""Train into a folder: what is left there is an embedder, or a checkpoint to go on from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.card import CARD_NAME, KERAS_NAME, LOCK_NAME, ONNX_NAME, EmbedderCard
+from data.dataset import Dataset
+from data.files import check_regular, clear_debris, locked, make_folder
+from data.progress import Progress, silent
+from training import require_backend, require_tensorboard, run_abreast
+from training.recipes import UNLIMITED, Limits, Recipe
+
+if TYPE_CHECKING:
+    from training.fit import Trained
+
+
+def train_into(
+    folder: Path,
+    dataset: Dataset,
+    recipe: Recipe,
+    seed: int,
+    limits: Limits = UNLIMITED,
+    progress: Progress = silent,
+) -> tuple[Trained, EmbedderCard]:
+    """Train an embedder into a folder that no other training writes to meanwhile.
+
+    Each finished epoch is kept there until the embedder is.
+
+    Raises:
+        IndexLocked: another process is training into the folder.
+        MissingExtra: Keras, TensorFlow or an asked-for TensorBoard is not installed.
+        TrainingError: the loss stopped being a number, or the network cannot be exported.
+        CheckpointUnusable: there is nothing to resume.
+        StorageError: the folder cannot be written.
+    """
+    make_folder(folder)
+    for name in (CARD_NAME, ONNX_NAME, KERAS_NAME):
+        check_regular(folder / name)  # not only once hours are spent
+    busy = f"{folder}: another process is training into this folder; choose another folder"
+    with locked(folder / LOCK_NAME, busy):
+        clear_debris(folder)
+        run_abreast()
+        require_backend()
+        if limits.tensorboard:
+            require_tensorboard()
+        from training.checkpoint import remove_checkpoint
+        from training.export import export
+        from training.fit import fit
+
+        trained = fit(recipe, dataset, seed, replace(limits, checkpoint=folder), progress)
+        card = export(trained, dataset, seed, folder)
+        remove_checkpoint(folder)
+    return trained, card
