@@ -19,8 +19,9 @@ import numpy as np
 
 from benchmarks.measure import table
 from data.datasets import load_dataset
-from indexer.build import calibration_sample, index_vectors
+from indexer.build import index_vectors
 from indexer.choose import Requirements
+from indexer.leave_one_out import calibration_sample
 from indexer.recall import EFFORTS
 from search.index import DigitIndex
 

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from data.datasets import load_dataset
-from indexer.build import calibration_sample, index_vectors
+from indexer.build import index_vectors
 from indexer.choose import Requirements
 from indexer.embedder import Embedder
+from indexer.leave_one_out import calibration_sample
 from indexer.packing import write
 from indexer.recall import GroundTruth
 from indexer.stream import FOLDER, VECTORS

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import mmap
 import os
 import stat
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from typing import IO, Any, BinaryIO, Literal
 from data.errors import DigitsError, IndexLocked, StorageError
 
 TEMPORARY_PREFIX = ".writing-"
+Content = bytes | mmap.mmap  # of a file: read, or read as it is needed
 _SPECIAL = {errno.EINVAL, errno.ENXIO}  # a folder, a pipe or a device is there
 _DAMAGE = {errno.ENOENT, errno.ELOOP, errno.EFBIG} | _SPECIAL  # what is there is no file of ours
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 import math
-import mmap
 import tokenize
 
 import numpy as np
+
+from data.files import Content
 
 MAX_HEADER = 1 << 16
 LONGEST_SIDE = 1 << 40
@@ -22,7 +23,7 @@ class BadArray(ValueError):
     """The bytes are not an array of numbers; the text says why."""
 
 
-def read_npy(content: bytes | mmap.mmap) -> np.ndarray:
+def read_npy(content: Content) -> np.ndarray:
     """The array of an `.npy` file, read-only and without copying `content`.
 
     Raises:

@@ -15,7 +15,7 @@ import faiss
 import numpy as np
 
 from data.errors import IndexCorrupt
-from indexer.store import Content
+from data.files import Content
 
 AT_OPENING, VECTORS = -1, -2  # instead of the number of a list
 RECORD = np.dtype(

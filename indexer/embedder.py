@@ -24,13 +24,12 @@ from data.errors import (
     EmbedderNotFound,
     UsageError,
 )
-from data.files import read_plain, unreadable
+from data.files import Content, read_plain, unreadable
 from data.names import named
 from data.normalise import NORMALISER_VERSION, scale_to_unit
 from data.processors import usable
 from data.progress import Progress, silent
 from indexer.manifest import Manifest
-from indexer.store import Content
 
 BATCH = 128  # enough to be worth a call; what it takes stays in the processor's cache
 CANARY_TOLERANCE = 1e-3

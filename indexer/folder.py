@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data.errors import IndexCorrupt, IndexNotFound, IndexVersion, StorageError
-from data.files import check_regular, make_folder
+from data.files import Content, check_regular, make_folder
 from indexer.manifest import FileEntry, Manifest
 from indexer.protocols import Generation
 from indexer.segment import Segment
@@ -20,7 +20,6 @@ from indexer.sources import Sources
 from indexer.store import (
     MANIFEST,
     OURS,
-    Content,
     making,
     read_generation,
     read_manifest,

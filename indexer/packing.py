@@ -15,10 +15,9 @@ import faiss
 import numpy as np
 
 from data.errors import IndexCorrupt, IndexVersion, StorageError, UsageError
-from data.files import storage_errors
+from data.files import Content, storage_errors
 from indexer.blocks import Blocks, block_table
 from indexer.kinds import FAISS, FLAT, find_kind
-from indexer.store import Content
 from indexer.vectors import NO_OPTIONS, VectorIndex
 
 WRITTEN = 1 << 20  # bytes at a time

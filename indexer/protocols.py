@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from data.files import Content
 from indexer.manifest import FileEntry, Manifest
 from indexer.segment import Segment
 from indexer.sources import Sources
-from indexer.store import Content
 
 if TYPE_CHECKING:
     from data.progress import Progress

@@ -16,12 +16,12 @@ import numpy as np
 
 from data.convention import MNIST8M, SIDE
 from data.errors import IndexCorrupt
+from data.files import Content
 from data.npy import BadArray, npy_of, read_npy
 from indexer.kinds import FLAT
 from indexer.manifest import FileEntry, Part, SegmentRecord
 from indexer.packing import pack, unpack
 from indexer.sources import Sources, pack_sources, parse_sources
-from indexer.store import Content
 from indexer.vectors import VectorIndex
 
 if TYPE_CHECKING:

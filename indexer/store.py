@@ -23,6 +23,7 @@ from data.errors import (
 )
 from data.files import (
     TEMPORARY_PREFIX,
+    Content,
     open_plain,
     read_plain,
     unreadable,
@@ -48,8 +49,6 @@ MAPPED = ("images", "vectors")
 ATTEMPTS = 10
 LARGEST = 16 << 20  # bytes of a manifest; more is none
 REBUILD = "build the index again"
-
-Content = bytes | mmap.mmap
 
 
 def read_manifest(folder: Path) -> Manifest:

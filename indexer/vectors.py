@@ -18,13 +18,13 @@ from typing import Any
 import faiss
 import numpy as np
 
+from data.files import Content
 from data.processors import usable
 from indexer.blocks import Blocks
 from indexer.checks import check_excluded, check_k, check_vectors
 from indexer.kinds import FAISS, FLAT, Kind, empty_engine
 from indexer.lists import InvertedLists
 from indexer.squares import NOTHING, at_least, distances_to, squares_to
-from indexer.store import Content
 
 SPARE = 8
 WIDER = 4  # times as many candidates and as much effort when a query is asked again

@@ -11,6 +11,7 @@ import numpy as np
 
 from data.convention import DIGITS
 from data.errors import UsageError
+from data.files import Content
 from data.names import first_of
 from indexer.calibration import Calibration
 from indexer.checks import as_numbers, check_number, check_vectors
@@ -19,7 +20,6 @@ from indexer.manifest import Manifest
 from indexer.place import Place, parse_place, store_at
 from indexer.protocols import Generation, Rows, Vectors
 from indexer.sources import Sources
-from indexer.store import Content
 from indexer.vectors import set_threads
 from indexer.verdicts import BLANK, strangeness
 from indexer.votes import DEFAULT_WEIGHTS, Weights

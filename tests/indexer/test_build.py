@@ -6,9 +6,10 @@ import pytest
 
 from data.dataset import Dataset
 from data.mnist8m import EndlessDigits
-from indexer.build import build_index, build_streamed, calibration_sample, index_vectors
+from indexer.build import build_index, build_streamed, index_vectors
 from indexer.choose import Requirements
 from indexer.embedder import Embedder
+from indexer.leave_one_out import calibration_sample
 from indexer.store import read_manifest
 from indexer.votes import WEIGHTS, Weights, cast_votes, winners
 from search import DigitIndex
