@@ -10,24 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import reduce
-from itertools import chain
 
 import cv2
 import numpy as np
 
 from data.document.components import Box, Components, Mask, components, holes
+from data.document.rulings import level_rulings, reaches, slanting_rulings
 from data.document.segment import MOST_PARTS
 from data.errors import PictureNotDigits
 
 # On fewer pixels than this a side, a digit's stroke may look like any of it.
 _SMALLEST = 48
-# A margin, or a ruling, runs along this share of the picture's side.
+# A margin runs along this share of the picture's side.
 _ALONG = 0.95
-# A ruling is thinner than this share of the picture's height.
-_THIN = 0.02
-# A ruling may slant by so many radians; it is there in this share of the picture's rows, or more,
-# and is looked for in steps of so many pixels and radians; of those found, so many are looked at.
-_SLANT, _THERE, _STEP, _TURN, _MOST_LINES = 0.09, 0.8, 2, 0.004, 32
 # A level line is at least this many times as wide as tall, and so much narrower than long.
 _LEVEL, _NARROW = 3.0, 0.15
 # A thread is narrower than this share of its length, and so many times as long as most of at least
@@ -68,7 +63,7 @@ def without_clutter(strokes: Components) -> Components:
     """
     if min(strokes.mask.shape) < _SMALLEST or _is_one_outline(strokes):
         return strokes
-    for kind in (_margins, _frames, _edges, _rulings, _slanting, _dashes, _threads):
+    for kind in (_margins, _frames, _edges, level_rulings, slanting_rulings, _dashes, _threads):
         found = kind(strokes)
         if found is not None:
             rest = strokes.mask * (found == 0)
@@ -82,16 +77,9 @@ def _is_one_outline(strokes: Components) -> bool:
 
     Such ink may still be cut by a ruling, but then it reaches across the picture.
     """
-    if len(strokes.boxes) != 1 or any(_reach(strokes.mask)):
+    if len(strokes.boxes) != 1 or any(reaches(strokes.mask)):
         return False
     return holes(strokes.only([0], strokes.box(0))) == 0
-
-
-def _reach(mask: Mask) -> tuple[bool, bool]:
-    """Whether ink reaches across the picture, and whether it does from top to bottom."""
-    height, width = mask.shape
-    *_, across, down = cv2.boundingRect(mask)
-    return across >= _ALONG * width, down >= _ALONG * height
 
 
 def _margins(strokes: Components) -> Mask | None:
@@ -250,90 +238,3 @@ def is_dash(mask: Mask) -> bool:
         return False
     _, sides, _ = cv2.minAreaRect(cv2.findNonZero(mask))
     return bool(min(sides) <= _NARROW * max(sides))
-
-
-def _rulings(strokes: Components) -> np.ndarray | None:
-    """Straight lines across the whole picture, less where a stroke crosses them."""
-    mask = strokes.mask
-    across, down = _reach(mask)
-    if not across and not down:
-        return None
-    lines = np.zeros(mask.shape, np.bool_)
-    if across:
-        lines |= _lines_across(mask)
-    if down:
-        lines |= _lines_across(np.ascontiguousarray(mask.T)).T
-    return lines
-
-
-def _slanting(strokes: Components) -> np.ndarray | None:
-    """Thin straight lines across the whole picture that are not quite level or upright."""
-    mask = strokes.mask
-    across, down = _reach(mask)
-    lines = np.zeros(mask.shape, np.bool_)
-    if down:
-        lines |= _lines_down(mask)
-    if across:
-        lines |= _lines_down(np.ascontiguousarray(mask.T)).T
-    return lines if lines.any() else None
-
-
-def _lines_down(mask: Mask) -> np.ndarray:
-    """Nearly upright lines from edge to edge, less where a stroke crosses them."""
-    height = len(mask)
-    least = round(_THERE * height)
-    found = [
-        cv2.HoughLines(mask, _STEP, _TURN, least, min_theta=start, max_theta=start + _SLANT)
-        for start in (0, np.pi - _SLANT)
-    ]
-    lines = np.zeros(mask.shape, np.bool_)
-    rows = np.arange(height)
-    for rho, theta in chain(*(one[:_MOST_LINES, 0] for one in found if one is not None)):
-        columns = np.round((rho - rows * np.sin(theta)) / np.cos(theta)).astype(np.intp)
-        lines |= _line_along(mask, columns)
-    return lines
-
-
-def _line_along(mask: Mask, columns: np.ndarray) -> np.ndarray:
-    """The ink of one line that passes through these columns (h,), if it is one, and thin."""
-    height, width = mask.shape
-    near = int(_THIN * width) + 2 * _STEP
-    beside = np.arange(-near, near + 1)
-    places = columns[:, None] + beside  # (h, n)
-    window = mask[np.arange(height)[:, None], places.clip(0, width - 1)] > 0
-    window &= (places >= 0) & (places < width)
-    is_alone = window.any(axis=1) & ~(window[:, 0] | window[:, -1])
-    rows = np.flatnonzero(is_alone)
-    line = np.zeros(mask.shape, np.bool_)
-    if len(rows) < _THERE * height or rows[-1] - rows[0] < _ALONG * height:
-        return line
-    reach = min(near - 1, int(np.median(window[rows].sum(axis=1))) + _STEP)
-    is_crossed = window[:, np.abs(beside) == reach + 1].any(axis=1)
-    row, place = np.nonzero(window & (np.abs(beside) <= reach) & ~is_crossed[:, None])
-    line[row, places[row, place]] = True
-    return line
-
-
-def _lines_across(mask: Mask) -> np.ndarray:
-    """Horizontal lines from edge to edge, except where ink goes on above and below."""
-    h, w = mask.shape
-    lines = np.zeros(mask.shape, np.bool_)
-    reach = max(3, w // 3)
-    if mask.sum(axis=1, dtype=np.int32).max() < reach:
-        return lines
-    runs = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, reach), np.uint8))
-    if cv2.boundingRect(runs)[2] < _ALONG * w:
-        return lines
-    level = components(runs)
-    widths, heights = level.boxes[:, 2], level.boxes[:, 3]
-    long = np.flatnonzero((widths >= _ALONG * w) & (heights <= _THIN * h + 1))
-    if not len(long):
-        return lines
-    lines = level.only(long) > 0
-    thickness = int(heights[long].max())
-    others = np.pad(mask * ~lines, ((thickness, thickness), (0, 0)))
-    above, below = (
-        cv2.dilate(side, np.ones((1, 2 * thickness + 1), np.uint8)) > 0
-        for side in (others[: -2 * thickness], others[2 * thickness :])
-    )
-    return np.asarray(lines & ~(above & below), np.bool_)
