@@ -222,6 +222,7 @@ def audit(
     from search.index import DigitIndex
     from search.report import format_facts
 
+    keep_inputs((source,) if source else (), sheet_file)
     test = load_dataset(source, "test") if source else None
     index = DigitIndex.open(index_place, threads)
     with progress_bar("Asking") as progress:

@@ -184,6 +184,8 @@ def _reason(exc: Exception) -> str:
         return "it is not UTF-8"
     if isinstance(exc, RecursionError):
         return "it is nested too deeply"
+    if "integer string" in str(exc):
+        return "it holds a number of too many digits"
     return "its rows differ in length" if "inhomogeneous" in str(exc) else str(exc)
 
 

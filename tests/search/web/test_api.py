@@ -254,6 +254,7 @@ def test_the_map_shows_as_many_of_each_class(client: Client, few_index: DigitInd
         (b"[[0, 255], [1", 400, "it is no JSON"),
         (b"[[0, 255], [1]]", 400, "its rows differ in length"),
         (b"[" * 100_000, 400, "nested too deeply"),
+        (b"[" + b"9" * 5_000 + b"]", 400, "a number of too many digits"),
         (b"[[0.5, NaN], [0, 0]]", 400, "it holds NaN"),
         (b'[["a", "b"]]', 400, "array of numbers"),
         (b"[[9999999999999999999999]]", 400, "from 0 to 255, received one of other values"),
