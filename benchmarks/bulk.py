@@ -8,16 +8,15 @@ sure; the peers by the very queries.
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import table
+from benchmarks.measure import medians_of, seconds_of, table
 from data.datasets import load_dataset
 from indexer.build import index_vectors
 from indexer.choose import Requirements
@@ -120,28 +119,17 @@ def recall(found: np.ndarray, truth: np.ndarray) -> float:
 def in_turn(
     searches: Mapping[str, Search], queries: np.ndarray, truth: np.ndarray
 ) -> list[list[str]]:
-    """A line each: queries a second, the median of a few rounds, and recall.
-
-    All take turns in each round, for the machine is not as fast all the time.
-    """
-    found = {name: search(queries) for name, search in searches.items()}
-    rates: dict[str, list[float]] = {name: [] for name in searches}
-    for _ in range(ROUNDS):
-        for name, search in searches.items():
-            started = time.perf_counter()
-            search(queries)
-            rates[name].append(len(queries) / (time.perf_counter() - started))
+    """A line each: queries a second, the median of a few rounds, and recall."""
+    calls = {name: partial(search, queries) for name, search in searches.items()}
+    taken = medians_of(calls, ROUNDS)
     return [
-        [name, f"{statistics.median(rates[name]):,.0f}", f"{recall(ids, truth):.4f}"]
-        for name, ids in found.items()
+        [name, f"{len(queries) / taken[name]:,.0f}", f"{recall(search(queries), truth):.4f}"]
+        for name, search in searches.items()
     ]
 
 
 def one_by_one(ask: Callable[[slice], object]) -> list[str]:
     """Median and 99th percentile of single queries."""
-    taken = []
-    for number in range(ONE_BY_ONE):
-        started = time.perf_counter()
-        ask(slice(number, number + 1))
-        taken.append(time.perf_counter() - started)
+    alone = [slice(number, number + 1) for number in range(ONE_BY_ONE)]
+    taken = [seconds_of(partial(ask, one)) for one in alone]
     return [f"{np.percentile(taken, share) * 1e3:.2f} ms" for share in (50, 99)]

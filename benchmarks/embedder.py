@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
 
-from benchmarks.measure import DIGITS, Run, run, table
+from benchmarks.measure import DIGITS, Run, run, seconds_of, table
 from data.card import ONNX_NAME, EmbedderCard
 from data.dataset import Dataset
 from data.datasets import load_dataset
@@ -82,8 +82,7 @@ def trained(
     made = run([*DIGITS, "train", "--recipe", recipe, "--seed", str(seed), "--embedder", folder])
     embedder = Embedder.open(folder)
     figures = quality(embedder.embed, mnist, embedder.card)
-    started = time.perf_counter()
-    embedder.embed(mnist["test"].images[:ENCODED])
+    encoding = seconds_of(partial(embedder.embed, mnist["test"].images[:ENCODED]))
     return figures | {
         "training, s": json.loads(made.output)["training_seconds"],
         "whole command, s": made.seconds,
@@ -91,7 +90,7 @@ def trained(
         "peak memory, GB": made.memory,
         "parameters": float(parameters(folder / ONNX_NAME)),
         "ONNX file, kB": (folder / ONNX_NAME).stat().st_size / 1e3,
-        "images/s": ENCODED / (time.perf_counter() - started),
+        "images/s": ENCODED / encoding,
     }
 
 

@@ -6,9 +6,6 @@ products; the machine's own rate is that of one large matrix product in numpy.
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
 from math import prod
 from pathlib import Path
 
@@ -16,7 +13,7 @@ import cv2
 import numpy as np
 import onnx
 
-from benchmarks.measure import table
+from benchmarks.measure import medians_of, seconds_of, table
 from data.card import KERAS_NAME
 from data.datasets import load_dataset
 from data.mnist8m import open_mnist8m
@@ -46,14 +43,15 @@ def bench_encode(folder: Path) -> None:
     endless = open_mnist8m()
     beyond = np.arange(len(endless) - DRAWN, len(endless))
     cv2.setNumThreads(1)
-    seconds = _medians(
+    seconds = medians_of(
         {
             "embed": lambda: embedder.embed(images),
             "predict": lambda: tower.predict(pixels, verbose=0),
             "sgemm": lambda: matrix @ matrix,
             "one": lambda: [embedder.embed(one) for _ in range(100)],
             "draw": lambda: endless.pictures(beyond),
-        }
+        },
+        ROUNDS,
     )
     cost = operations(onnx.load_model_from_string(embedder.onnx))
     machine = 2 * SIDE**3 / seconds["sgemm"]
@@ -70,26 +68,11 @@ def bench_encode(folder: Path) -> None:
     print(f"## Encoding\n\n{table(['', 'median', 'share'], rows)}\n", flush=True)
 
 
-def _medians(works: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median seconds of each over `ROUNDS` turns, after one that is not counted."""
-    taken: dict[str, list[float]] = {name: [] for name in works}
-    for turn in range(ROUNDS + 1):
-        for name, work in works.items():
-            started = time.perf_counter()
-            work()
-            if turn:
-                taken[name].append(time.perf_counter() - started)
-    return {name: statistics.median(seconds) for name, seconds in taken.items()}
-
-
 def matrix_rate() -> float:
     """Multiplications and additions a second of one large matrix product, at best."""
-    matrix, fastest = _matrix(), np.inf
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        matrix @ matrix
-        fastest = min(fastest, time.perf_counter() - started)
-    return float(2 * SIDE**3 / fastest)
+    matrix = _matrix()
+    fastest = min(seconds_of(lambda: matrix @ matrix) for _ in range(ROUNDS))
+    return 2 * SIDE**3 / fastest
 
 
 def _matrix() -> np.ndarray:

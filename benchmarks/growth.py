@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import numpy as np
 import onnx
 
 from benchmarks.encode import matrix_rate, operations
-from benchmarks.measure import DIGITS, medians, run, table
+from benchmarks.measure import DIGITS, medians, run, seconds_of, table
 from benchmarks.one_kind import ASKED, KIND, RECALL, K, kept_vectors, milliseconds
 from data.datasets import load_dataset
 from data.figures import NEUTRAL, new_figure, save_figure
@@ -138,9 +138,7 @@ def ask(folder: Path) -> dict[str, Any]:
 
 
 def _seconds_a_digit(index: DigitIndex, images: np.ndarray) -> float:
-    started = time.perf_counter()
-    index.embed(images)
-    return (time.perf_counter() - started) / len(images)
+    return seconds_of(partial(index.embed, images)) / len(images)
 
 
 def _bytes_read(count: int, dimension: int, segment: Any) -> float | None:
@@ -161,12 +159,7 @@ def _bytes_read(count: int, dimension: int, segment: Any) -> float | None:
 def memory_rate() -> float:
     """Bytes a second that one thread reads from memory, in a sum over more than any cache."""
     numbers = np.zeros(CACHE // 4, np.float32)
-    fastest = np.inf
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        numbers.sum()
-        fastest = min(fastest, time.perf_counter() - started)
-    return CACHE / fastest
+    return CACHE / min(seconds_of(numbers.sum) for _ in range(ROUNDS))
 
 
 def _pictures(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Run commands and take their wall time and peak memory, as the operating system counts them."""
+"""Take the time of calls, and run commands for their time and peak memory, as the system counts."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -52,13 +53,23 @@ def run(command: Sequence[str | Path]) -> Run:
 
 def medians(commands: dict[str, Sequence[str | Path]], rounds: int) -> dict[str, float]:
     """Median seconds of each command over `rounds` turns, after one turn that is not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in commands}
-    for turn in range(rounds + 1):
-        for name, command in commands.items():
-            taken = run(command).seconds
-            if turn:
-                seconds[name].append(taken)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+    return medians_of({name: partial(run, command) for name, command in commands.items()}, rounds)
+
+
+def seconds_of(call: Callable[[], object]) -> float:
+    """The wall time of one call."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def medians_of(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median seconds of each call over `rounds` turns, after one turn that is not counted.
+
+    All take turns, for a machine is not as fast all the time.
+    """
+    turns = [{name: seconds_of(call) for name, call in calls.items()} for _ in range(rounds + 1)]
+    return {name: statistics.median(turn[name] for turn in turns[1:]) for name in calls}
 
 
 def machine() -> str:

@@ -7,12 +7,12 @@ process; what a server takes must be measured on a server, with the same command
 from __future__ import annotations
 
 import statistics
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import table
+from benchmarks.measure import seconds_of, table
 from data.dataset import Dataset
 from data.datasets import load_dataset
 from indexer.build import build_index
@@ -32,19 +32,12 @@ def bench_milvus(embedder_folder: Path, scratch: Path) -> None:
               "Milvus Lite": f"milvus:{scratch}/lite.db/digits"}  # fmt: skip
     rows, answers = [], []
     for name, place in places.items():
-        started = time.perf_counter()
-        build_index(digits, embedder, parse_place(place), SEED)
-        built = time.perf_counter() - started
+        built = seconds_of(partial(build_index, digits, embedder, parse_place(place), SEED))
         index = DigitIndex.open(place)
-        taken = []
-        for row in range(ASKED):
-            started = time.perf_counter()
-            index.search(test.images[row : row + 1], K)
-            taken.append(time.perf_counter() - started)
-        started = time.perf_counter()
-        found = index.search(test.images[:ASKED], K)
-        batch = time.perf_counter() - started
-        answers.append(found)
+        alone = [test.images[row : row + 1] for row in range(ASKED)]
+        taken = [seconds_of(partial(index.search, image, K)) for image in alone]
+        batch = seconds_of(partial(index.search, test.images[:ASKED], K))
+        answers.append(index.search(test.images[:ASKED], K))
         rows.append(
             [
                 name,

@@ -13,11 +13,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.measure import seconds_of
 from data.datasets import load_dataset
 from indexer.build import index_vectors
 from indexer.choose import Requirements
@@ -87,12 +89,8 @@ def measure(path: Path, embedder_folder: Path) -> dict[str, Any]:
 
 def milliseconds(ask: Callable[[np.ndarray], Any], queries: np.ndarray) -> list[float]:
     """What each of the queries (n, ...) takes, asked alone."""
-    taken = []
-    for row in range(len(queries)):
-        started = time.perf_counter()
-        ask(queries[row : row + 1])
-        taken.append(1e3 * (time.perf_counter() - started))
-    return taken
+    alone = [queries[row : row + 1] for row in range(len(queries))]
+    return [1e3 * seconds_of(partial(ask, query)) for query in alone]
 
 
 def price_of_recall(

@@ -9,7 +9,6 @@ import csv
 import io
 import os
 import statistics
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.measure import table
+from benchmarks.measure import medians_of, table
 from data.datasets import load_dataset
 from data.normalise import find_digits
 from data.picture import read_picture
@@ -203,12 +202,7 @@ def encoded(image: Image.Image, kind: str) -> bytes:
 
 def median_ms(call: Callable[[], object]) -> float:
     """Median milliseconds of a call, after one that is not counted."""
-    taken = []
-    for _ in range(ROUNDS + 1):
-        started = time.perf_counter()
-        call()
-        taken.append(1000 * (time.perf_counter() - started))
-    return statistics.median(taken[1:])
+    return 1000 * medians_of({"call": call}, ROUNDS)["call"]
 
 
 def share(values: Iterable[bool]) -> float:

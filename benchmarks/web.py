@@ -15,11 +15,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.measure import DIGITS, table
+from benchmarks.measure import DIGITS, seconds_of, table
 from benchmarks.pictures import encoded
 from data.datasets import load_dataset
 from indexer.votes import DEFAULT_WEIGHTS
@@ -105,12 +106,7 @@ def in_turn(
 
 def latencies(ask: Callable[[bytes], object], bodies: Sequence[bytes]) -> list[float]:
     """Milliseconds of each question after the first few."""
-    taken = []
-    for body in bodies:
-        started = time.perf_counter()
-        ask(body)
-        taken.append(1000 * (time.perf_counter() - started))
-    return taken[WARM:]
+    return [1000 * seconds_of(partial(ask, body)) for body in bodies][WARM:]
 
 
 def crowd(port: int, bodies: Sequence[bytes], process: subprocess.Popen[str]) -> list[str]:

@@ -18,12 +18,16 @@ from data.grey import Plane
 
 # Shades are at least this dark: shares of the light are not told apart in the dark.
 _DARKEST = 0.03
-# A table has a grain of more than this share of the light, and so many times the paper's, also
-# where it is least: at this quantile, for paper may be ruled.
-_GRAIN, _ROUGHER, _LEAST = 0.007, 3, 0.3
-# What is written has strokes narrower than this share of the thumbnail's length, and takes this
-# share of the paper's light.
-_STROKE, _INK = 0.07, 0.15
+# A table has a grain of more than this share of the light, ...
+_GRAIN = 0.007
+# ... and so many times the paper's, ...
+_ROUGHER = 3
+# ... also where it is least: at this quantile, for paper may be ruled.
+_LEAST = 0.3
+# What is written has strokes narrower than this share of the thumbnail's length, ...
+_STROKE = 0.07
+# ... and takes this share of the paper's light.
+_INK = 0.15
 # So many strokes cross the edge of a shadow; a few pens may lie across that of a page, but around a
 # patch of light there are more than half as many strokes as in it.
 _CROSSING = 2

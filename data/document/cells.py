@@ -16,25 +16,34 @@ import numpy as np
 from data.document.components import Box, Components, Mask, components, square
 from data.grey import Plane
 
-# Walls have at least this share of full ink; those that are fainter than strokes are narrower than
-# so many pixels.
-_FAINT, _BROAD = 0.2, 11
-# Gaps in walls are shorter than so many pixels; two cells with one between them are more than so
-# many times as large as most.
-_GAP, _SEVERAL = 5, 1.6
-# A cell's sides are at least so many pixels long, and so many times its walls' width.
-_SMALLEST, _THIN = 16, 6
-# More of them are a texture, also if they lie around each other more than so deep; so many that are
-# empty are no digits.
-_MOST, _DEEPEST, _MANY = 1_000, 10, 6
+# Walls have at least this share of full ink; ...
+_FAINT = 0.2
+# ... those that are fainter than strokes are narrower than so many pixels.
+_BROAD = 11
+# Gaps in walls are shorter than so many pixels; ...
+_GAP = 5
+# ... two cells with one between them are more than so many times as large as most.
+_SEVERAL = 1.6
+# A cell's sides are at least so many pixels long, ...
+_SMALLEST = 16
+# ... and so many times its walls' width.
+_THIN = 6
+# More cells than this are a texture, ...
+_MOST = 1_000
+# ... and so are such that lie around each other more than so deep; ...
+_DEEPEST = 10
+# ... so many that are empty are no digits.
+_MANY = 6
 # All cover more than this share of a picture; in the grain of stone some pieces look like cells.
 _COVERED = 0.005
 # It fills this share of the tightest quadrilateral around it, an ellipse fills 0.79, ...
 _STRAIGHT = 0.92
 # ... whose corners have cosines below this.
 _SQUARE = 0.4
-# What it holds is at least this large beside its shorter side, and this far from its walls.
-_HELD, _WITHIN = 0.2, 0.06
+# What it holds is at least this large beside its shorter side, ...
+_HELD = 0.2
+# ... and this far from its walls.
+_WITHIN = 0.06
 # What is at least this share of a cell's width is as wide.
 _WIDE = 0.8
 # Cells that are alike are as wide and tall as each other, but for this share.

@@ -23,28 +23,55 @@ from data.errors import PictureNotDigits
 _SMALLEST = 48
 # A margin runs along this share of the picture's side.
 _ALONG = 0.95
-# A level line is at least this many times as wide as tall, and so much narrower than long.
-_LEVEL, _NARROW = 3.0, 0.15
-# A thread is narrower than this share of its length, and so many times as long as most of at least
-# so many marks, leaving out the few that are longest; no digit is found beside one still longer.
-_THREAD, _FAR, _OTHERS, _FEW, _LOST = 0.08, 3.0, 5, 2, 30
-# A block is broader than this share of its length, and fills this share of the tightest rectangle
-# around it; the fattest 1 may be as broad, but has round corners.
-_BROAD, _BLOCK = 0.5, 0.95
-# What covers a part of the picture is broader than this share of its length, and fills this share
-# of its box.
-_COVERING, _FULL = 0.25, 0.8
-# This share of a frame's ink lies near the sides of its box, within this share of them; ...
-_FRAME_INK, _FRAME_WIDTH = 0.85, 0.06
-# ... and it holds marks at least this large beside it, and less wide than this.
-_HELD, _FILLED = 0.1, 0.85
-# Together these are so large beside a frame; or beside a ring, for a dot in a zero is part of it.
-_HELD_BY_FRAME, _HELD_BY_RING = 0.15, 0.3
-# Edges of a page that is nearly of its table's shade are at least so many pieces, which cover more
-# than this share of so many of its sides, in steps of a side; each is at least this share of the
-# picture's, and pieces of them lie by all but this share of themselves within this share of it.
-_PIECES, _MOSTLY, _SIDES, _STEPS = 4, 0.5, 3, 40
-_SIDE, _STRAY, _NEAR_SIDE = 0.2, 0.05, 0.04
+# A level line is at least this many times as wide as tall, ...
+_LEVEL = 3.0
+# ... and narrower than this share of its length.
+_NARROW = 0.15
+# A thread is narrower than this share of its length, ...
+_THREAD = 0.08
+# ... and so many times as long as most others; ...
+_FAR = 3.0
+# ... no digit is found beside one so many times as long.
+_LOST = 30
+# There are at least so many others, ...
+_OTHERS = 5
+# ... not counting so many that are longest.
+_FEW = 2
+# A block is broader than this share of its length, ...
+_BROAD = 0.5
+# ... and fills this share of the tightest rectangle around it; the fattest 1 may be as broad, but
+# has round corners.
+_BLOCK = 0.95
+# What covers a part of the picture is broader than this share of its length, ...
+_COVERING = 0.25
+# ... and fills this share of its box.
+_FULL = 0.8
+# This share of a frame's ink lies near the sides of its box, ...
+_FRAME_INK = 0.85
+# ... within this share of them; ...
+_FRAME_WIDTH = 0.06
+# ... and it holds marks at least this large beside it, ...
+_HELD = 0.1
+# ... and less wide than this.
+_FILLED = 0.85
+# Together these are so large beside a frame; ...
+_HELD_BY_FRAME = 0.15
+# ... or beside a ring, for a dot in a zero is part of it.
+_HELD_BY_RING = 0.3
+# Edges of a page that is nearly of its table's shade are at least so many pieces, ...
+_PIECES = 4
+# ... which cover more than this share ...
+_MOSTLY = 0.5
+# ... of so many of its sides, ...
+_SIDES = 3
+# ... in so many steps of a side.
+_STEPS = 40
+# Each side is at least this share of the picture's; ...
+_SIDE = 0.2
+# ... a piece lies along it, but for this share of the piece, ...
+_STRAY = 0.05
+# ... within this share of the page's shorter side.
+_NEAR_SIDE = 0.04
 # Of more ink than this, every n-th pixel tells how the page lies.
 _POINTS = 3_000
 

@@ -34,9 +34,16 @@ _LIGHTER = 0.08
 # Shades within it differ, from one pixel to the next, by less than one of so many shares between
 # the first two of these, and by more all along its edge.
 _EDGES = (0.05, 0.4, 3)
-# It fills at least the first share of the picture, and less than the second, which takes time;
-# fingers leave this share of it, or of a part this, and of that ink this.
-_LEAST, _MOST, _HELD, _HELD_PART, _PAPER = 0.015, 0.98, 0.85, 0.9, 0.7
+# It fills at least this share of the picture, ...
+_LEAST = 0.015
+# ... and less than this, for a whole picture takes time; ...
+_MOST = 0.98
+# ... fingers leave this share of it, ...
+_HELD = 0.85
+# ... or this of a part of one, ...
+_HELD_PART = 0.9
+# ... and ink leaves this share of its paper.
+_PAPER = 0.7
 # Beside a whole page the table shows at most of the rim, beside a part at one in so many pixels.
 _TABLE = 10
 

@@ -20,9 +20,14 @@ FINE = (0.016, 0.055)
 # Along the edges of strokes ink changes by this share from pixel to pixel; a shadow less.
 _SHARP = 0.18
 
-# Pale strokes have more than the first share of full ink and less than the second; so many pixels
-# are the longer side of one, and so many from the edge of others their own soft edges end.
-_PALEST, _PALE, _SMALLEST_PALE, _SOFT = 0.1, 0.6, 8, 2
+# Pale strokes have more than this share of full ink ...
+_PALEST = 0.1
+# ... and less than this; ...
+_PALE = 0.6
+# ... the longer side of one is at least so many pixels.
+_SMALLEST_PALE = 8
+# The soft edges of other strokes end so many pixels from them.
+_SOFT = 2
 # By so much a mean of equal floats may be larger than they are.
 _NEARLY = 0.999
 

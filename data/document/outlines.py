@@ -22,8 +22,10 @@ _LEAST_PART = 0.12
 _STRAIGHT = 0.02
 # ... are at least as long as this share of the shorter one, ...
 _SIDE = 0.1
-# ... meet at an angle whose cosine is smaller than this, and are turned by less than that sine.
-_SQUARE, _ASKEW = 0.5, 0.5
+# ... meet at an angle whose cosine is smaller than this, ...
+_SQUARE = 0.5
+# ... and are turned by an angle whose sine is smaller than this.
+_ASKEW = 0.5
 
 
 class Outline(NamedTuple):

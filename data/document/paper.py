@@ -19,13 +19,20 @@ _RIM = 0.06
 _STROKE = 0.15
 # Shadows between strokes of less than so many pixels may be hardly wider than these.
 _NARROW = (7, 5)
-# Both take this share of the light; shadows less than a share of what ink does, as this quantile of
-# all strokes tells.
-_INK, _SHADE, _DARK = 0.15, 0.75, 0.8
-# Greys closer than this are one shade; the paper has a single one if so much of the rim has it.
-_ONE_SHADE, _MOSTLY = 0.01, 0.25
-# Light is uneven if this share of the rim is neither of the paper's shade nor as dark as ink.
-_UNEVEN, _MOST_OF_INK = 0.05, 0.8
+# Both take this share of the light; ...
+_INK = 0.15
+# ... shadows take less than this share of what ink does, ...
+_SHADE = 0.75
+# ... as this quantile of all strokes tells.
+_DARK = 0.8
+# Greys closer than this are one shade; ...
+_ONE_SHADE = 0.01
+# ... the paper has a single one if so much of the rim has it.
+_MOSTLY = 0.25
+# Light is uneven if this share of the rim is neither of the paper's shade ...
+_UNEVEN = 0.05
+# ... nor as dark as this share of what the darkest ink takes.
+_MOST_OF_INK = 0.8
 # If the paper has a single shade, this quantile of the rim has it; ink on the rim is less.
 _BARE = 0.8
 # The light on the rim is fitted to at most so many pixels.

@@ -19,9 +19,10 @@ _FOCAL = 0.7
 _SQUARE = 0.35
 # Flat, sides are at most so many times as long as they look; beyond, too little of them is seen.
 _STRETCH = 3.0
-# A rectangle from the first to the second of these degrees from upright is turned; beyond, nobody
-# knows which of its sides is the upper one.
-_ASKEW, _UNDECIDED = 3.0, 40.0
+# A rectangle so many degrees from upright, or more, is turned; ...
+_ASKEW = 3.0
+# ... from so many on nobody knows which of its sides is the upper one.
+_UNDECIDED = 40.0
 
 
 def clockwise(corners: np.ndarray) -> np.ndarray:

@@ -19,16 +19,21 @@ from data.grey import Plane
 
 # This percentile of their widths is the walls'; digits that touch them look like wider ones.
 _WALLS = 75
-# Paper is squared where more than this share of strokes is written across cells: touches walls, and
-# has less than that share of itself in one cell. Those shorter than the third share of what most
-# cells hold are not counted.
-_ACROSS, _INSIDE, _COUNTED = 0.25, 0.75, 0.5
-# Cells adjoin if they lie where the next of their size would, but for the first share of that; in
-# squared paper more than the second share of them has others beside and below.
-_ADJOIN, _MOSTLY = 0.3, 0.5
+# Paper is squared where more than this share of strokes is written across cells: ...
+_ACROSS = 0.25
+# ... touches walls, and has less than this share of itself in one cell.
+_INSIDE = 0.75
+# Strokes shorter than this share of what most cells hold are not counted.
+_COUNTED = 0.5
+# Cells adjoin if they lie where the next of their size would, but for this share of that; ...
+_ADJOIN = 0.3
+# ... in squared paper more than this share of them has others beside and below.
+_MOSTLY = 0.5
 # Captions are shorter than this share of what most cells hold, and of what is longer there is less
-# than in cells; dirt in a cell is shorter than that share.
-_CAPTION, _DIRT = 0.5, 0.3
+# than in cells; ...
+_CAPTION = 0.5
+# ... dirt in a cell is shorter than this share.
+_DIRT = 0.3
 
 
 class Printed(NamedTuple):

@@ -41,8 +41,10 @@ _SOLID = 0.5
 STRANGE = 0.4
 # What is at least so strange does not look like any digit.
 _NONE = 0.75
-# How long another digit may be, beside most.
-_SMALLER, _LARGER = 0.5, 2.0
+# Another digit is at least this long beside most, ...
+_SMALLER = 0.5
+# ... and at most this.
+_LARGER = 2.0
 
 
 class Digit(NamedTuple):

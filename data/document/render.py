@@ -24,8 +24,10 @@ _FINE = 8
 _EDGE = 0.45
 # 98 % of MNIST's training images have a mean stroke width in this range, in px of the result; ...
 _USUAL_STROKE = (1.9, 4.5)
-# ... thinner strokes are drawn this wide, MNIST's mean, and thicker ones this wide.
-_THIN_STROKE, _THICK_STROKE = 2.7, 4.0
+# ... thinner strokes are drawn this wide, MNIST's mean, ...
+_THIN_STROKE = 2.7
+# ... and thicker ones this wide.
+_THICK_STROKE = 4.0
 # Coarser than this many result pixels per source pixel, holes and width cannot be told apart.
 _COARSE = 1.25
 # The centre of mass of MNIST's images, in px from the left and top edge, is 14.5 on average.

@@ -18,8 +18,10 @@ _THIN = 0.02
 _SLANT = 0.09
 # ... is then there in this share of the picture's rows, or more, ...
 _THERE = 0.8
-# ... and is looked for in steps of so many pixels and radians.
-_STEP, _TURN = 2, 0.004
+# ... and is looked for in steps of so many pixels ...
+_STEP = 2
+# ... and radians.
+_TURN = 0.004
 # Of the lines found, so many are looked at.
 _MOST_LINES = 32
 

@@ -24,9 +24,13 @@ _DIRT = 0.2
 _BODY = 0.5
 # ... which join a digit no further away than this.
 _NEAR = 0.5
-# The tallest alone says nothing if the second is less than a body, more than this share of it, and
-# about as tall as so many others, by this share: a digit may be written across a fold.
-_ODD, _MANY, _ALIKE = 0.35, 8, 0.75
+# The tallest alone says nothing if the second is less than a body and more than this share of it:
+# a digit may be written across a fold; ...
+_ODD = 0.35
+# ... and if so many are about as tall as the second: ...
+_MANY = 8
+# ... taller than this share of it.
+_ALIKE = 0.75
 # More parts than this are a texture.
 MOST_PARTS = 200
 # Where digits are less than this share of what stands out, it is noise, or another thing's picture.
@@ -34,9 +38,14 @@ _OF_DIGITS = 0.15
 # A digit has two holes at most; grain adds some, seven in the worst of real photos, but no more
 # than this for each height of a mark's width.
 _MOST_HOLES = 25
-# Of at least so many digits it is asked how their lines slope; the next in a line is at most so
-# many heights away, and so many radians up or down. Within that many they are level, or agree.
-_SLOPED, _NEXT, _STEEPEST, _LEVEL = 4, 3.0, 0.55, 0.09
+# Of at least so many digits it is asked how their lines slope; ...
+_SLOPED = 4
+# ... the next in a line is at most so many heights away, ...
+_NEXT = 3.0
+# ... and so many radians up or down.
+_STEEPEST = 0.55
+# Within so many radians lines are level, or agree.
+_LEVEL = 0.09
 # One lies beside another, not under it, from this share of their mean width on.
 _BESIDE = 0.8
 # Parts above each other belong together when the gap is less than this.

@@ -28,8 +28,10 @@ _WIDE_AMONG_OTHERS = 0.55
 _LONGEST = 12
 # Atoms are only joined to something at most this wide, ...
 _WIDEST = 1.5
-# ... across gaps of at most this, or this to a fragment, in heights of the line.
-_GAP, _FRAGMENT_GAP = 0.3, 0.5
+# ... across gaps of at most so many heights of the line, ...
+_GAP = 0.3
+# ... or so many to a fragment.
+_FRAGMENT_GAP = 0.5
 # Strokes shorter than this, in heights of the line, are no digit by themselves; a component of that
 # size may be left out.
 _BODY = 0.45
@@ -39,10 +41,18 @@ _USUAL = 0.65
 _MOST_ATOMS = 6
 # With more candidates than this, a second's worth, only shape decides.
 _MOST_CANDIDATES = 600
-# Prices, in units of strangeness: of each digit, beside how strange it is; of joining what is
-# apart, and for each height of the gap; of a cut, and for each stroke width of ink it crosses; of
-# leaving an atom out, for each height of its length.
-_DIGIT, _JOIN, _GAP_PRICE, _CUT, _CROSSED, _OMIT = 0.06, 0.1, 0.6, 0.04, 0.04, 1.5
+# Prices, in units of strangeness: of each digit, beside how strange it is; ...
+_DIGIT = 0.06
+# ... of joining what is apart, ...
+_JOIN = 0.1
+# ... and for each height of the gap; ...
+_GAP_PRICE = 0.6
+# ... of a cut, ...
+_CUT = 0.04
+# ... and for each stroke width of ink it crosses; ...
+_CROSSED = 0.04
+# ... of leaving an atom out, for each height of its length.
+_OMIT = 1.5
 
 
 class _Atom(NamedTuple):

@@ -14,8 +14,10 @@ from data.document.segment import Glyph
 
 Seam = np.ndarray  # its column in every row, (h,)
 
-# A seam crosses at most this many stroke widths of ink, and this share of the height, ...
-_CROSSED, _SOLID = 2.5, 0.6
+# A seam crosses at most this many stroke widths of ink, ...
+_CROSSED = 2.5
+# ... and this share of the height, ...
+_SOLID = 0.6
 # ... and leaves pieces at least this many heights wide.
 _APART = 0.15
 # So many of the cheapest seams are found for each height of a glyph's width.
