@@ -20,13 +20,13 @@ from benchmarks.measure import medians_of, seconds_of, table
 from data.datasets import load_dataset
 from indexer.build import index_vectors
 from indexer.choose import Requirements
+from indexer.kinds import BUILD_EFFORT, LINKS
 from indexer.leave_one_out import calibration_sample
 from indexer.recall import EFFORTS
 from search.index import DigitIndex
 
 K, RECALL, ROUNDS, ONE_BY_ONE, SEED = 10, 0.99, 7, 1000, 2
 MARGIN = 0.002  # of recall, so that digits of another kind than those at hand find enough as well
-LINKS, BUILD_EFFORT = 16, 80
 NOT_EXACT = ("hnsw", "ivf-flat", "ivf-fp16", "ivf-pq")
 Search = Callable[[np.ndarray], np.ndarray]  # (n, d) float32 -> (n, K) ids
 

@@ -28,11 +28,11 @@ from data.picture import read_picture
 from indexer.embedder import Embedder
 from indexer.vectors import VectorIndex
 from indexer.votes import DEFAULT_WEIGHTS, cast_votes, winners
+from search.evaluate import COPIES, COPIES_SEED, TEN
 from search.metrics import instance_recall, map_at_r, precision
 
 Encode = Callable[[np.ndarray], np.ndarray]
 SEEDS = (0, 1, 2)
-TEN, COPIES, COPIES_SEED = 10, 2_000, 7
 ENCODED = 10_000
 BUDGETS = (4, 5, 6, 7, 8, 10, 12, 15)  # seconds in which 98 % might be reached
 GOOD_ENOUGH = 0.98
