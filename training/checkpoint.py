@@ -17,8 +17,8 @@ import numpy as np
 from data.card import CHECKPOINT_NAME
 from data.errors import CheckpointUnusable
 from data.files import make_folder, write_whole
+from data.reached import Reached, damaged, read_checkpoint
 from training.history import History
-from training.reached import Reached, damaged, read_checkpoint
 
 
 def save_checkpoint(folder: Path, model: keras.Model, reached: Reached) -> None:

@@ -15,6 +15,7 @@ from data.dataset import Dataset
 from data.holdout import hold_out
 from data.pairs import make_pairs
 from data.progress import Progress, silent
+from data.reached import Reached
 from training.batches import batches_of
 from training.calibrate import best_threshold
 from training.checkpoint import Keeping, load_checkpoint
@@ -25,7 +26,6 @@ from training.networks import class_dimension, siamese
 from training.optimizers import OPTIMIZERS
 from training.pace import Pace
 from training.pairs import pairs_of
-from training.reached import Reached
 from training.recipes import UNLIMITED, Limits, Recipe
 
 CALIBRATION_PAIRS = 100_000  # with a fifth of them, it is chance where the threshold lies

@@ -61,7 +61,7 @@ def check_embedder(place: Folder) -> Iterator[Finding]:
 
 def _stopped(place: Folder, checkpoint: Path, train: str) -> Finding:
     """That a training run was stopped, and the command that goes on with it."""
-    from training.reached import read_checkpoint
+    from data.reached import read_checkpoint
 
     what = f"{place} holds a training run that was stopped"
     try:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from data.errors import IndexCorrupt, UsageError
+from indexer.kinds import KINDS
 from indexer.packing import pack, unpack
 from indexer.vectors import VectorIndex
 
@@ -98,3 +99,23 @@ def test_bytes_of_something_else(vectors: np.ndarray) -> None:
         unpack(content, COUNT + 1, DIMENSION, "name")
     with pytest.raises(IndexCorrupt, match="name: not a FAISS index"):
         unpack(b"nothing of the kind", COUNT, DIMENSION, "name")
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e20])
+def test_vectors_that_faiss_must_not_see(vectors: np.ndarray, number: float) -> None:
+    bad = vectors[:300].copy()
+    bad[7, 1] = number
+    with pytest.raises(UsageError, match="finite float32 vectors"):
+        VectorIndex.empty(KINDS["ivf-flat"], {"lists": 4}, bad)
+    with pytest.raises(UsageError, match="finite float32 vectors"):
+        VectorIndex.build(vectors[:5]).add(bad)
+
+
+def test_more_twins_than_candidates_answer_in_the_order_of_their_ids(
+    vectors: np.ndarray, queries: np.ndarray
+) -> None:
+    twins = np.concatenate([vectors[:100], np.repeat(vectors[:1], 400, axis=0)])
+    flat = VectorIndex.build(twins)
+    for k in (5, 50):
+        ids, _ = flat.search(np.concatenate([vectors[:1], queries[:30]]), k)
+        assert ids[0].tolist() == [0, *range(100, 99 + k)]

@@ -168,13 +168,18 @@ def test_from_the_command_line(digits: Run, plain_folder: Path, tmp_path: Path) 
         assert drawn.height > 4 * 100
 
 
-def test_a_sheet_is_not_drawn_over_the_set(digits: Run, plain_folder: Path, tmp_path: Path) -> None:
-    source = tmp_path / "set.npz"
-    source.write_bytes(b"what somebody collected")
-    done = digits("audit", "--index", plain_folder, "--dataset", source, "--sheet", source)
+def test_a_sheet_is_not_drawn_over_a_picture_of_the_set(
+    digits: Run, plain_folder: Path, tmp_path: Path
+) -> None:
+    picture = tmp_path / "set" / "3" / "first.png"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"what somebody collected")
+    done = digits(
+        "audit", "--index", plain_folder, "--dataset", tmp_path / "set", "--sheet", picture
+    )
     assert done.returncode == 2
     assert "expected another file" in done.stderr
-    assert source.read_bytes() == b"what somebody collected"
+    assert picture.read_bytes() == b"what somebody collected"
 
 
 def test_a_removed_digit_is_not_asked_and_does_not_answer(

@@ -17,6 +17,7 @@ import pytest
 from data.card import CARD_NAME, CHECKPOINT_NAME, LOCK_NAME, ONNX_NAME
 from data.dataset import Dataset
 from data.files import locked
+from data.reached import Reached
 from indexer.build import build_index
 from indexer.choose import Requirements
 from indexer.stream import FOLDER, SHARDS
@@ -28,7 +29,6 @@ from search.grow import open_to_change, undo
 from search.report import format_findings
 from tests.conftest import Run
 from tests.embedders import linear_embedder
-from training.reached import Reached
 
 
 @pytest.fixture(scope="module")
