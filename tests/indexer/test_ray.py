@@ -60,6 +60,11 @@ def many(rng: np.random.Generator) -> Dataset:
     return Dataset("many", "train", images, rng.integers(0, 10, count).astype(np.uint8))
 
 
+@pytest.fixture
+def few(train_set: Dataset) -> Dataset:
+    return Dataset("few", "train", train_set.images[:800], train_set.labels[:800])
+
+
 def slow(digits: Dataset, traces: Path, nodes: int = 1) -> Dataset:
     """The same, but drawing a part takes a while and leaves a trace of the node that does it.
 
@@ -153,12 +158,12 @@ def test_parts_that_are_done_are_not_done_again_and_the_index_is_the_same(
 @pytest.mark.parametrize("write", WRITERS)
 def test_workers_read_their_own_parts_and_the_index_is_the_local_one(
     nodes: Any,
-    train_set: Dataset,
+    few: Dataset,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     write: Callable[[Path, Dataset], Path],
 ) -> None:
-    source = str(write(tmp_path, train_set))
+    source = str(write(tmp_path, few))
     cluster, embedder = Cluster(nodes.address), linear_embedder()
     monkeypatch.setattr(np, "stack", None)  # nothing is read here
     digits = open_dataset(source, "train")
@@ -180,9 +185,9 @@ def test_workers_read_their_own_parts_and_the_index_is_the_local_one(
 
 
 def test_a_picture_that_cannot_be_read_is_named_as_it_is_here(
-    nodes: Any, train_set: Dataset, tmp_path: Path
+    nodes: Any, few: Dataset, tmp_path: Path
 ) -> None:
-    source = write_folder(tmp_path, train_set)
+    source = write_folder(tmp_path, few)
     digits = open_dataset(str(source), "train")
     (source / "3" / "003.png").write_bytes(b"no picture")
     with pytest.raises(DatasetInvalid) as here:

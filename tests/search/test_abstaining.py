@@ -211,7 +211,7 @@ def test_letters_train_and_answer_like_digits(digits: Run, tmp_path: Path) -> No
                 tmp_path / "mine" / name / f"{number}.png"
             )
     where = ["--embedder", tmp_path / "embedder", "--index", tmp_path / "index"]
-    done = digits("build", "--dataset", tmp_path / "mine", "--epochs", 1, *where)
+    done = digits("build", "--recipe", "fast", "--dataset", tmp_path / "mine", *where)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["confusion"] == [[2, 0], [0, 2]]
     draw_digit(7).save(tmp_path / "seven.png")
