@@ -27,6 +27,7 @@ from data.sets.pictures import Pictures
 
 BUILT_IN = ("mnist", "optdigits", MNIST8M)
 HELD_OUT = 5
+BRIGHT = 191  # of 255; edges that mostly are brighter show a bright ground
 
 
 def load_dataset(source: str, split: str) -> Dataset:
@@ -144,6 +145,12 @@ def _checked(images: np.ndarray, labels: np.ndarray, path: Path) -> tuple[np.nda
         )
     if not images.any():
         raise DatasetInvalid(f"{path}: expected digits, bright on black, but every image is black")
+    edges = np.concatenate([images[:, [0, -1]], images[:, :, [0, -1]].transpose(0, 2, 1)])
+    if np.median(edges) > BRIGHT:
+        raise DatasetInvalid(
+            f"{path}: expected digits, bright on black, but most images have bright edges; if they"
+            " are dark on bright, store 255 - images"
+        )
     return images, labels
 
 

@@ -262,6 +262,7 @@ def test_labels_of_mixed_integers_are_the_same_integers(
         (np.ones((3, 28, 28), np.uint8), np.array([1, 1, 1]), "two classes"),
         (np.ones((0, 28, 28), np.uint8), np.zeros(0, int), r"\(0, 28, 28\)"),
         (np.zeros((4, 28, 28), np.uint8), np.array([0, 0, 1, 1]), "every image is black"),
+        (np.full((4, 28, 28), 255, np.uint8), np.array([0, 0, 1, 1]), "store 255 - images"),
     ],
 )
 def test_npz_that_is_no_set_of_digits(
