@@ -22,6 +22,9 @@ from search.text import printable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# A digit (28, 28) uint8, plain text in place of it or beside it, and its caption in HTML.
+Tile = tuple[np.ndarray, str, str]
+
 STYLE = """
 :root { color-scheme: light dark; --text: #1a1a1a; --faint: #5c5c5c; --paper: #fff; --rim: #ccc;
   --shade: 213, 94, 0; --right: 0, 114, 178; }
@@ -97,8 +100,8 @@ def _cell(value: object) -> str:
     return f'<td class="number">{text}</td>' if number else f"<td>{escape(text)}</td>"
 
 
-def digits(items: Iterable[tuple[np.ndarray, str, str]]) -> str:
-    """Digits (28, 28) uint8, each with a text in place of or beside it and a caption, in HTML."""
+def digits(items: Iterable[Tile]) -> str:
+    """Digits side by side, in HTML."""
     tiles = "".join(
         f'<li><img class="digit" src="{_data_uri(_tile(image))}" alt="{escape(alt)}"'
         f' title="{escape(alt)}">{caption}</li>'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,14 +11,12 @@ from data.figures import draw_curves
 from indexer.sources import ADDED
 from indexer.votes import DEFAULT_WEIGHTS
 from search import markup
+from search.classify import Classification, Neighbours
 from search.evaluate import Evaluation, worst_mistakes
 from search.index import DigitIndex
 from search.layout import lay_out
 from search.plots import draw_map, draw_risk
 from search.text import counted, printable
-
-if TYPE_CHECKING:
-    pass
 
 MISTAKES, GRID, COLUMNS = 40, 12, 8
 SHADES = 6  # of a cell of the confusion matrix
@@ -152,33 +149,32 @@ def _neighbours(index: DigitIndex, evaluation: Evaluation, test: Dataset) -> str
     found = index.search(test.images[shown], min(COLUMNS, len(index)))
     rows = []
     for row, item in enumerate(shown):
-        label, own = int(named.labels[item]), int(test.labels[item])
-        asked = f"{test.names[own]}, named {test.names[label]}"
-        near = [
-            (
-                index.images[int(position)],
-                printable(f"Neighbour {rank}: a {index.manifest.names[other]}, {apart:.3f} away")
-                + _from(index.file(int(position))),
-                markup.marked(f"{index.manifest.names[other]} · {apart:.3f}", differs=other != own),
-            )
-            for rank, (position, other, apart) in enumerate(
-                zip(found.ids[row], found.labels[row], found.distances[row], strict=True), 1
-            )
-        ]
-        query = markup.digits(
-            [
-                (
-                    test.images[item],
-                    printable(f"Query: a {asked}"),
-                    markup.marked(asked, label != own),
-                )
-            ]
-        )
-        rows.append(f'<div class="row">{query}{markup.digits(near)}</div>')
+        query = markup.digits([_asked(test, named, item)])
+        near = markup.digits(_near(index, found, row, int(test.labels[item])))
+        rows.append(f'<div class="row">{query}{near}</div>')
     note = "A test digit, and the stored digits nearest to it: class and distance of each."
     if len(first) > GRID:
         note += f" Shown are {GRID} of {len(first)} classes, and mistakes."
     return markup.note(note) + "\n".join(rows)
+
+
+def _asked(test: Dataset, named: Classification, item: int) -> markup.Tile:
+    """A test digit, and what it is named."""
+    label, own = int(named.labels[item]), int(test.labels[item])
+    said = f"{test.names[own]}, named {test.names[label]}"
+    return test.images[item], printable(f"Query: a {said}"), markup.marked(said, label != own)
+
+
+def _near(index: DigitIndex, found: Neighbours, row: int, own: int) -> list[markup.Tile]:
+    """The neighbours of the digit in one row, marked where they are not of class `own`."""
+    items = []
+    for rank, position in enumerate(found.ids[row].tolist(), 1):
+        label, apart = found.labels[row, rank - 1], found.distances[row, rank - 1]
+        told = f"Neighbour {rank}: a {index.manifest.names[label]}, {apart:.3f} away"
+        alt = printable(told) + _from(index.file(position))
+        caption = f"{index.manifest.names[label]} · {apart:.3f}"
+        items.append((index.images[position], alt, markup.marked(caption, differs=label != own)))
+    return items
 
 
 def _from(file: str | None) -> str:

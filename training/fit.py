@@ -85,14 +85,6 @@ def fit(
     watched = _watched(dataset, training, validation) if len(validation) else None
     history = History(tower, watched, progress, steps * recipe.epochs)
     history.go_on(reached.history, steps * reached.epoch)
-    callbacks = [
-        Pace(recipe, steps * recipe.epochs, steps * reached.epoch, limits.budget, began),
-        history,
-    ]
-    if limits.checkpoint:
-        callbacks.append(Keeping(limits.checkpoint, reached, history))
-    if limits.tensorboard:
-        callbacks.append(keras.callbacks.TensorBoard(limits.tensorboard))
     model.fit(
         batches(reached.epoch),
         steps_per_epoch=steps,
@@ -100,11 +92,24 @@ def fit(
         epochs=recipe.epochs,
         shuffle=False,  # the batches already are
         verbose=0,
-        callbacks=callbacks,
+        callbacks=_callbacks(recipe, limits, steps, reached, began, history),
     )
     calibrated = _calibrate(tower, dataset, validation, np.random.default_rng(seed))
     seconds = round(time.perf_counter() - began, 2)
     return Trained(recipe, tower, history.records, calibrated, seconds)
+
+
+def _callbacks(
+    recipe: Recipe, limits: Limits, steps: int, reached: Reached, began: float, history: History
+) -> list[keras.callbacks.Callback]:
+    """What watches a run of `steps` an epoch that goes on from what was `reached`."""
+    total, done = steps * recipe.epochs, steps * reached.epoch
+    callbacks = [Pace(recipe, total, done, limits.budget, began), history]
+    if limits.checkpoint:
+        callbacks.append(Keeping(limits.checkpoint, reached, history))
+    if limits.tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(limits.tensorboard))
+    return callbacks
 
 
 def _identity(recipe: Recipe, dataset: Dataset, seed: int) -> dict[str, Any]:
