@@ -139,43 +139,37 @@ def draw_map(index: DigitIndex, layout: Layout, names: Sequence[str] = ()) -> Fi
     figure = new_figure(8, 7)
     axes = figure.subplots()
     labels = index.labels[layout.positions]
-    text = axes.xaxis.label.get_color()
     for label in np.unique(labels):
-        own = layout.points[labels == label]
-        marker = MARKERS[label // len(HUES) % len(MARKERS)]
-        axes.scatter(
-            own[:, 0], own[:, 1], s=7, marker=marker, color=HUES[label % len(HUES)], linewidths=0
-        )
-        axes.annotate(
-            _class(index.manifest.names[label]),
-            np.median(own, axis=0),
-            ha="center",
-            va="center",
-            fontweight="bold",
-            bbox={"boxstyle": "round", "facecolor": axes.get_facecolor(), "alpha": 0.8},
-        )
+        _draw_class(axes, label, layout.points[labels == label], index.manifest.names[label])
     for number, (point, name) in enumerate(zip(layout.queries, names, strict=True), 1):
-        shown = f"{number}  {shortened(printable(name), LONGEST_NAME)}"
-        x, y = point
-        axes.scatter(
-            x,
-            y,
-            s=220,
-            marker="*",
-            color=text,
-            edgecolors=axes.get_facecolor(),
-            label=shown,
-            zorder=3,
-        )
-        box = {"boxstyle": "circle,pad=0.15", "facecolor": axes.get_facecolor(), "alpha": 0.8}
-        place: Any = {"xytext": (9, 9), "textcoords": "offset points", "zorder": 4}
-        axes.annotate(str(number), point, **place, fontsize=9, bbox=box)
+        _draw_query(axes, number, point, name)
     if names:
         axes.legend(loc="best", fontsize=8)
     _name_axes(axes, layout.method)
     shown, classes = f"{len(labels):,} of {len(index):,} digits", len(index.manifest.names)
     axes.set_title(shown if classes <= LOOKS else f"{shown}; classes {LOOKS} apart look alike")
     return figure
+
+
+def _draw_class(axes: Any, label: int, points: np.ndarray, name: str) -> None:
+    """The dots (n, 2) of one class, and its name in their midst."""
+    marker = MARKERS[label // len(HUES) % len(MARKERS)]
+    colour = HUES[label % len(HUES)]
+    axes.scatter(*points.T, s=7, marker=marker, color=colour, linewidths=0)
+    box = {"boxstyle": "round", "facecolor": axes.get_facecolor(), "alpha": 0.8}
+    middle: Any = {"ha": "center", "va": "center", "fontweight": "bold", "bbox": box}
+    axes.annotate(_class(name), np.median(points, axis=0), **middle)
+
+
+def _draw_query(axes: Any, number: int, point: np.ndarray, name: str) -> None:
+    """A star at a point (2,), its number, and its name in the legend."""
+    ground = axes.get_facecolor()
+    star: Any = {"s": 220, "marker": "*", "color": axes.xaxis.label.get_color(), "zorder": 3}
+    shown = f"{number}  {shortened(printable(name), LONGEST_NAME)}"
+    axes.scatter(*point, **star, edgecolors=ground, label=shown)
+    box = {"boxstyle": "circle,pad=0.15", "facecolor": ground, "alpha": 0.8}
+    place: Any = {"xytext": (9, 9), "textcoords": "offset points", "zorder": 4}
+    axes.annotate(str(number), point, **place, fontsize=9, bbox=box)
 
 
 def _name_axes(axes: Any, method: str) -> None:
