@@ -1,4 +1,4 @@
-"""The command line on an index that is no folder, a process at a time."""
+"""The command line on an index in Milvus, a process at a time."""
 
 import json
 import os
