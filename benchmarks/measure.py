@@ -53,7 +53,13 @@ def run(command: Sequence[str | Path]) -> Run:
 
 def medians(commands: dict[str, Sequence[str | Path]], rounds: int) -> dict[str, float]:
     """Median seconds of each command over `rounds` turns, after one turn that is not counted."""
-    return medians_of({name: partial(run, command) for name, command in commands.items()}, rounds)
+    return _medians(
+        {name: partial(_seconds, command) for name, command in commands.items()}, rounds
+    )
+
+
+def _seconds(command: Sequence[str | Path]) -> float:
+    return run(command).seconds
 
 
 def seconds_of(call: Callable[[], object]) -> float:
@@ -64,12 +70,14 @@ def seconds_of(call: Callable[[], object]) -> float:
 
 
 def medians_of(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each call over `rounds` turns, after one turn that is not counted.
+    """Median seconds of each call over `rounds` turns, after one turn that is not counted."""
+    return _medians({name: partial(seconds_of, call) for name, call in calls.items()}, rounds)
 
-    All take turns, for a machine is not as fast all the time.
-    """
-    turns = [{name: seconds_of(call) for name, call in calls.items()} for _ in range(rounds + 1)]
-    return {name: statistics.median(turn[name] for turn in turns[1:]) for name in calls}
+
+def _medians(timed: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """All take turns, for a machine is not as fast all the time."""
+    turns = [{name: one() for name, one in timed.items()} for _ in range(rounds + 1)]
+    return {name: statistics.median(turn[name] for turn in turns[1:]) for name in timed}
 
 
 def machine() -> str:

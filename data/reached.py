@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data.errors import CheckpointUnusable, DatasetCorrupt
+from data.errors import CheckpointUnusable, DatasetCorrupt, DatasetNotFound, StorageError
 from data.sets.npz import read_npz
 
 _RECORD = "record"
@@ -41,15 +41,34 @@ def read_checkpoint(path: Path) -> tuple[Reached, dict[str, np.ndarray]]:
 
     Raises:
         CheckpointUnusable: it is damaged.
+        StorageError: it may not be read.
     """
     try:
         arrays = read_npz(path)
-        reached = Reached(**json.loads(arrays.pop(_RECORD).tobytes()))
-        if not 0 < reached.epoch <= reached.run["epochs"] or len(reached.history) != reached.epoch:
-            raise ValueError(f"it tells of epoch {reached.epoch} of {reached.run['epochs']}")
-    except (DatasetCorrupt, KeyError, TypeError, ValueError, AttributeError) as exc:
+        record = json.loads(arrays.pop(_RECORD).tobytes())
+        reached = Reached(**record)
+        _check(reached)
+    except DatasetNotFound as exc:
+        raise StorageError(f"{exc}; check with ls -l who may read it") from exc
+    except (DatasetCorrupt, KeyError, TypeError, ValueError, RecursionError) as exc:
         raise damaged(path, exc) from exc
     return reached, arrays
+
+
+def _check(reached: Reached) -> None:
+    """Refuse what no run ever was.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is that.
+    """
+    run, epoch, history = reached.run, reached.epoch, reached.history
+    expected = ((run["epochs"], int), (run["seed"], int), (run["recipe"]["name"], str),
+                (epoch, int), (history, list), (reached.seconds, float),
+                *((record, dict) for record in history))  # fmt: skip
+    if not all(type(value) is kind for value, kind in expected):
+        raise TypeError("its record is of other types")
+    if not 0 < epoch <= run["epochs"] or len(history) != epoch:
+        raise ValueError(f"it tells of epoch {epoch} of {run['epochs']}")
 
 
 def damaged(path: Path, why: Exception) -> CheckpointUnusable:

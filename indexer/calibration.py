@@ -16,7 +16,7 @@ class Calibration:
         source: which digits those were.
         too_far: mean class distance, down to the last witness of a name, above which a verdict
             abstains.
-        least_confidence: confidence below which it abstains.
+        least_confidence: confidence up to which it abstains.
         refused: share of the sample that is refused, by reason.
         sharpness: what evidence is multiplied by to be the log-odds that a name is right.
         normal_distances: (101,) percentiles of the distances between a digit and its witnesses, of

@@ -167,7 +167,7 @@ def choose(sample: np.ndarray, count: int, required: Requirements) -> Choice:
             (trial,) = _tried([kind], sample, required, exact)
         return Choice(kind, exact, "asked for", trial)
     small = count <= MOST_EXACT
-    if small and _fits(FLAT, count, dimension, required) and count < FEWEST_LISTED:
+    if count < FEWEST_LISTED and _fits(FLAT, count, dimension, required):
         return Choice(FLAT, True, f"exact, as there are only {count:,} vectors")
     exact_kinds = [one for one in KINDS.values() if one.can_be_exact]
     exact = required.recall == 1 or (

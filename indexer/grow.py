@@ -3,7 +3,7 @@
 What is added becomes a small exact segment behind the others. A segment is joined to the one before
 it if that is small or less than twice as large, so there are few of them and each digit is written
 again but a few times. The first, which was built, is never joined to. A segment of which more than
-a quarter is removed is written anew without them, if its kind keeps vectors exactly.
+a quarter is removed is written anew without them, if it is flat and its pictures are stored.
 """
 
 from __future__ import annotations

@@ -24,11 +24,11 @@ class LeftOut:
     """Stored digits, each asked about without itself.
 
     Attributes:
-        labels: (n, m) uint8, of the nearest others, nearest first.
-        distances: (n, m) float32.
-        class_distances: (n, m) float32, over the numbers of an embedding that tell the class.
-        truth: (n,) uint8, their own.
-        mates: (n,) int64, how many others are of that class, without copies.
+        labels: (s, m) uint8, of the nearest others, nearest first.
+        distances: (s, m) float32.
+        class_distances: (s, m) float32, over the numbers of an embedding that tell the class.
+        truth: (s,) uint8, their own.
+        mates: (s,) int64, how many others are of that class, without copies.
         apart: how far classes lie from each other, by the same numbers.
     """
 
@@ -41,7 +41,7 @@ class LeftOut:
 
 
 def calibration_sample(dataset: Dataset, card: EmbedderCard, seed: int) -> tuple[np.ndarray, str]:
-    """Positions of digits the embedder did not learn from, and which they are.
+    """Positions (s,) int64, ascending, of digits not learned from, and which they are.
 
     Where the dataset is what the embedder was trained on, these are the digits that were held out
     of training; if none were, or it is another dataset, a sample of at most 10,000 of all.

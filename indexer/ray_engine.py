@@ -105,6 +105,8 @@ class Worker:
                 parquet.write_table(table, temporary, write_page_checksum=True)
                 temporary.replace(path)
         except StorageError as exc:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             if folder.is_dir():
                 raise
             raise ClusterFailed(

@@ -99,8 +99,9 @@ class Evaluation:
     def figures(self) -> dict[str, Any]:
         """The figures alone, as JSON's own types."""
         arrays = ("classification", "pairs", "targets", "pair_distances")
-        kept = {name: value for name, value in asdict(self).items() if name not in arrays}
-        return kept | {"classes": list(kept["classes"]), "confusion": self.confusion.tolist()}
+        kept = {name: value for name, value in vars(self).items() if name not in arrays}
+        classes = [asdict(one) for one in self.classes]
+        return kept | {"classes": classes, "confusion": self.confusion.tolist()}
 
 
 def evaluate(
@@ -136,11 +137,9 @@ def evaluate(
     ids, _ = vectors.search(embeddings, min(TEN, len(vectors)))
     right, answered = named.labels == test.labels, named.reasons == ""
     rng = np.random.default_rng(seed)
-    pairs, targets = make_pairs(test.labels, rng)
-    drawn = _references(index, rng)
     of_class = embeddings[:, : index.embedder.card.class_dimension]  # (n, c)
-    apart = np.linalg.norm(of_class[pairs[:, 0]] - of_class[pairs[:, 1]], axis=1)  # (2n,)
-    judged = (apart <= threshold) == (targets == SAME)
+    pairs = _judge_pairs(of_class, test.labels, threshold, rng)
+    drawn = _references(index, rng)
     return Evaluation(
         n=len(test),
         k=k,
@@ -148,20 +147,16 @@ def evaluate(
         knn_accuracy=float(right.mean()),
         precision_at_10=precision(labels[ids], test.labels),
         map_at_r=map_at_r(embeddings, test.labels, vectors.vectors(drawn), labels[drawn]),
-        pair_accuracy=float(judged.mean()) if len(pairs) else None,
-        pair_threshold=threshold,
         refused=float((~answered).mean()),
         accuracy_answered=float(right[answered].mean()) if answered.any() else None,
         calibration_error=expected_calibration_error(named.confidences, right),
         risk_coverage=risk_coverage(named.confidences, right, COVERED),
+        **pairs,
         **_find_deformed(index, k, weights),
         classes=tuple(_of_classes(index, test.labels, right, answered)),
         confusion=confusion(test.labels, named.labels, len(test.names)),
         seconds=round(time.perf_counter() - started, 2),
         classification=named,
-        pairs=pairs,
-        targets=targets,
-        pair_distances=apart,
     )
 
 
@@ -201,7 +196,23 @@ def worst_mistakes(named: Classification, truth: np.ndarray, most: int) -> np.nd
     return wrong[np.argsort(-named.confidences[wrong], kind="stable")][:most]
 
 
-def _find_deformed(index: DigitIndex, k: int, weights: Weights) -> dict[str, float]:
+def _judge_pairs(
+    embeddings: np.ndarray, labels: np.ndarray, threshold: float, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Random pairs of digits (n, c), how far apart they are, and how well that judges them."""
+    pairs, targets = make_pairs(labels, rng)
+    apart = np.linalg.norm(embeddings[pairs[:, 0]] - embeddings[pairs[:, 1]], axis=1)  # (2n,)
+    judged = (apart <= threshold) == (targets == SAME)
+    return {
+        "pairs": pairs,
+        "targets": targets,
+        "pair_distances": apart,
+        "pair_threshold": threshold,
+        "pair_accuracy": float(judged.mean()) if len(pairs) else None,
+    }
+
+
+def _find_deformed(index: DigitIndex, k: int, weights: Weights) -> dict[str, Any]:
     """Deform stored digits a little and look for them: the three figures of it."""
     rng = np.random.default_rng(COPIES_SEED)
     originals = index.live[rng.permutation(len(index))[:COPIES]]

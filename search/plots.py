@@ -201,7 +201,7 @@ def draw_risk(evaluation: Evaluation, test: Dataset) -> Figure:
     axes.set_xlabel("coverage: digits answered, the surest first (%)")
     axes.set_ylabel("risk: mistakes among them (%)")
     axes.set_ylim(bottom=0)
-    axes.set_xlim(100 * max(0, share[np.argmax(risk > 0)] - ROOM), 100 + ROOM)
+    axes.set_xlim(100 * max(0, share[np.argmax(risk > 0)] - ROOM), 100)
     axes.legend()
     axes.grid(alpha=0.3)
     return figure

@@ -7,6 +7,9 @@ Both speak scikit-learn's language, its errors included: what cannot be meant is
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +17,7 @@ import numpy as np
 
 from data.card import EmbedderCard
 from data.convention import SIDE
-from data.errors import MissingExtra
+from data.errors import MissingExtra, UsageError
 from indexer.embedder import Embedder
 from indexer.vectors import VectorIndex
 from indexer.votes import DEFAULT_WEIGHTS, WEIGHTS, Weights, cast_votes
@@ -169,10 +172,11 @@ class KNNDigitClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: X or y is not what it should be, or a parameter out of range.
         """
-        if self.k < 1 or self.weights not in WEIGHTS:
+        is_whole = isinstance(self.k, Integral) and not isinstance(self.k, bool)
+        if not is_whole or self.k < 1 or self.weights not in WEIGHTS:
             raise ValueError(
-                f"expected k >= 1 and weights {' or '.join(WEIGHTS)}, received {self.k} and"
-                f" {self.weights!r}"
+                f"expected a whole k >= 1 and weights {' or '.join(WEIGHTS)}, received {self.k!r}"
+                f" and {self.weights!r}"
             )
         given, y = validate_data(self, _flat(X), y)
         check_classification_targets(y)
@@ -195,7 +199,8 @@ class KNNDigitClassifier(ClassifierMixin, BaseEstimator):
         """The share (n, c) of the vote that each class gets."""
         check_is_fitted(self)
         embeddings = self._embeddings(validate_data(self, _flat(X), reset=False))
-        ids, distances = self.vectors_.search(embeddings, min(self.k, len(self.vectors_)))
+        with _value_errors():
+            ids, distances = self.vectors_.search(embeddings, min(self.k, len(self.vectors_)))
         return cast_votes(self._labels[ids], distances, self.weights, len(self.classes_))
 
     def _embeddings(self, given: np.ndarray) -> np.ndarray:
@@ -205,7 +210,8 @@ class KNNDigitClassifier(ClassifierMixin, BaseEstimator):
 
     def _keep(self, embeddings: np.ndarray, labels: np.ndarray) -> None:
         self._fitted, self._labels = embeddings, labels
-        self.vectors_ = VectorIndex.build(embeddings)
+        with _value_errors():
+            self.vectors_ = VectorIndex.build(embeddings)
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn may expect: with an embedder, digits in two dimensions each too."""
@@ -224,6 +230,15 @@ class KNNDigitClassifier(ClassifierMixin, BaseEstimator):
         super().__setstate__(state)
         if "_fitted" in state:
             self.vectors_ = VectorIndex.build(self._fitted)
+
+
+@contextlib.contextmanager
+def _value_errors() -> Iterator[None]:
+    """What cannot be meant as scikit-learn wants it told."""
+    try:
+        yield
+    except UsageError as exc:
+        raise ValueError(str(exc)) from exc
 
 
 def _flat(given: Any) -> Any:

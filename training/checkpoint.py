@@ -16,7 +16,7 @@ import numpy as np
 
 from data.card import CHECKPOINT_NAME
 from data.errors import CheckpointUnusable
-from data.files import make_folder, write_whole
+from data.files import make_folder, storage_errors, write_whole
 from data.reached import Reached, damaged, read_checkpoint
 from training.history import History
 
@@ -39,6 +39,7 @@ def load_checkpoint(folder: Path, model: keras.Model, run: dict[str, Any]) -> Re
 
     Raises:
         CheckpointUnusable: there is no checkpoint, it is damaged, or it is of another run.
+        StorageError: it may not be read.
     """
     path = folder / CHECKPOINT_NAME
     if not path.is_file():
@@ -61,20 +62,25 @@ def load_checkpoint(folder: Path, model: keras.Model, run: dict[str, Any]) -> Re
 class Keeping(keras.callbacks.Callback):
     """Writes a checkpoint after each epoch that ended with a finite loss."""
 
-    def __init__(self, folder: Path, start: Reached, history: History) -> None:
+    def __init__(self, folder: Path, run: dict[str, Any], history: History, began: float) -> None:
         super().__init__()
-        self._folder, self._start, self._history = folder, start, history
-        self._began = time.perf_counter()
+        self._folder, self._run, self._history, self._began = folder, run, history, began
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        seconds = self._start.seconds + time.perf_counter() - self._began
-        reached = Reached(self._start.run, epoch + 1, self._history.records, seconds)
+        seconds = time.perf_counter() - self._began
+        reached = Reached(self._run, epoch + 1, self._history.records, seconds)
         save_checkpoint(self._folder, self.model, reached)
 
 
 def remove_checkpoint(folder: Path) -> None:
-    """Remove the checkpoint, if there is one: the run is done."""
-    (folder / CHECKPOINT_NAME).unlink(missing_ok=True)
+    """Remove the checkpoint, if there is one: the run is done.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    path = folder / CHECKPOINT_NAME
+    with storage_errors(path):
+        path.unlink(missing_ok=True)
 
 
 def _variables(model: keras.Model) -> list[Any]:

@@ -62,8 +62,8 @@ def fit(
 
     Raises:
         TrainingError: the loss stopped being a number.
-        CheckpointUnusable: there is nothing to resume.
-        StorageError: the checkpoint cannot be written.
+        CheckpointUnusable: there is nothing to resume, or it is damaged or of another run.
+        StorageError: the checkpoint cannot be read or written.
     """
     started = time.perf_counter()
     keras.utils.set_random_seed(seed)
@@ -106,7 +106,7 @@ def _callbacks(
     total, done = steps * recipe.epochs, steps * reached.epoch
     callbacks = [Pace(recipe, total, done, limits.budget, began), history]
     if limits.checkpoint:
-        callbacks.append(Keeping(limits.checkpoint, reached, history))
+        callbacks.append(Keeping(limits.checkpoint, reached.run, history, began))
     if limits.tensorboard:
         callbacks.append(keras.callbacks.TensorBoard(limits.tensorboard))
     return callbacks

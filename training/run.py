@@ -1,4 +1,4 @@
-"""Train into a folder: what is left there is an embedder, or a checkpoint to go on from."""
+"""Train into a folder: it holds an embedder in the end; until then, the last epoch done."""
 
 from __future__ import annotations
 
@@ -27,14 +27,20 @@ def train_into(
 ) -> tuple[Trained, EmbedderCard]:
     """Train an embedder into a folder that no other training writes to meanwhile.
 
-    Each finished epoch is kept there until the embedder is.
+    Args:
+        folder: for the embedder; each finished epoch is kept there until it is done.
+        dataset: to learn from.
+        recipe: what to train.
+        seed: of all chance.
+        limits: when it ends; `folder` takes the place of their `checkpoint`.
+        progress: told after each step.
 
     Raises:
         IndexLocked: another process is training into the folder.
         MissingExtra: Keras, TensorFlow or an asked-for TensorBoard is not installed.
         TrainingError: the loss stopped being a number, or the network cannot be exported.
-        CheckpointUnusable: there is nothing to resume.
-        StorageError: the folder cannot be written.
+        CheckpointUnusable: there is nothing to resume, or it is damaged or of another run.
+        StorageError: the folder cannot be read or written.
     """
     make_folder(folder)
     for name in (CARD_NAME, ONNX_NAME, KERAS_NAME):

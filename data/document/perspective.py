@@ -21,7 +21,7 @@ _SQUARE = 0.35
 _STRETCH = 3.0
 # A rectangle so many degrees from upright, or more, is turned; ...
 _ASKEW = 3.0
-# ... from so many on nobody knows which of its sides is the upper one.
+# ... beyond so many nobody knows which of its sides is the upper one.
 _UNDECIDED = 40.0
 
 

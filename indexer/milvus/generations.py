@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from data.errors import DigitsError, IndexCorrupt, IndexNotFound
+from data.errors import DigitsError, IndexCorrupt, IndexNotFound, IndexVersion
 from data.npy import BadArray, npy_of, read_npy
 from indexer.manifest import PREVIOUS, FileEntry, Manifest, SegmentRecord
 from indexer.milvus.fields import MilvusImages, MilvusLabels
@@ -63,10 +63,10 @@ class Generations:
         return manifest.entries | before.entries | {entry.name: entry}
 
     def in_place(self) -> Manifest | None:
-        """The manifest in place, if there is one."""
+        """The manifest in place, if there is one; one that cannot be read is to be replaced."""
         try:
             return self.manifest(self.records.manifest_entry())
-        except IndexNotFound:
+        except (IndexNotFound, IndexVersion, IndexCorrupt):
             return None
 
     def manifest(self, entry: FileEntry) -> Manifest:

@@ -91,6 +91,8 @@ class MilvusVectors:
         check_vectors(queries, self._dimension, "queries")
         ids = np.empty((len(queries), k), np.int64)
         distances = np.empty((len(queries), k), np.float32)
+        if not len(queries):
+            return ids, distances
         asked, fetched, known = np.arange(len(queries)), min(k + SPARE, MOST_FOUND), []
         while len(asked):
             proven = np.empty(len(asked), bool)

@@ -222,7 +222,8 @@ def audit(
     from search.index import DigitIndex
     from search.report import format_facts
 
-    keep_inputs((source,) if source else (), sheet_file)
+    if source and sheet_file:
+        _keep_set(source, sheet_file)
     test = load_dataset(source, "test") if source else None
     index = DigitIndex.open(index_place, threads)
     with progress_bar("Asking") as progress:
@@ -238,6 +239,16 @@ def audit(
     if sheet_file:
         _draw_findings(index, found, test, sheet_file)
         note(f"Contact sheet: {sheet_file}")
+
+
+def _keep_set(source: str, sheet_file: Path) -> None:
+    """Refuse to draw over a picture of a labelled folder, which lies in a folder of that."""
+    from data.datasets import BUILT_IN
+
+    place = sheet_file.resolve()
+    in_class = Path(source).resolve() in place.parent.parents
+    if source not in BUILT_IN and in_class and place.exists():
+        raise click.UsageError(f"{sheet_file}: expected another file than a picture of {source}")
 
 
 def _draw_findings(index: DigitIndex, found: Audit, test: Any, path: Path) -> None:

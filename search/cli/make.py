@@ -211,7 +211,6 @@ def _train(
     seed: int,
     plots_folder: Path | None,
 ) -> EmbedderCard:
-    from data.card import CHECKPOINT_NAME
     from data.errors import CheckpointUnusable, IndexLocked, MissingExtra
     from data.figures import require_matplotlib
     from data.files import make_folder
@@ -220,13 +219,14 @@ def _train(
     if plots_folder:
         require_matplotlib()
         make_folder(plots_folder)
+    before = _kept(folder)
     try:
         with progress_bar("Training") as progress:
             trained, card = train_into(folder, dataset, recipe, seed, limits, progress)
     except (CheckpointUnusable, IndexLocked, MissingExtra):
         raise  # before anything was trained
     except BaseException:
-        if (folder / CHECKPOINT_NAME).exists():
+        if _kept(folder) and (limits.resume or _kept(folder) != before):
             note("Epochs done so far are kept: the same command with --resume goes on from there.")
         raise
     if plots_folder:
@@ -234,6 +234,14 @@ def _train(
 
         note(f"Plots: {', '.join(map(str, draw_training(trained, dataset, seed, plots_folder)))}")
     return card
+
+
+def _kept(folder: Path) -> int:
+    """When the last epoch was kept in a folder, in ns; 0 if there is none."""
+    from data.card import CHECKPOINT_NAME
+
+    path = folder / CHECKPOINT_NAME
+    return path.stat().st_mtime_ns if path.is_file() else 0
 
 
 def _index(

@@ -66,17 +66,16 @@ def _stopped(place: Folder, checkpoint: Path, train: str) -> Finding:
     what = f"{place} holds a training run that was stopped"
     try:
         reached, _ = read_checkpoint(checkpoint)
-        recipe, seed = shlex.quote(reached.run["recipe"]["name"]), reached.run["seed"]
-    except (CheckpointUnusable, KeyError, TypeError):
+    except CheckpointUnusable:
         detail = f"{what}, but its checkpoint is damaged"
         return Finding("embedder", "warning", detail, f"{train}  # anew")
-    remedy = f"{train} --recipe {recipe} --seed {seed} --resume"
-    return Finding(
-        "embedder",
-        "warning",
-        f"{what} after {counted(reached.epoch, 'epoch')}",
-        f"{remedy}  # with --dataset and --epochs if they were given",
-    )
+    except StorageError as exc:
+        return Finding("embedder", "problem", f"{what}; {fault(exc)}", f"ls -la {place.quoted}")
+    run = reached.run
+    given = f"--recipe {shlex.quote(run['recipe']['name'])} --epochs {run['epochs']}"
+    remedy = f"{train} {given} --seed {run['seed']} --resume  # with --dataset if it was given"
+    detail = f"{what} after {counted(reached.epoch, 'epoch')} of {run['epochs']:,}"
+    return Finding("embedder", "warning", detail, remedy)
 
 
 def check_index(place: Folder, embedder: Folder) -> Iterator[Finding]:

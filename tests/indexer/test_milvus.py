@@ -284,6 +284,27 @@ def test_what_is_not_ours_or_not_whole_is_refused(
     connection.client.close()
 
 
+@pytest.mark.parametrize("changed", [{"version": FORMAT_VERSION + 1}, {"segments": "none"}])
+def test_what_cannot_be_read_is_replaced_by_indexing_again(
+    lite: Address, few: Dataset, embedder: Embedder, changed: dict[str, Any]
+) -> None:
+    at = MilvusStore(lite)
+    load(at, few, embedder)
+    connection = Server(lite)
+    records = Records(connection)
+    entry = records.manifest_entry()
+    record = unseal(records.load([entry])[entry.name])
+    records.point(records.store("manifest", seal(record | changed)))
+    connection.client.close()
+    with pytest.raises((IndexVersion, IndexCorrupt)):
+        at.read()
+    load(at, few, embedder)
+    index = DigitIndex.of(at.read(), str(lite))
+    assert len(index) == len(few)
+    ids, distances = index.vectors.search(np.empty((0, embedder.card.dimension), np.float32), 3)
+    assert ids.shape == distances.shape == (0, 3)
+
+
 def test_of_two_that_load_at_once_one_is_told(
     lite: Address, few: Dataset, embedder: Embedder
 ) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.card import CHECKPOINT_NAME, ONNX_NAME
 from data.dataset import Dataset
 from indexer.build import build_index
 from indexer.votes import DEFAULT_WEIGHTS, WEIGHTS
@@ -379,6 +380,15 @@ def test_ctrl_c_leaves_what_was_there(
     assert "Traceback" not in errors
     (embedder / "lock").unlink(missing_ok=True)  # stays, empty, once training has begun
     assert {path.name: path.read_bytes() for path in embedder.iterdir()} == before
+
+
+def test_epochs_that_another_run_kept_are_not_promised(digits: Run, tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT_NAME).touch()
+    (tmp_path / ONNX_NAME).mkdir()
+    done = digits("train", "--dataset", "optdigits", "--embedder", tmp_path)
+    assert done.returncode == 1
+    assert "no regular file" in done.stderr
+    assert "--resume" not in done.stderr
 
 
 def test_a_closed_pipe_is_no_traceback(index_folder: Path) -> None:

@@ -144,8 +144,10 @@ def test_what_cannot_be_meant(tmp_path: Path, train_set: Dataset) -> None:
     images, labels = train_set.images[:20], train_set.labels[:20]
     with pytest.raises(EmbedderNotFound):
         EmbedderTransformer(tmp_path).fit(images)
-    for bad in ({"k": 0}, {"weights": "loud"}):
-        with pytest.raises(ValueError, match="expected k >= 1 and weights"):
+    for bad in ({"k": 0}, {"k": 2.5}, {"k": "3"}, {"weights": "loud"}):
+        with pytest.raises(ValueError, match="expected a whole k >= 1 and weights"):
             KNNDigitClassifier(**bad).fit(images.reshape(20, -1), labels)
+    with pytest.raises(ValueError, match="finite float32"):
+        KNNDigitClassifier().fit(np.full((4, 3), 1e16), [0, 0, 1, 1])
     with pytest.raises(ValueError, match="256 classes"):
         KNNDigitClassifier().fit(np.arange(600)[:, None], np.arange(600) // 2)
