@@ -54,6 +54,7 @@ class UnionVectors:
 
         Raises:
             UsageError: k or excluded ids out of range, or queries of another length or not finite.
+            IndexCorrupt: what must be read for the answer is damaged.
         """
         self.check_k(k, spared=exclude is not None)
         k = int(k)  # FAISS takes no integer of numpy's

@@ -116,7 +116,7 @@ class VectorIndex:
         Args:
             queries: (n, d) float32, finite.
             k: how many, 1 to `len(self)`, or one less when something is excluded.
-            exclude: (n,) ids, for each query the one stored vector that must not answer.
+            exclude: (n,) ids, for each query the one stored vector that must not answer, or -1.
 
         Returns:
             ids (n, k) int64 and Euclidean distances (n, k) float32; column 0 is the nearest,

@@ -162,10 +162,12 @@ class DigitIndex:
                 (`data.normalise.find_digits` brings pictures there).
             k: 1 to the number of digits in the index.
             exclude: (n,) positions; for each query the stored digit that must not answer, because
-                it is the query itself.
+                it is the query itself, or -1.
 
         Raises:
             UsageError: wrong shape, dtype or values, or k out of range.
+            IndexCorrupt: what must be read for the answer is damaged.
+            StoreUnreachable: its server does not answer.
         """
         ids, distances = self.vectors.search(self.embed(images), k, exclude)
         return Neighbours(ids, self.labels[ids], distances)
@@ -189,7 +191,7 @@ class DigitIndex:
             Names, and for each a confidence and whether to trust it at all.
 
         Raises:
-            UsageError: as for :meth:`search`, or unknown weights.
+            UsageError, IndexCorrupt, StoreUnreachable: as for :meth:`search`; unknown weights.
         """
         named = self.classify_embeddings(self.embed(images), k, weights, exclude)
         blank = ~images.any(axis=(1, 2))
