@@ -14,6 +14,7 @@ let asked = { kind: "drawing" };
 let own = asked; // the last that was no stored digit
 let isLabelled = false; // whether a person has said what it is
 let answers = [];
+let isHalf = false; // whether they are of a stroke that went on
 let chosen = 0;
 let pad;
 let moved = () => {};
@@ -63,19 +64,22 @@ function question(next) {
 
 async function answer() {
   const now = asked;
+  const wasPressed = pad.isPressed;
   try {
     const given = now.kind === "stored"
       ? await api.classify(null, { id: now.id })
       : await api.classify(now.blob ?? await pad.picture());
     if (!isAsked(now)) return;
     answers = given;
+    isHalf = wasPressed;
     chosen = Math.min(chosen, answers.length - 1);
     if (now.kind !== "picture" && answers.length === 1) chosen = 0;
     show();
-    if (answers.length > 1 && !pad.isPressed) say(byId("reading").textContent);
+    if (answers.length > 1 && !isUnsettled()) say(byId("reading").textContent);
   } catch (error) {
     if (!isAsked(now)) return;
     answers = [];
+    isHalf = wasPressed;
     showRows();
     showError(error);
     moved(null);
@@ -126,8 +130,8 @@ function showQuestion({ kind, id, blob, name }) {
 // lies below them, and half a digit may look like two: they wait until the pen is lifted.
 function showRows() {
   const rows = byId("rows");
-  rows.inert = pad.isPressed; // until then they tell of what was
-  if (pad.isPressed) return;
+  rows.inert = isUnsettled(); // until then they tell of what was
+  if (rows.inert) return;
   rows.hidden = answers.length < 2;
   rows.replaceChildren(...(answers.length < 2 ? [] : answers.map(makeRow)));
   byId("reading").hidden = rows.hidden;
@@ -138,6 +142,12 @@ function showRows() {
   const isOnPad = asked.kind === "drawing" && answers.length > 1;
   byId("pad-boxes").replaceChildren(...(isOnPad ? boxes(SENT, SENT) : []));
   if (layer && asked.kind === "picture" && image?.naturalWidth) layer.replaceChildren(...boxes(image.naturalWidth, image.naturalHeight));
+}
+
+// Whether a stroke is being drawn, or was when the answers were asked for; those of the whole drawing
+// are under way then.
+function isUnsettled() {
+  return pad.isPressed || isHalf;
 }
 
 function makeRow(one, place) {

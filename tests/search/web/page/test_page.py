@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Route, expect
 
 from data.dataset import Dataset
 from indexer.build import build_index
@@ -127,6 +127,36 @@ def test_rows_wait_until_the_pen_is_lifted(site: Client, visit: Open) -> None:
     says(page, "#reading", "Reads 01")
     page.locator("#rows button").nth(1).click()
     says(page, "#name", "1")
+
+
+def test_a_late_answer_to_half_a_stroke_brings_no_rows(site: Client, visit: Open) -> None:
+    page = visit(site.url)
+    answered = expect(page.locator("#answer"))
+    press(page, STROKES[0][0], left=0.05, width=0.35)
+    page.mouse.up()
+    press(page, STROKES[1][0], left=0.65, width=0.3)
+    answered.to_have_attribute("aria-busy", "false", timeout=PATIENCE)
+    held: list[Route] = []
+    page.route("**/api/classify*", lambda route: held.append(route))
+    box = page.locator("#pad").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.78 * box["height"])
+    wait_for(page, held, 1)
+    page.mouse.up()
+    held[0].continue_()
+    wait_for(page, held, 2)
+    expect(page.locator("#rows li")).to_have_count(0)
+    held[1].continue_()
+    expect(page.locator("#rows li")).to_have_count(2, timeout=PATIENCE)
+
+
+def wait_for(page: Page, held: list[Route], count: int) -> None:
+    """Wait until so many requests were held."""
+    for _ in range(PATIENCE // 50):
+        if len(held) >= count:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"{len(held)} requests, not {count}")
 
 
 def test_a_neighbour_that_is_clicked_is_the_next_query(site: Client, visit: Open) -> None:
