@@ -20,6 +20,7 @@ ONNX_NAME = "embedder.onnx"
 KERAS_NAME = "embedder.keras"
 CHECKPOINT_NAME = "checkpoint.npz"  # of a training run that is not done
 LOCK_NAME = "lock"  # held by the process that trains
+FILES = (CARD_NAME, ONNX_NAME, KERAS_NAME, CHECKPOINT_NAME, LOCK_NAME)  # that training writes
 
 
 class SameDifferent(NamedTuple):

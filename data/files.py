@@ -125,10 +125,24 @@ def make_folder(folder: Path) -> None:
     """Create `folder` and its parents.
 
     Raises:
-        StorageError: it cannot be created, or the name belongs to a file.
+        StorageError: it cannot be created, or the name belongs to a file, or to a link to nothing.
     """
+    if folder.is_symlink() and not folder.exists():
+        raise StorageError(
+            f"cannot write {folder}: it is a link to nothing; remove it, or choose another folder"
+        )
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that no file can be made in.
+
+    Raises:
+        StorageError: it is one.
+    """
+    with storage_errors(folder), _temporary(folder):
+        pass
 
 
 def open_plain(path: Path) -> BinaryIO:

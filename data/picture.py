@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import struct
 import warnings
 from collections.abc import Iterator
@@ -195,6 +196,8 @@ def _image(file: BinaryIO, name: str, max_pixels: int) -> ImageFile.ImageFile:
             f"expected at most {most:,} pixels, but {name} has far more; make it smaller"
         ) from exc
     except UnidentifiedImageError as exc:
+        if not file.seek(0, os.SEEK_END):
+            raise PictureUnreadable(f"expected a picture, but {name} is empty") from exc
         raise PictureUnreadable(
             f"expected one of {', '.join(FORMATS)}, but {name} is none of them or has a damaged "
             "header; save it as PNG"

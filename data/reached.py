@@ -73,7 +73,8 @@ def _check(reached: Reached) -> None:
 
 def damaged(path: Path, why: Exception) -> CheckpointUnusable:
     """What to say of a checkpoint that cannot be gone on from."""
+    told = f"it lacks {why}" if isinstance(why, KeyError) else str(why).removeprefix(f"{path}: ")
     return CheckpointUnusable(
-        f"{path}: expected the checkpoint of a run, but it is damaged ({why}); train without"
+        f"{path}: expected the checkpoint of a run, but it is damaged ({told}); train without"
         " --resume"
     )

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.card import CARD_NAME, KERAS_NAME, LOCK_NAME, ONNX_NAME, EmbedderCard
+from data.card import FILES, LOCK_NAME, EmbedderCard
 from data.dataset import Dataset
-from data.files import check_regular, clear_debris, locked, make_folder
+from data.files import check_regular, check_writable, clear_debris, locked, make_folder
 from data.progress import Progress, silent
 from training import require_backend, require_tensorboard, run_abreast
 from training.recipes import UNLIMITED, Limits, Recipe
@@ -43,8 +43,9 @@ def train_into(
         StorageError: the folder cannot be read or written.
     """
     make_folder(folder)
-    for name in (CARD_NAME, ONNX_NAME, KERAS_NAME):
+    for name in FILES:
         check_regular(folder / name)  # not only once hours are spent
+    check_writable(folder)
     busy = f"{folder}: another process is training into this folder; choose another folder"
     with locked(folder / LOCK_NAME, busy):
         clear_debris(folder)
@@ -52,6 +53,8 @@ def train_into(
         require_backend()
         if limits.tensorboard:
             require_tensorboard()
+            make_folder(limits.tensorboard)
+            check_writable(limits.tensorboard)
         from training.checkpoint import remove_checkpoint
         from training.export import export
         from training.fit import fit

@@ -30,11 +30,11 @@ ROOM = 200_000_000  # bytes that building an index of MNIST takes
 
 def check_embedder(place: Folder) -> Iterator[Finding]:
     """That the embedder opens and still computes what it did, and whether training was stopped."""
-    from data.card import CARD_NAME, CHECKPOINT_NAME, KERAS_NAME, LOCK_NAME, ONNX_NAME
+    from data.card import CHECKPOINT_NAME, FILES, LOCK_NAME
     from data.files import is_held
     from indexer.embedder import Embedder
 
-    train = f"digits train --embedder {place.quoted}"
+    train = f"{_clearing(place, FILES)}digits train --embedder {place.quoted}"
     checkpoint = place.folder / CHECKPOINT_NAME
     if is_held(place.folder / LOCK_NAME):
         detail = f"another process is training into {place}"
@@ -43,15 +43,15 @@ def check_embedder(place: Folder) -> Iterator[Finding]:
     try:
         card = Embedder.open(place.folder).card
     except EmbedderNotFound:
-        detail = f"none in {place} ({place.why}); only needed to index"
-        yield Finding("embedder", "warning", detail, train)
+        if not checkpoint.is_file():
+            detail = f"none in {place} ({place.why}); only needed to index"
+            yield Finding("embedder", "warning", detail, train)
     except StorageError as exc:
         yield Finding(
             "embedder", "problem", f"{fault(exc)} ({place.why})", f"ls -la {place.quoted}"
         )
     except DigitsError as exc:
-        remedy = _clearing(place, (CARD_NAME, ONNX_NAME, KERAS_NAME)) + train
-        yield Finding("embedder", "problem", f"{fault(exc)} ({place.why})", remedy)
+        yield Finding("embedder", "problem", f"{fault(exc)} ({place.why})", train)
     else:
         what = f"recipe {card.recipe['name']}, {card.dimension} numbers, test digits unmoved"
         yield Finding("embedder", "ok", f"{place} ({place.why}): {what}")
@@ -73,7 +73,8 @@ def _stopped(place: Folder, checkpoint: Path, train: str) -> Finding:
         return Finding("embedder", "problem", f"{what}; {fault(exc)}", f"ls -la {place.quoted}")
     run = reached.run
     given = f"--recipe {shlex.quote(run['recipe']['name'])} --epochs {run['epochs']}"
-    remedy = f"{train} {given} --seed {run['seed']} --resume  # with --dataset if it was given"
+    remedy = f"{train} {given} --seed {run['seed']} --resume"
+    remedy += "  # with --dataset and --time-budget if they were given"
     detail = f"{what} after {counted(reached.epoch, 'epoch')} of {run['epochs']:,}"
     return Finding("embedder", "warning", detail, remedy)
 
@@ -200,6 +201,10 @@ def check_writing(place: Folder) -> Iterator[Finding]:
 
 def check_folder(name: str, place: Folder) -> Iterator[Finding]:
     """Who may write to a folder, or to where it would be made, and the room there."""
+    if place.folder.is_symlink() and not place.folder.exists():
+        detail = f"{place} is a link to nothing"
+        yield Finding(f"{name} folder", "problem", detail, f"rm {place.quoted}")
+        return
     home = next(path for path in (place.folder, *place.folder.absolute().parents) if path.exists())
     if not home.is_dir():
         remedy = f"another folder, named by --{name}"

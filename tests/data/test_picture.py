@@ -276,7 +276,8 @@ def test_refusals_say_what_came(tmp_path: Path) -> None:
     assert "does not exist" in _refusal(tmp_path / "none.png")
     assert "not a regular file" in _refusal(tmp_path)
     assert "name too long" in _refusal(tmp_path / ("a" * 300)).lower()
-    assert "PNG, JPEG" in _refusal(b"")
+    assert "PNG, JPEG" in _refusal(b"neither")
+    assert "is empty" in _refusal(b"")
     text = tmp_path / "text.png"
     text.write_text("a digit, honestly")
     assert "PNG, JPEG" in _refusal(text)

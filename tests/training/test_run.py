@@ -57,4 +57,14 @@ def test_what_is_in_the_way_is_told_before_hours_are_spent(few: Dataset, tmp_pat
     (tmp_path / "embedder.onnx").mkdir()
     with pytest.raises(StorageError, match="no regular file"):
         train_into(tmp_path, few, RECIPE, 0)
+    with pytest.raises(StorageError, match="a link to nothing"):
+        train_into(linked(tmp_path / "gone"), few, RECIPE, 0)
+    logs = Limits(tensorboard=linked(tmp_path / "logs"))
+    with pytest.raises(StorageError, match="a link to nothing"):
+        train_into(tmp_path / "whole", few, RECIPE, 0, logs)
     assert not (tmp_path / CHECKPOINT_NAME).exists()
+
+
+def linked(path: Path) -> Path:
+    path.symlink_to("nowhere")
+    return path

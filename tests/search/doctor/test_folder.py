@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.card import CARD_NAME, CHECKPOINT_NAME, LOCK_NAME, ONNX_NAME
+from data.card import CARD_NAME, CHECKPOINT_NAME, FILES, LOCK_NAME, ONNX_NAME
 from data.dataset import Dataset
 from data.files import locked
 from data.reached import Reached
@@ -152,12 +152,34 @@ def test_each_ailment_is_told_with_its_remedy(
 
 
 def test_a_training_run_that_was_stopped_is_gone_on_with_as_it_was(ailing: Path) -> None:
+    leave_stopped(ailing / "embedder")
+    found = examined(ailing)["embedder"]
+    assert "stopped after 1 epoch of 3" in found.detail
+    assert "--recipe fast --epochs 3 --seed 7 --resume" in str(found.remedy)
+
+
+def test_where_only_a_stopped_run_is_it_is_not_to_be_begun_anew(tmp_path: Path) -> None:
+    leave_stopped(tmp_path)
+    (found,) = check_embedder(Folder(tmp_path, "named"))
+    assert "--resume" in str(found.remedy)
+
+
+def leave_stopped(folder: Path) -> None:
     run = {"recipe": {"name": "fast"}, "seed": 7, "epochs": 3, "dataset": "0"}
     reached = Reached(run, 1, [{"loss": 0.5}], 2.0)
-    np.savez(ailing / "embedder" / CHECKPOINT_NAME, **reached.to_arrays())  # type: ignore[arg-type]
-    found = examined(ailing)["embedder"]
-    assert "stopped after 1 epoch" in found.detail
-    assert "--recipe fast --seed 7 --resume" in str(found.remedy)
+    np.savez(folder / CHECKPOINT_NAME, **reached.to_arrays())  # type: ignore[arg-type]
+
+
+def test_what_training_cannot_replace_is_to_be_removed_first(tmp_path: Path) -> None:
+    for name in FILES:
+        folder = tmp_path / f"with-{name}"
+        (folder / name).mkdir(parents=True)
+        (found,) = check_embedder(Folder(folder, "named"))
+        assert str(found.remedy).startswith(f"rm -r {folder / name} && digits train")
+    nowhere = tmp_path / "nowhere"
+    nowhere.symlink_to("gone")
+    (told,) = check_folder("embedder", Folder(nowhere, "named"))
+    assert told.remedy == f"rm {nowhere}"
 
 
 def test_a_training_that_runs_is_waited_for(ailing: Path) -> None:
