@@ -85,6 +85,7 @@ def _simplified(content: bytes) -> bytes:
     _gather_along_rows(model.graph)
     _reshape_to_constants(model)
     _drop_unused(model.graph)
+    _settle_names(model.graph)
     return bytes(model.SerializeToString())
 
 
@@ -131,7 +132,7 @@ def _reshape_to_constants(model: Any) -> None:
 
 
 def _drop_unused(graph: Any) -> None:
-    """Take out steps and constants that nothing reads any more."""
+    """Take out steps that nothing reads any more."""
     needed = {one.name for one in graph.output}
     kept = []
     for node in reversed(graph.node):  # in order of dependence
@@ -140,9 +141,37 @@ def _drop_unused(graph: Any) -> None:
             kept.append(node)
     del graph.node[:]
     graph.node.extend(reversed(kept))
-    read = [one for one in graph.initializer if one.name in needed]
+
+
+def _settle_names(graph: Any) -> None:
+    """Names by order, and constants that are read, equal ones once.
+
+    The converter leaves these to chance, and one network would be another file each time.
+    """
+    from onnx.numpy_helper import from_array, to_array
+
+    constants = {one.name: to_array(one) for one in graph.initializer}
+    outputs = {one.name for one in graph.output}
+    kept: dict[tuple[Any, ...], Any] = {}
+    names: dict[str, str] = {}
+    for number, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{number}"
+        for place, name in enumerate(node.input):
+            if name in constants:
+                values = constants[name]
+                content = (values.dtype, values.shape, values.tobytes())
+                if content not in kept:
+                    kept[content] = from_array(values, f"constant_{len(kept)}")
+                names[name] = kept[content].name
+            node.input[place] = names.get(name, name)
+        for place, name in enumerate(node.output):
+            if name not in outputs:
+                names[name] = node.output[place] = f"{node.name}_{place}"
     del graph.initializer[:]
-    graph.initializer.extend(read)
+    graph.initializer.extend(kept.values())
+    graph.doc_string = ""  # names TensorFlow's function
+    for value in (*graph.input, *graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
 
 
 def _keras_bytes(tower: keras.Model) -> bytes:

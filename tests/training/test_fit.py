@@ -156,11 +156,12 @@ def test_training_brings_classes_together(train_set: Dataset, test_set: Dataset)
 
 
 def test_the_same_seed_gives_the_same_embedder(few: Dataset) -> None:
-    first, again, other = (
-        embed(fit(QUICK, few, seed, Limits(epochs=1)).tower, few.images[:50]) for seed in (5, 5, 6)
-    )
+    towers = [fit(QUICK, few, seed, Limits(epochs=1)).tower for seed in (5, 5, 6)]
+    first, again, other = (embed(tower, few.images[:50]) for tower in towers)
     assert np.array_equal(first, again)
     assert not np.allclose(first, other, atol=1e-2)
+    first_file, file_again, other_file = map(onnx_bytes, towers)
+    assert first_file == file_again != other_file
 
 
 def test_the_notebook_recipe_learns_on_real_pairs(train_set: Dataset) -> None:
