@@ -127,11 +127,12 @@ def make_folder(folder: Path) -> None:
     Raises:
         StorageError: it cannot be created, or the name belongs to a file, or to a link to nothing.
     """
-    if folder.is_symlink() and not folder.exists():
-        raise StorageError(
-            f"cannot write {folder}: it is a link to nothing; remove it, or choose another folder"
-        )
     with storage_errors(folder):
+        if folder.is_symlink() and not folder.exists():
+            raise StorageError(
+                f"cannot write {folder}: it is a link to nothing; remove it, or choose another"
+                " folder"
+            )
         folder.mkdir(parents=True, exist_ok=True)
 
 

@@ -237,11 +237,14 @@ def _train(
 
 
 def _kept(folder: Path) -> int:
-    """When the last epoch was kept in a folder, in ns; 0 if there is none."""
+    """When the last epoch was kept in a folder, in ns; 0 if there is none that we may see."""
     from data.card import CHECKPOINT_NAME
 
     path = folder / CHECKPOINT_NAME
-    return path.stat().st_mtime_ns if path.is_file() else 0
+    try:
+        return path.stat().st_mtime_ns if path.is_file() else 0
+    except OSError:
+        return 0
 
 
 def _index(

@@ -107,5 +107,7 @@ def test_refusals_of_the_system_are_ours(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="cannot write"):
         make_folder(tmp_path / "file" / "folder")
+    with pytest.raises(StorageError, match="name too long"):
+        make_folder(tmp_path / ("x" * 300))
     with pytest.raises(StorageError, match=r"absent.*choose another folder"):
         write_together(tmp_path / "absent", {"a": b"", "b": b""})
