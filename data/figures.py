@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data.errors import MissingExtra
-from data.files import make_folder, write_whole
+from data.files import check_writable, make_folder, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,6 +54,18 @@ def require_matplotlib() -> None:
         import matplotlib  # noqa: F401
     except ImportError as exc:
         raise MissingExtra("plots need matplotlib: pip install 'digit-search[plot]'") from exc
+
+
+def require_plots(folder: Path) -> None:
+    """Make sure that figures can be drawn into a folder, before anything slow begins.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+        StorageError: the folder cannot be written.
+    """
+    require_matplotlib()
+    make_folder(folder)
+    check_writable(folder)
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -80,15 +80,13 @@ def evaluate(
     style: str,
 ) -> None:
     """Measure the index on a dataset's test split: accuracy, precision, MAP@R, pairs."""
-    from data.figures import require_matplotlib
-    from data.files import make_folder
+    from data.figures import require_plots
     from search.index import DigitIndex
     from search.report import format_facts
     from search.soundness import require_embedder
 
     if plots_folder:
-        require_matplotlib()
-        make_folder(plots_folder)
+        require_plots(plots_folder)
     index = DigitIndex.open(index_place, threads)
     test = test_digits(index, source)
     if embedder_folder:

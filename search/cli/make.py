@@ -212,13 +212,11 @@ def _train(
     plots_folder: Path | None,
 ) -> EmbedderCard:
     from data.errors import CheckpointUnusable, IndexLocked, MissingExtra
-    from data.figures import require_matplotlib
-    from data.files import make_folder
+    from data.figures import require_plots
     from training.run import train_into
 
     if plots_folder:
-        require_matplotlib()
-        make_folder(plots_folder)
+        require_plots(plots_folder)
     before = _kept(folder)
     try:
         with progress_bar("Training") as progress:

@@ -391,6 +391,15 @@ def test_epochs_that_another_run_kept_are_not_promised(digits: Run, tmp_path: Pa
     assert "--resume" not in done.stderr
 
 
+def test_plots_that_cannot_be_drawn_are_told_before_anything_is_measured(
+    digits: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "plots").symlink_to("nowhere")
+    done = digits("evaluate", "--dataset", tmp_path / "no-set.npz", "--plots", tmp_path / "plots")
+    assert done.returncode == 1
+    assert "a link to nothing" in done.stderr
+
+
 def test_a_closed_pipe_is_no_traceback(index_folder: Path) -> None:
     done = in_shell("search --id optdigits/train/1 -k 1000 | head -1", index_folder)
     assert done.returncode == 0
